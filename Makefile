@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# One Makefile, non-recursive; sources are found by glob.
+#   make            everything, into build/
+#   make check      all tests;  make bench, fuzz, suites, stress: the longer ones
+#   make demo       the main job;  make install PREFIX=/usr/local
+#   MODE=rel|dbg|san|cov   CC=gcc|clang   O=output folder
+
+MODE ?= rel
+ifeq ($(MODE),rel)
+O ?= build
+else
+O ?= build/$(MODE)
+endif
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC = gcc
+VERSION := 0.1.0
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := all
+
+IS_CLANG := $(shell $(CC) --version 2>/dev/null | grep -c clang)
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wundef -Wvla -Wwrite-strings -Wno-unused-parameter -Wno-sign-compare
+ifneq ($(IS_CLANG),0)
+WARN += -Wno-gnu-zero-variadic-macro-arguments -Wno-address-of-packed-member \
+	-Wno-unknown-warning-option -Wno-unused-command-line-argument
+endif
+COMMON := -std=gnu17 -g -I. -I$(O)/gen $(WARN) -MMD -MP -fno-strict-aliasing -fno-common
+
+# ---- the hosted side -------------------------------------------------------------------------
+HOST_CFLAGS := $(COMMON) -O2 -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fPIE -fstack-protector-strong \
+	-DOCCLUM_VERSION='"$(VERSION)"'
+ifeq ($(MODE),dbg)
+HOST_CFLAGS += -O0 -U_FORTIFY_SOURCE
+endif
+HOST_LDFLAGS := -pie -Wl,-z,relro,-z,now
+HOST_LIBS := -lcrypto -ljansson -lyaml -luring -lelf -lpthread
+
+OCCLUM_SRC := $(wildcard cli/*.c image/*.c host/*.c emu/*.c)
+OCCLUM_ASM := $(wildcard host/*.S emu/*.S)
+BOM_SRC := $(wildcard bom/*.c) $(wildcard cli/err.c cli/progress.c)
+OCCLUM_OBJ := $(OCCLUM_SRC:%.c=$(O)/host/%.o) $(OCCLUM_ASM:%.S=$(O)/host/%.S.o)
+BOM_OBJ := $(BOM_SRC:%.c=$(O)/host/%.o)
+
+$(O)/host/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -c $< -o $@
+$(O)/host/%.S.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -c $< -o $@
+
+$(O)/bin/occlum: $(OCCLUM_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(HOST_LDFLAGS) $^ $(HOST_LIBS) -o $@
+$(O)/bin/copy_bom: $(BOM_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(HOST_LDFLAGS) $^ -lyaml -lelf -lcrypto -o $@
+
+# ---- the enclave -----------------------------------------------------------------------------
+# No vector registers, no red zone, no TLS; the stack protector's canary lives in the vCPU's data.
+ENCLAVE_CFLAGS := $(COMMON) -O2 -ffreestanding -fPIE -fvisibility=hidden -mgeneral-regs-only \
+	-mno-red-zone -mfsgsbase -mrdrnd -fno-omit-frame-pointer -fno-asynchronous-unwind-tables \
+	-fstack-protector-strong -mstack-protector-guard=tls -mstack-protector-guard-reg=gs \
+	-mstack-protector-guard-offset=40 -Wframe-larger-than=1024 -D__OCCLUM_KERNEL__ \
+	-fno-delete-null-pointer-checks -ffunction-sections -fdata-sections -Ikernel
+ifneq ($(IS_CLANG),0)
+ENCLAVE_CFLAGS += -Wthread-safety
+endif
+ifeq ($(MODE),rel)
+ENCLAVE_CFLAGS += -fsanitize=bounds,shift,signed-integer-overflow -fsanitize-undefined-trap-on-error
+endif
+ifeq ($(MODE),dbg)
+ENCLAVE_CFLAGS += -DOCCLUM_DEBUG -fsanitize=bounds,shift,signed-integer-overflow \
+	-fsanitize-undefined-trap-on-error
+endif
+-include tools/san.mk
+ENCLAVE_LDFLAGS := -nostdlib -static-pie -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	-Wl,-z,separate-code -Wl,--no-undefined -Wl,--gc-sections -Wl,-T,enclave/enclave.lds \
+	-Wl,--build-id=none
+
+ENCLAVE_SRC := $(filter-out $(ENCLAVE_EXCLUDE),$(sort $(shell find enclave kernel -name '*.c')))
+ENCLAVE_ASM := $(sort $(shell find enclave kernel -name '*.S'))
+ENCLAVE_OBJ := $(ENCLAVE_SRC:%.c=$(O)/enclave/%.o) $(ENCLAVE_ASM:%.S=$(O)/enclave/%.S.o)
+ENCLAVE_LIBS ?=
+-include kernel/crypto/crypto.mk
+
+GEN := $(O)/gen/syscalls_gen.h
+$(O)/gen/syscalls_gen.h: abi/syscalls.tbl tools/syscalls.awk
+	@mkdir -p $(@D)
+	awk -v out=kernel -f tools/syscalls.awk abi/syscalls.tbl > $@
+
+$(O)/enclave/%.o: %.c | $(GEN)
+	@mkdir -p $(@D)
+	$(CC) $(ENCLAVE_CFLAGS) $(ENCLAVE_FILE_CFLAGS_$(subst /,_,$*)) -c $< -o $@
+$(O)/enclave/%.S.o: %.S | $(GEN)
+	@mkdir -p $(@D)
+	$(CC) $(ENCLAVE_CFLAGS) -c $< -o $@
+
+$(O)/lib/occlum-kernel.elf: $(ENCLAVE_OBJ) enclave/enclave.lds $(ENCLAVE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(ENCLAVE_LDFLAGS) $(ENCLAVE_OBJ) $(ENCLAVE_LIBS) -o $@
+
+# ---- tests, benchmarks, tools -------------------------------------------------------------------
+-include tests/tests.mk
+-include bench/bench.mk
+
+.PHONY: all clean install demo check bench fuzz suites stress docs
+all: $(O)/bin/occlum $(O)/bin/copy_bom $(O)/lib/occlum-kernel.elf
+
+docs: docs/syscalls.md
+docs/syscalls.md: abi/syscalls.tbl tools/syscalls.awk
+	awk -v out=docs -f tools/syscalls.awk abi/syscalls.tbl > $@
+
+demo: all
+	sh demos/first/run.sh $(O)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/occlum
+	install -m 755 $(O)/bin/occlum $(O)/bin/copy_bom $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(O)/lib/occlum-kernel.elf $(DESTDIR)$(PREFIX)/lib/occlum
+
+clean:
+	rm -rf build
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
