@@ -17,7 +17,8 @@ struct err {
     int status; /* 0: not set */
 };
 
-static struct err out_of_memory = {.text = "out of memory"};
+static char out_of_memory_text[] = "out of memory";
+static struct err out_of_memory = {.text = out_of_memory_text};
 
 static struct err *make(struct err *cause, const char *suffix, const char *format, va_list args)
 {
