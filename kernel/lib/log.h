@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Logging to the host's standard error, assertions and the kernel's stop. Secrets and guest data
+ * never go here. log_level is bounded by the measured configuration.
+ */
+#pragma once
+
+#include "boundary/config.h"
+#include "lib/types.h"
+
+extern uint32_t log_level; /* enum log_level */
+
+/* One line, prefixed with level and the current thread; appends '\n'. At most 512 bytes. */
+void log_line(uint32_t level, const char *format, ...) PRINTF(2, 3);
+
+#define log_at(level, ...)                                                                     \
+    do {                                                                                       \
+        if (unlikely(log_level >= (level)))                                                    \
+            log_line(level, __VA_ARGS__);                                                      \
+    } while (0)
+#define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
+#define log_warn(...)  log_at(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_at(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
+
+/* A message that is shown at every log level: the reason why nothing can go on, or a refusal. */
+void log_always(const char *format, ...) PRINTF(1, 2);
+
+/* Prints the reason and stops the whole enclave (HOSTCALL_EXIT), for ever. */
+NORETURN void panic(const char *format, ...) PRINTF(1, 2);
+
+NORETURN void assert_failed(const char *expression, const char *file, int line);
+/* For bugs of our own only; always on. */
+#define assert(e) (likely(e) ? (void)0 : assert_failed(#e, __FILE__, __LINE__))

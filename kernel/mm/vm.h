@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A process's memory. Theory of operation in docs/memory.md.
+ * Addresses and lengths from programs are checked here; errors are those of the manual pages.
+ */
+#pragma once
+
+#include "lib/rbtree.h"
+#include "lib/types.h"
+#include "mm/iter.h"
+#include "sched/lock.h"
+
+#define PROT_NONE  0u
+#define PROT_READ  1u
+#define PROT_WRITE 2u
+#define PROT_EXEC  4u
+
+#define MAP_SHARED          0x01u
+#define MAP_PRIVATE         0x02u
+#define MAP_SHARED_VALIDATE 0x03u
+#define MAP_TYPE            0x0fu
+#define MAP_FIXED           0x10u
+#define MAP_ANONYMOUS       0x20u
+#define MAP_32BIT           0x40u
+#define MAP_GROWSDOWN       0x0100u
+#define MAP_DENYWRITE       0x0800u
+#define MAP_EXECUTABLE      0x1000u
+#define MAP_LOCKED          0x2000u
+#define MAP_NORESERVE       0x4000u
+#define MAP_POPULATE        0x8000u
+#define MAP_NONBLOCK        0x10000u
+#define MAP_STACK           0x20000u
+#define MAP_HUGETLB         0x40000u
+#define MAP_FIXED_NOREPLACE 0x100000u
+
+/* What a mapping of a file needs from the file system. `file` is a counted struct file. */
+struct vm_file_ops {
+    /* Bytes copied (0 beyond the end), or negative errno. May sleep. */
+    ssize_t (*read)(void *file, uint64_t offset, struct iter *to);
+    ssize_t (*write)(void *file, uint64_t offset, struct iter *from);
+    void (*get)(void *file);
+    void (*put)(void *file);
+    /* For /proc/PID/maps: path, device and inode number. */
+    void (*describe)(void *file, char *path, size_t size, uint64_t *dev, uint64_t *ino);
+};
+
+struct vm_map_args {
+    uaddr_t address; /* hint, or fixed */
+    uint64_t length;
+    uint32_t prot, flags;
+    void *file;      /* NULL: anonymous; vm_map takes a reference of its own */
+    const struct vm_file_ops *file_ops;
+    uint64_t offset;
+    uint32_t max_prot;  /* what mprotect may ever allow; 0: everything */
+    const char *name;   /* "[heap]", "[stack]", "[vdso]" or NULL; static storage */
+    uint64_t file_limit;/* 0, or bytes of the file that may appear; the rest reads as zero (ELF) */
+};
+
+struct mm;
+/* An empty address space with one reference; -ENOMEM. */
+int mm_new(struct mm **out) MUST_CHECK;
+struct mm *mm_get(struct mm *mm);
+void mm_put(struct mm *mm); /* the last one unmaps everything */
+
+/* The address, or negative errno (ENOMEM, EINVAL, EEXIST, EPERM..). */
+int64_t vm_map(struct mm *mm, const struct vm_map_args *args) MUST_CHECK;
+int vm_unmap(struct mm *mm, uaddr_t address, uint64_t length) MUST_CHECK;
+int vm_protect(struct mm *mm, uaddr_t address, uint64_t length, uint32_t prot) MUST_CHECK;
+int64_t vm_remap(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len, uint32_t flags,
+                 uaddr_t new_address) MUST_CHECK;
+int vm_advise(struct mm *mm, uaddr_t address, uint64_t length, int advice) MUST_CHECK;
+int vm_sync(struct mm *mm, uaddr_t address, uint64_t length, uint32_t flags) MUST_CHECK;
+/* One byte a page into out[]; 1: present. */
+int vm_incore(struct mm *mm, uaddr_t address, uint64_t length, uint8_t *out) MUST_CHECK;
+
+/* The heap: set up by the program loader, moved by brk(2). Returns the (new or old) break. */
+int vm_brk_init(struct mm *mm, uaddr_t start) MUST_CHECK;
+uaddr_t vm_brk(struct mm *mm, uaddr_t wanted);
+void vm_set_limits(struct mm *mm, uint64_t rlimit_as, uint64_t rlimit_data, uint64_t rlimit_stack);
+
+/* A free range of that size at a random place, aligned; for loaders that then use MAP_FIXED. */
+int64_t vm_find_random(struct mm *mm, uint64_t length, uint64_t alignment) MUST_CHECK;
+
+#define VM_ACCESS_READ  1u
+#define VM_ACCESS_WRITE 2u
+#define VM_ACCESS_EXEC  4u
+/* Makes the page present if the mapping allows the access. 0, -EFAULT (no mapping: SEGV_MAPERR),
+ * -EACCES (SEGV_ACCERR), -EIO (beyond the file's end: SIGBUS), -ENOMEM. */
+int vm_fault(struct mm *mm, uaddr_t address, uint32_t access) MUST_CHECK;
+
+/* For /proc: calls `each` for every mapping in ascending order, under the mm's lock. */
+struct vm_info {
+    uaddr_t start, end;
+    uint32_t prot;
+    bool shared;
+    uint64_t offset;
+    uint64_t resident_pages;
+    const char *name;
+    void *file;
+    const struct vm_file_ops *file_ops;
+};
+int vm_walk(struct mm *mm, int (*each)(const struct vm_info *info, void *arg), void *arg) MUST_CHECK;
+struct vm_stats {
+    uint64_t total_pages, resident_pages, data_pages, stack_pages, text_pages, peak_resident_pages;
+};
+void vm_stats(struct mm *mm, struct vm_stats *out);
+/* What the loader and the shell wish to tell /proc: where the pieces are. */
+struct mm_layout {
+    uaddr_t code_start, code_end, data_start, data_end, brk_start, stack_start;
+    uaddr_t arg_start, arg_end, env_start, env_end, vdso;
+};
+struct mm_layout *mm_layout(struct mm *mm);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Host I/O through the vCPU's ring: the calling task is parked, other tasks run meanwhile.
+ * Buffers are kernel memory; data passes through bounce buffers in host memory and results are
+ * bounded by what was asked. Results: bytes, or negative errno; -ERESTARTSYS when a signal ended an
+ * interruptible wait before anything was transferred.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+#define HOSTIO_MAX (256u * 1024) /* bytes one operation moves at most; longer requests are cut */
+#define HOSTIO_STREAM (-1)       /* offset: none, the file's own position */
+
+ssize_t hostio_read(int fd, void *buffer, size_t size, int64_t offset) MUST_CHECK;
+ssize_t hostio_write(int fd, const void *buffer, size_t size, int64_t offset) MUST_CHECK;
+int hostio_fsync(int fd, bool data_only) MUST_CHECK;
+/* Waits for POLLIN.. events; returns the events, 0 at the deadline. */
+int hostio_poll(int fd, uint32_t events, uint64_t deadline_ns) MUST_CHECK;

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Spinlocks, mutexes and their order. A lock may be taken only while all locks held have a lower
+ * rank; debug builds assert it. The kernel is not preempted, so a spinlock is never held by a
+ * descheduled task; nothing may sleep, call the host or touch guest memory while holding one.
+ * A mutex parks its waiters in the enclave; it may be held over sleeps and host calls only where
+ * its rank is marked so.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "lib/annot.h"
+#include "lib/list.h"
+#include "lib/types.h"
+
+enum lock_rank {
+    /* mutexes, outermost first (all may be held over sleeps) */
+    RANK_EXEC,
+    RANK_FS_RENAME,   /* one rename at a time a file system */
+    RANK_INODE_DIR,   /* parent directory, before */
+    RANK_INODE,       /* any other inode */
+    RANK_FILE_POS,
+    RANK_MM,          /* a process's VMAs */
+    RANK_PAGE_CACHE,  /* filling of pages */
+    RANK_FS_PRIVATE,  /* a file system's own */
+    RANK_IO,
+    /* spinlocks */
+    RANK_PROC_TABLE,
+    RANK_PROC,
+    RANK_SIGNAL,
+    RANK_FD_TABLE,
+    RANK_DCACHE,
+    RANK_PIPE,
+    RANK_EVENT,
+    RANK_FUTEX,
+    RANK_VM_RANGE,
+    RANK_WAIT,
+    RANK_TIMER,
+    RANK_RUNQUEUE,
+    RANK_RING,
+    RANK_HEAP,
+    RANK_PAGES,
+    RANK_LOG,
+};
+
+struct LOCK_TYPE("spinlock") spinlock {
+    _Atomic uint32_t held;
+    uint32_t rank; /* enum lock_rank */
+};
+#define SPINLOCK_INIT(r) {0, (r)}
+
+void spin_init(struct spinlock *l, enum lock_rank rank);
+void spin_lock(struct spinlock *l) ACQUIRES(*l);
+bool spin_trylock(struct spinlock *l) TRY_ACQUIRES(true, *l);
+void spin_unlock(struct spinlock *l) RELEASES(*l);
+
+struct task;
+struct LOCK_TYPE("mutex") mutex {
+    struct spinlock lock;
+    struct task *owner;
+    struct list waiters;
+    uint32_t rank;
+};
+
+void mutex_init(struct mutex *m, enum lock_rank rank);
+void mutex_lock(struct mutex *m) ACQUIRES(*m);
+bool mutex_trylock(struct mutex *m) TRY_ACQUIRES(true, *m);
+void mutex_unlock(struct mutex *m) RELEASES(*m);
+bool mutex_held(const struct mutex *m); /* by the caller */

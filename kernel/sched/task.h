@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Tasks: what the scheduler runs. Each user thread is one task; it embeds struct task first.
+ * The kernel is not preempted: a task leaves the CPU only in schedule(). User code is, by a tick.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "enclave/regs.h"
+#include "enclave/vcpu.h"
+#include "lib/list.h"
+#include "lib/types.h"
+#include "sched/lock.h"
+
+struct mm;
+struct fd_table;
+struct fs_context;
+struct cred;
+
+enum task_state {
+    TASK_RUNNABLE,        /* running or in a run queue */
+    TASK_SLEEPING,        /* interruptible: signals wake it */
+    TASK_UNINTERRUPTIBLE, /* only its wake-up wakes it */
+    TASK_DEAD,
+};
+
+/* struct task.flags */
+#define TASK_SIGNAL  0x1u /* a signal may be deliverable: look on the way to user code; ends sleeps */
+#define TASK_RESCHED 0x2u /* give up the CPU on the way to user code */
+#define TASK_STOPME  0x4u /* reserved for job control */
+
+#define KERNEL_STACK_BYTES (32u * 1024)
+#define TASK_NAME_BYTES    16
+
+struct task {
+    uint64_t rsp;              /* kernel stack pointer while not running; known to switch.S */
+    uint64_t fs_base;          /* the program's, while not running; known to switch.S */
+    uint64_t stack_top;        /* struct regs lies right below */
+    void *stack;               /* lowest byte above the guard page */
+
+    void *vector;              /* XSAVE area, 64-byte aligned */
+    bool vector_saved;         /* the program's vector state is in `vector`, not in the registers */
+
+    _Atomic uint32_t flags;
+    _Atomic uint32_t state;    /* enum task_state */
+    _Atomic bool on_cpu;       /* its stack is in use */
+    uint32_t vcpu;             /* where it ran last */
+    struct list run_node;
+    int nice;
+    uint64_t run_since;        /* TSC */
+    uint64_t cpu_tsc;          /* TSC ticks consumed; user and system together with kernel_tsc */
+    uint64_t kernel_tsc;
+
+    int tid, tgid;
+    char name[TASK_NAME_BYTES];
+
+    /* What the task acts on; owned by the layers above, shared between threads. */
+    struct mm *mm;             /* NULL: kernel task */
+    struct fd_table *files;
+    struct fs_context *fs;
+    struct cred *cred;
+
+    void (*entry)(void *arg);  /* first function on its stack */
+    void *arg;
+    void (*release)(struct task *t); /* called on another stack once TASK_DEAD has left the CPU */
+};
+
+/* Allocates the kernel stack and the vector area; -ENOMEM. The rest of *t must be zeroed. */
+int task_init(struct task *t, void (*entry)(void *arg), void *arg) MUST_CHECK;
+/* Undoes task_init() for a task that never ran, or from its release function. */
+void task_fini(struct task *t);
+/* Makes a new task runnable. */
+void task_start(struct task *t);
+/* Ends the current task; t->release runs later. */
+NORETURN void task_exit(void);
+
+/* The program's registers, at the top of the kernel stack. */
+static inline struct regs *task_regs(const struct task *t)
+{
+    return (struct regs *)(t->stack_top - sizeof(struct regs));
+}
+/* Leaves for user code with task_regs(current); the last act of a new thread's entry function. */
+NORETURN void user_enter(void);
+
+/* Lets others run; returns when chosen again. The state must have been set before. */
+void schedule(void);
+/* As schedule(), but wakes at deadline_ns (CLOCK_MONOTONIC) at the latest. False: the time came. */
+bool schedule_until(uint64_t deadline_ns);
+#define NO_DEADLINE UINT64_MAX
+void task_yield(void);
+/* Makes a sleeping task runnable; true if it was sleeping. Any context, any vCPU. */
+bool task_wake(struct task *t);
+/* Sets TASK_SIGNAL and gets the task's attention: wakes it from TASK_SLEEPING, or interrupts the
+ * vCPU that runs it in user code. */
+void task_notify(struct task *t);
+
+static inline bool task_signalled(void)
+{
+    return atomic_load_explicit(&current->flags, memory_order_acquire) & TASK_SIGNAL;
+}
+
+/*
+ * Work on the way to user code, filled in by the signal layer: called with flags TASK_SIGNAL set
+ * (already cleared by the caller), may change *regs, may not return (exit).
+ */
+extern void (*task_signal_hook)(struct regs *regs);
+
+/* Consumed CPU time of a task in ns: user+system, and system alone. */
+uint64_t task_cpu_ns(const struct task *t, uint64_t *system_ns);
