@@ -26,8 +26,9 @@ struct page_plan {
     size_t count;
     uint64_t tcs_offset[64];
     uint32_t tcs_count;
-    /* Offsets of the ENCLU instructions in the kernel text (from its .enclu section), each followed
-     * by a three-byte NOP, so that an emulator may put a six-byte call in its place. */
+    /* Offsets from the enclave's base of the ENCLU instructions in the kernel text (its .enclu
+     * section), each followed by a three-byte NOP, so that an emulator may put a six-byte call in
+     * its place. */
     uint64_t *enclu_sites;
     size_t enclu_count;
     void *owner;            /* what plan_free() releases */
