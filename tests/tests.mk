@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Building and running the tests. A test says in its first 15 lines what it needs:
+#   LINK: emu/*.c host/ring.c    further sources, globs from the top folder (unit, fuzz)
+#   LIBS: -lcrypto               libraries;  FLAGS: -static   compiler and linker flags
+#   TIMEOUT: 120                 seconds, 60 if not said;  RW: yes   (guest) run on hostfs, too
+# make check T=guest/mm runs only the tests whose name matches the expression.
+
+T ?= .
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+GUEST_SRC := $(wildcard tests/guest/*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(O)/unit/%)
+GUEST_BIN := $(GUEST_SRC:tests/guest/%.c=$(O)/guest/%)
+REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/replay/%)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(O)/fuzz/%)
+
+TEST_CFLAGS := -std=gnu17 -g -I. -iquote kernel -I$(O)/gen -Wall -Wextra -Werror -Wno-comment \
+	-Wno-unused-parameter -Wno-sign-compare -MMD -MP -fno-strict-aliasing
+# Kernel sources on the host: the same language, but the host's stack protector and ABI.
+UNIT_CFLAGS = $(TEST_CFLAGS) -O1 -DOCCLUM_UNIT $(if $(filter kernel/% enclave/%,$<),\
+	-ffreestanding -D__OCCLUM_KERNEL__,-D_GNU_SOURCE) $(UNIT_FLAGS)
+GUEST_CFLAGS := -std=gnu17 -g -O1 -pthread -D_GNU_SOURCE -I. -Wall -Wextra -Werror \
+	-Wno-comment -Wno-unused-parameter -Wno-sign-compare -Wno-nonnull -MMD -MP
+FUZZ_CFLAGS := -std=gnu17 -g -O1 -D_GNU_SOURCE -I. -iquote kernel -I$(O)/gen \
+	-DOCCLUM_UNIT -DOCCLUM_FUZZ -DOCCLUM_VERSION='"$(VERSION)"' -fno-strict-aliasing -Wno-comment
+FUZZ_SECONDS ?= 60
+
+# The LINK lines become rules, once, when a test changes.
+$(O)/gen/tests.mk: $(UNIT_SRC) $(GUEST_SRC) $(FUZZ_SRC) tools/test-rules.awk
+	@mkdir -p $(@D)
+	@awk -f tools/test-rules.awk $(UNIT_SRC) $(GUEST_SRC) $(FUZZ_SRC) /dev/null > $@
+TEST_GOALS := check fuzz test-programs run-fuzz/% \
+	$(O)/unit/% $(O)/guest/% $(O)/fuzz/% $(O)/replay/%
+ifneq ($(filter $(TEST_GOALS),$(MAKECMDGOALS)),)
+-include $(O)/gen/tests.mk
+endif
+
+$(UNIT_BIN):
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(CC) $(UNIT_FLAGS) $^ $(UNIT_LIBS) -o $@
+$(O)/guest/%: tests/guest/%.c tests/guest/test.h
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(CC) $(GUEST_CFLAGS) $(GUEST_FLAGS) $< $(GUEST_LIBS) -o $@
+$(REPLAY_BIN): tests/fuzz/replay_main.c
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(CC) $(FUZZ_CFLAGS) -fsanitize=address,undefined -fno-sanitize-recover=all $(FUZZ_FLAGS) \
+		$(filter %.c %.S,$^) $(FUZZ_LIBS) -o $@
+$(FUZZ_BIN):
+	@mkdir -p $(@D)
+	@rm -f $@
+	clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		$(FUZZ_FLAGS) $(filter %.c %.S,$^) $(FUZZ_LIBS) -o $@
+# The replay reads exactly the corpus that is checked in; what a run finds stays in the build.
+run-fuzz/%: $(O)/fuzz/%
+	@mkdir -p $(O)/fuzz/found/$*
+	cd $(O)/fuzz && ./$* -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 \
+		-print_final_stats=1 -verbosity=0 found/$* $(CURDIR)/tests/fuzz/corpus/$*
+
+.PHONY: test-programs
+test-programs: $(UNIT_BIN) $(GUEST_BIN) $(REPLAY_BIN)
+
+# A test that does not build is a failed test, not the end of the run.
+check: all
+	-@$(MAKE) -k --no-print-directory test-programs O=$(O)
+	@sh tools/run-tests $(O) '$(T)'
+
+fuzz: $(FUZZ_SRC:tests/fuzz/%.c=run-fuzz/%)
