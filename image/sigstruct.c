@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * SIGSTRUCT (SDM 3D, 37.14): made, signed, written; read and verified.
+ * The signature is RSA-3072 with exponent 3, PKCS#1 v1.5 with SHA-256, over the header and the
+ * body; all numbers little endian. Q1 and Q2 are the quotients that spare EINIT long division.
+ */
+#include <errno.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/file.h"
+#include "image/image.h"
+
+#define HEADER_BYTES 128u /* up to the modulus */
+#define BODY_OFFSET  offsetof(struct sgx_sigstruct, miscselect)
+#define BODY_BYTES   128u /* miscselect to isv_svn */
+#define RSA_BYTES    384
+
+static const uint8_t header1[16] = {6, 0, 0, 0, 0xe1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0};
+static const uint8_t header2[16] = {1, 1, 0, 0, 0x60, 0, 0, 0, 0x60, 0, 0, 0, 1, 0, 0, 0};
+
+struct sign_key {
+    EVP_PKEY *pkey;
+    BIGNUM *modulus;
+};
+
+/* The development key: everybody has it, so what it signs proves nothing. */
+__asm__(".pushsection .rodata\n"
+        "devkey_pem:\n"
+        ".incbin \"image/devkey.pem\"\n"
+        "devkey_pem_end:\n"
+        ".byte 0\n"
+        ".popsection\n");
+extern const char devkey_pem[] __attribute__((visibility("hidden")));
+extern const char devkey_pem_end[] __attribute__((visibility("hidden")));
+
+static const char *openssl_reason(void)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+    ERR_clear_error();
+    return reason ? reason : "unknown reason";
+}
+
+/* ---- keys ----------------------------------------------------------------------------------- */
+
+static struct err *check_key(EVP_PKEY *pkey, const char *name, BIGNUM **modulus)
+{
+    BIGNUM *e = NULL;
+    struct err *err = NULL;
+
+    if (!EVP_PKEY_is_a(pkey, "RSA") || !EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) ||
+        !EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, modulus))
+        err = err_new("%s: not an RSA key", name);
+    else if (EVP_PKEY_get_bits(pkey) != RSA_BYTES * 8 || !BN_is_word(e, 3))
+        err = err_new("%s: an RSA key of %d bits; SGX wants 3072 bits and exponent 3", name,
+                      EVP_PKEY_get_bits(pkey));
+    BN_free(e);
+    return err_hint(err, "make one with: openssl genrsa -3 -out key.pem 3072");
+}
+
+struct err *sign_key_load(const char *path, struct sign_key **out)
+{
+    const char *name = path ? path : "the development key";
+    struct sign_key *key = calloc(1, sizeof(*key));
+    BIO *bio = path ? BIO_new_file(path, "r")
+                    : BIO_new_mem_buf(devkey_pem, (int)(devkey_pem_end - devkey_pem));
+    struct err *err = NULL;
+
+    *out = NULL;
+    if (!key || !bio) {
+        err = err_sys(path ? errno : ENOMEM, "%s", name);
+        ERR_clear_error();
+        goto out;
+    }
+    key->pkey = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    if (!key->pkey) {
+        err = err_new("%s: not a private key in PEM form: %s", name, openssl_reason());
+        goto out;
+    }
+    err = check_key(key->pkey, name, &key->modulus);
+out:
+    BIO_free(bio);
+    if (err)
+        sign_key_free(key);
+    else
+        *out = key;
+    return err;
+}
+
+void sign_key_free(struct sign_key *key)
+{
+    if (!key)
+        return;
+    EVP_PKEY_free(key->pkey);
+    BN_free(key->modulus);
+    free(key);
+}
+
+/* ---- arithmetic ----------------------------------------------------------------------------- */
+
+struct numbers {
+    BN_CTX *ctx;
+    BIGNUM *s, *m, *q1, *q2, *t, *rest;
+};
+
+static void numbers_free(struct numbers *n)
+{
+    BN_free(n->s);
+    BN_free(n->m);
+    BN_free(n->q1);
+    BN_free(n->q2);
+    BN_free(n->t);
+    BN_free(n->rest);
+    BN_CTX_free(n->ctx);
+}
+
+/* Q1 = floor(S^2 / M); Q2 = floor((S^3 - Q1 S M) / M) = floor(S (S^2 mod M) / M). */
+static int quotients(const struct sgx_sigstruct *sig, uint8_t q1[RSA_BYTES], uint8_t q2[RSA_BYTES])
+{
+    struct numbers n = {.ctx = BN_CTX_new(), .q1 = BN_new(), .q2 = BN_new(), .t = BN_new(),
+                        .rest = BN_new()};
+    int ok = 0;
+
+    n.s = BN_lebin2bn(sig->signature, RSA_BYTES, NULL);
+    n.m = BN_lebin2bn(sig->modulus, RSA_BYTES, NULL);
+    if (n.ctx && n.q1 && n.q2 && n.t && n.rest && n.s && n.m && !BN_is_zero(n.m))
+        ok = BN_sqr(n.t, n.s, n.ctx) && BN_div(n.q1, n.rest, n.t, n.m, n.ctx) &&
+             BN_mul(n.t, n.s, n.rest, n.ctx) && BN_div(n.q2, NULL, n.t, n.m, n.ctx) &&
+             BN_bn2lebinpad(n.q1, q1, RSA_BYTES) == RSA_BYTES &&
+             BN_bn2lebinpad(n.q2, q2, RSA_BYTES) == RSA_BYTES;
+    numbers_free(&n);
+    ERR_clear_error();
+    return ok;
+}
+
+/* Header and body, as they are signed. */
+static void signed_bytes(const struct sgx_sigstruct *sig, uint8_t out[HEADER_BYTES + BODY_BYTES])
+{
+    _Static_assert(offsetof(struct sgx_sigstruct, modulus) == HEADER_BYTES, "header");
+    _Static_assert(offsetof(struct sgx_sigstruct, reserved4) == BODY_OFFSET + BODY_BYTES, "body");
+    memcpy(out, sig, HEADER_BYTES);
+    memcpy(out + HEADER_BYTES, (const uint8_t *)sig + BODY_OFFSET, BODY_BYTES);
+}
+
+static void reverse(uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size / 2; i++) {
+        uint8_t swap = bytes[i];
+
+        bytes[i] = bytes[size - 1 - i];
+        bytes[size - 1 - i] = swap;
+    }
+}
+
+/* ---- making --------------------------------------------------------------------------------- */
+
+static struct err *sign(struct sgx_sigstruct *sig, const struct sign_key *key)
+{
+    uint8_t text[HEADER_BYTES + BODY_BYTES];
+    size_t length = RSA_BYTES;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    int ok;
+
+    signed_bytes(sig, text);
+    ok = ctx && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key->pkey) > 0 &&
+         EVP_DigestSign(ctx, sig->signature, &length, text, sizeof(text)) > 0 &&
+         length == RSA_BYTES;
+    EVP_MD_CTX_free(ctx);
+    if (!ok)
+        return err_new("signing the enclave: %s", openssl_reason());
+    reverse(sig->signature, RSA_BYTES);
+    return NULL;
+}
+
+struct err *sigstruct_make(const struct sigstruct_input *input, const struct sign_key *key,
+                           struct sgx_sigstruct *out)
+{
+    memset(out, 0, sizeof(*out));
+    memcpy(out->header, header1, sizeof(header1));
+    memcpy(out->header2, header2, sizeof(header2));
+    out->date = input->date;
+    out->exponent = 3;
+    out->miscselect = input->miscselect;
+    out->miscmask = input->miscmask;
+    memcpy(out->isv_family_id, input->family_id, sizeof(out->isv_family_id));
+    out->attributes = input->attributes;
+    out->attribute_mask = input->attribute_mask;
+    memcpy(out->enclave_hash, input->mrenclave, sizeof(out->enclave_hash));
+    memcpy(out->isv_ext_prod_id, input->ext_product_id, sizeof(out->isv_ext_prod_id));
+    out->isv_prod_id = input->product_id;
+    out->isv_svn = input->security_version;
+    if (BN_bn2lebinpad(key->modulus, out->modulus, RSA_BYTES) != RSA_BYTES)
+        return err_new("signing the enclave: the key's modulus is not 3072 bits");
+    struct err *err = sign(out, key);
+
+    if (err)
+        return err;
+    if (!quotients(out, out->q1, out->q2))
+        return err_new("signing the enclave: Q1 and Q2 cannot be computed");
+    return NULL;
+}
+
+/* ---- verifying ------------------------------------------------------------------------------ */
+
+/* S^3 mod M must be the PKCS#1 v1.5 encoding of the digest. */
+static int signature_ok(const struct sgx_sigstruct *sig)
+{
+    static const uint8_t prefix[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+                                     0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
+    uint8_t text[HEADER_BYTES + BODY_BYTES], expected[RSA_BYTES], found[RSA_BYTES];
+    struct numbers n = {.ctx = BN_CTX_new(), .t = BN_new(), .rest = BN_new()};
+    int ok = 0;
+
+    signed_bytes(sig, text);
+    memset(expected, 0xff, sizeof(expected));
+    expected[0] = 0;
+    expected[1] = 1;
+    expected[RSA_BYTES - 32 - sizeof(prefix) - 1] = 0;
+    memcpy(expected + RSA_BYTES - 32 - sizeof(prefix), prefix, sizeof(prefix));
+    sha256(text, sizeof(text), expected + RSA_BYTES - 32);
+    n.s = BN_lebin2bn(sig->signature, RSA_BYTES, NULL);
+    n.m = BN_lebin2bn(sig->modulus, RSA_BYTES, NULL);
+    if (n.ctx && n.t && n.rest && n.s && n.m && BN_num_bits(n.m) == RSA_BYTES * 8 &&
+        BN_cmp(n.s, n.m) < 0)
+        ok = BN_mod_sqr(n.t, n.s, n.m, n.ctx) && BN_mod_mul(n.rest, n.t, n.s, n.m, n.ctx) &&
+             BN_bn2binpad(n.rest, found, RSA_BYTES) == RSA_BYTES &&
+             !memcmp(found, expected, RSA_BYTES);
+    numbers_free(&n);
+    ERR_clear_error();
+    return ok;
+}
+
+static int all_zero(const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i])
+            return 0;
+    return 1;
+}
+
+struct err *sigstruct_verify(const struct sgx_sigstruct *sig, const char *name)
+{
+    uint8_t q1[RSA_BYTES], q2[RSA_BYTES];
+
+    if (memcmp(sig->header, header1, sizeof(header1)) ||
+        memcmp(sig->header2, header2, sizeof(header2)) || sig->exponent != 3 ||
+        !all_zero(sig->reserved1, sizeof(sig->reserved1)) ||
+        !all_zero(sig->reserved2, sizeof(sig->reserved2)) ||
+        !all_zero(sig->reserved3, sizeof(sig->reserved3)) ||
+        !all_zero(sig->reserved4, sizeof(sig->reserved4)))
+        return err_new("%s: not a SIGSTRUCT", name);
+    if (!signature_ok(sig))
+        return err_new("%s: the signature does not match", name);
+    if (!quotients(sig, q1, q2) || memcmp(q1, sig->q1, RSA_BYTES) || memcmp(q2, sig->q2, RSA_BYTES))
+        return err_new("%s: Q1 or Q2 does not match the signature", name);
+    return NULL;
+}
+
+void sigstruct_mrsigner(const struct sgx_sigstruct *sig, uint8_t mrsigner[32])
+{
+    sha256(sig->modulus, sizeof(sig->modulus), mrsigner);
+}
+
+struct err *sigstruct_write(const struct sgx_sigstruct *sig, const char *path)
+{
+    return file_put(path, sig, sizeof(*sig));
+}
+
+struct err *sigstruct_read(const char *path, struct sgx_sigstruct *sig)
+{
+    struct file_map map;
+    struct err *err = file_map(path, &map);
+
+    if (err)
+        return err;
+    if (map.size != sizeof(*sig))
+        err = err_new("%s: %zu bytes long; a SIGSTRUCT has %zu", path, map.size, sizeof(*sig));
+    else
+        memcpy(sig, map.bytes, sizeof(*sig));
+    file_unmap(&map);
+    return err ? err : sigstruct_verify(sig, path);
+}
