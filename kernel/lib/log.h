@@ -32,3 +32,9 @@ NORETURN void panic(const char *format, ...) PRINTF(1, 2);
 NORETURN void assert_failed(const char *expression, const char *file, int line);
 /* For bugs of our own only; always on. */
 #define assert(e) (likely(e) ? (void)0 : assert_failed(#e, __FILE__, __LINE__))
+
+/* Given by enclave/stop.c: the way out for text, and the end. */
+void log_write(const char *text, size_t n);
+NORETURN void kernel_stop(uint32_t status);
+/* The number that prefixes a line; the scheduler sets it (0: booting). */
+extern int (*log_thread_id)(void);
