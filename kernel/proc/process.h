@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Processes and threads. One spinlock, proc_lock, protects the tables, the family tree and what is
+ * marked so below; signals have their group's lock. A thread is a task; it embeds struct task and
+ * struct signal_thread as its first members. Process 1 is the kernel itself: it has no threads and
+ * collects orphans. See docs/process.md.
+ */
+#pragma once
+
+#include "abi/process.h"
+#include "lib/radix.h"
+#include "sched/lock.h"
+#include "sched/task.h"
+#include "sched/timer.h"
+#include "sched/wait.h"
+#include "signal/signal.h"
+
+struct file;
+struct mm;
+struct posix_timer;
+
+#define PID_INIT 1
+#define PID_MAX  4194304
+
+enum process_state { PROCESS_LIVE, PROCESS_ZOMBIE, PROCESS_REAPED };
+
+struct itimer {
+    struct timer timer;
+    struct process *process;
+    uint64_t deadline_ns; /* 0: disarmed */
+    uint64_t interval_ns;
+};
+
+/* ITIMER_VIRTUAL, ITIMER_PROF, RLIMIT_CPU: compared with consumed time. */
+struct cpu_itimer {
+    uint64_t value_ns; /* consumed time at which it expires; 0: disarmed */
+    uint64_t interval_ns;
+};
+
+struct thread {
+    struct task task;
+    struct signal_thread signals;
+
+    struct process *process;
+    _Atomic uint32_t refs;
+    struct list node;          /* process->threads; proc_lock */
+    uaddr_t clear_child_tid;
+    uaddr_t robust_list;
+    int parent_death_signal;
+    struct vfork_wait *vfork;  /* somebody waits until this one execs or exits; proc_lock */
+    uint32_t policy, priority; /* sched_setscheduler(2): remembered */
+    uint64_t affinity;         /* bit mask of vCPUs */
+    uint64_t timer_slack_ns;
+    uint64_t start_ns;         /* CLOCK_MONOTONIC */
+    uint64_t personality;
+    bool keep_caps, no_new_privs;
+};
+_Static_assert(offsetof(struct thread, signals) == offsetof(struct signal_task, signals),
+               "task_signals() relies on it");
+
+struct process {
+    int pid;
+    _Atomic uint32_t refs;
+    uint64_t start_ns;
+
+    /* proc_lock */
+    struct process *parent;    /* never NULL but for PID_INIT; no reference: children hold none */
+    struct list children, sibling;
+    struct list threads;
+    uint32_t thread_count;     /* that have not left */
+    enum process_state state;
+    int pgid, sid;
+    int exit_signal;
+    int wait_status;           /* of a zombie */
+    int stop_signal;           /* stopped and not yet reported, 0: none */
+    bool continued;            /* went on and not yet reported */
+    bool did_exec;
+    bool child_reaper, is_leader_of_boot;
+    struct abi_rlimit limit[RLIMIT_COUNT];
+    uint64_t children_user_ns, children_system_ns; /* of children waited for */
+    uint64_t exited_user_ns, exited_system_ns;     /* of threads that have left */
+    uint64_t peak_resident_pages, children_peak_pages;
+
+    struct mm *mm;             /* counted; NULL in zombies; proc_lock to read from outside */
+    struct fd_table *files;    /* likewise */
+    struct fs_context *fs;     /* likewise */
+    struct file *exe;          /* likewise */
+    char *cmdline;             /* as at exec: NUL-terminated strings; proc_lock */
+    size_t cmdline_size;
+    uint64_t *auxv;            /* for /proc/PID/auxv; pairs, ends with AT_NULL */
+    size_t auxv_size;
+    bool dumpable;
+
+    struct wait_queue child_wait;  /* its parent's waits for children are here */
+    struct signal_group signals;
+
+    struct itimer real;
+    struct timer cpu_tick;         /* looks at the two below while one is armed */
+    struct cpu_itimer virtual, prof; /* signals.lock */
+    struct radix timers;           /* struct posix_timer by id; timers_lock */
+    struct spinlock timers_lock;
+    int next_timer;
+};
+
+extern struct spinlock proc_lock;
+extern struct process *process_init; /* process 1 */
+
+static inline struct thread *thread_of(struct task *t)
+{
+    return container_of(t, struct thread, task);
+}
+/* Only in a thread's context, never in kernel tasks. */
+#define current_thread  thread_of(current)
+#define current_process (current_thread->process)
+
+/* Lookups return a reference, or NULL. Threads by tid, processes by pid. */
+struct process *process_find(int pid);
+struct process *process_get(struct process *p);
+void process_put(struct process *p);
+struct thread *thread_find(int tid);
+struct thread *thread_get(struct thread *t);
+void thread_put(struct thread *t);
+/* The first process whose pid is >= *pid, with a reference; sets *pid. NULL: no more. */
+struct process *process_next(int *pid);
+/* The same among a process's threads, by tid. */
+struct thread *process_next_thread(struct process *p, int *tid);
+/* Counted references to what a process acts on, or NULL (zombie, exiting). */
+struct mm *process_mm(struct process *p);
+struct file *process_exe(struct process *p);
+struct fd_table *process_files(struct process *p);
+struct fs_context *process_fs(struct process *p);
+uint32_t process_count(uint32_t *threads); /* live ones */
+char process_state_letter(struct process *p); /* as in /proc/PID/stat */
+
+/* Consumed CPU time with all threads, living and gone. */
+void process_cpu_ns(struct process *p, uint64_t *user_ns, uint64_t *system_ns);
+uint64_t process_limit(const struct process *p, unsigned which); /* soft */
+
+/* Boot: the kernel's process 1. */
+int proc_init(void) MUST_CHECK;
+/*
+ * Starts the first program (process 2) with these arguments; on its end the kernel stops with its
+ * wait(2) status. The caller has mounted the root. `files` and `fs` are taken over. Returns 0, or
+ * a negative errno with nothing started.
+ */
+struct proc_boot_args {
+    const char *path;
+    char *const *argv;
+    char *const *envp;
+    struct fd_table *files;
+    struct fs_context *fs;
+    struct cred *cred;
+};
+int proc_boot(const struct proc_boot_args *args) MUST_CHECK;
+/* The same from boot_info and the measured configuration: checks the entry point, merges the
+ * environment; explains a refusal and stops with 126 or 127. */
+void proc_boot_configured(struct fd_table *files, struct fs_context *fs, struct cred *cred);
+
+/* Ends the calling process (all threads) or thread. */
+NORETURN void process_exit(int wait_status);
+NORETURN void thread_exit(int wait_status);
