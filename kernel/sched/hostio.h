@@ -3,7 +3,8 @@
  * Host I/O through the vCPU's ring: the calling task is parked, other tasks run meanwhile.
  * Buffers are kernel memory; data passes through bounce buffers in host memory and results are
  * bounded by what was asked. Results: bytes, or negative errno; -ERESTARTSYS when a signal ended an
- * interruptible wait before anything was transferred.
+ * interruptible wait before anything was transferred: hostio_poll, and reads and writes with
+ * HOSTIO_STREAM. With an offset the wait is never interrupted, as for disks.
  */
 #pragma once
 

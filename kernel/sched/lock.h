@@ -31,6 +31,8 @@ enum lock_rank {
     RANK_SIGNAL,
     RANK_FD_TABLE,
     RANK_DCACHE,
+    RANK_INODE_DATA,  /* page maps, inode tables, file locks */
+    RANK_CACHE_LRU,
     RANK_PIPE,
     RANK_EVENT,
     RANK_FUTEX,

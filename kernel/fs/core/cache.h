@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The page cache: pages of plaintext, one map per inode, shared by reads and mappings. Clean pages
+ * of files that can be read again are dropped when there are too many; pages of ramfs stay.
+ *
+ * A page in the map is complete; it is never shown before it has been filled and verified. Readers
+ * pin a page under the map's spinlock, copy without locks, and unpin.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "lib/radix.h"
+#include "mm/iter.h"
+#include "sched/lock.h"
+
+struct inode;
+
+struct cached_page {
+    uint8_t *data;
+    uint64_t index;
+    struct page_cache *cache;
+    struct list lru;          /* empty: not reclaimable */
+    _Atomic uint32_t pins;    /* the map holds one */
+    _Atomic bool used;        /* second chance */
+};
+
+struct page_cache {
+    struct spinlock lock;
+    struct radix pages GUARDED_BY(lock);
+    struct mutex fill;        /* one fill at a time */
+    struct inode *inode;
+    bool keep;                /* pages are the only copy: never reclaimed */
+    uint64_t next_index;      /* read-ahead: where the last fill ended */
+    uint32_t window;          /* pages of the last fill */
+    _Atomic uint64_t epoch;   /* counts invalidations; a fill that overlaps one is not kept */
+};
+
+#define CACHE_WINDOW_MAX 32u
+
+void cache_init(struct page_cache *c, struct inode *inode);
+void cache_empty(struct page_cache *c); /* drops all; nobody else uses it */
+
+/* The page, filled if need be, pinned; for `keep` caches a hole gives *out = NULL unless `make`. */
+int cache_get(struct page_cache *c, uint64_t index, bool make, struct cached_page **out) MUST_CHECK;
+void cache_put(struct cached_page *p);
+
+/* Copies file data, at most up to `size` (the file's). Bytes, or negative errno if none. */
+ssize_t cache_read(struct page_cache *c, struct iter *to, uint64_t pos, uint64_t size) MUST_CHECK;
+/* keep caches: writes into pages, making them. Bytes, or negative errno if none. */
+ssize_t cache_write(struct page_cache *c, struct iter *from, uint64_t pos) MUST_CHECK;
+/* Overwrites cached pages after a write-through with the same bytes. */
+void cache_update(struct page_cache *c, const void *data, size_t size, uint64_t pos);
+/* Drops pages from byte `pos` on and zeroes the rest of the page that holds it. */
+void cache_truncate(struct page_cache *c, uint64_t pos);
+/* Drops or zeroes [pos, pos+size). */
+void cache_punch(struct page_cache *c, uint64_t pos, uint64_t size);
+void cache_invalidate(struct page_cache *c);
+uint64_t cache_page_count(struct page_cache *c);
+/* First page at or after *index; false: none. For SEEK_DATA in keep caches. */
+bool cache_next_page(struct page_cache *c, uint64_t *index);
+
+struct cache_stats {
+    uint64_t pages, limit_pages, kept_pages;
+};
+void cache_stats(struct cache_stats *out);
