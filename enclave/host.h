@@ -12,7 +12,7 @@
 #include "lib/types.h"
 
 #define HOST_PATH_MAX 4096u
-#define HOST_BUFFER_MAX (256u * 1024)
+#define HOST_BUFFER_MAX (64u * 1024)
 
 /* Any fd below 2^20; paths shorter than HOST_PATH_MAX. `resolve`: openat2(2)'s RESOLVE_*. */
 int host_openat(int dirfd, const char *path, uint32_t flags, uint32_t mode, uint64_t resolve) MUST_CHECK;
@@ -45,6 +45,3 @@ int host_ioctl(int fd, uint32_t request, void *buffer, size_t size) MUST_CHECK;
 /* A read-only image mapped by the host: reads are copies of untrusted bytes, to be verified. */
 uint64_t host_image_size(unsigned index); /* 0: there is none */
 int host_image_read(unsigned index, uint64_t offset, void *buffer, size_t size) MUST_CHECK;
-
-/* Boot strings, copied into the enclave and checked to be NUL-terminated. */
-extern const struct boot_info *boot_info; /* the enclave's own copy */

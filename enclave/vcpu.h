@@ -12,11 +12,9 @@
 #define VCPU_KERNEL_STACK 32
 #define VCPU_CANARY       40
 #define VCPU_SCRATCH_RIP  48
-#define VCPU_SCRATCH_RSP  56
-#define VCPU_HOST_RETURN  64
-#define VCPU_HOSTCALL_RSP 72
-#define VCPU_STATE        80
-#define VCPU_RESUME_FRAME 88
+#define VCPU_HOST_RETURN  56
+#define VCPU_HOSTCALL_RSP 64
+#define VCPU_STATE        72
 
 #ifndef __ASSEMBLER__
 
@@ -41,27 +39,27 @@ struct vcpu {
     uint32_t index;
     uint32_t pad;
     uint64_t slot_offset;     /* of this slot, from the enclave's base */
-    struct task *current;
+    struct task *running;     /* `current` */
     uint64_t kernel_stack;    /* where entries from user code set RSP */
     uint64_t canary;
     uint64_t scratch_rip;
-    uint64_t scratch_rsp;
     uint64_t host_return;     /* RCX of the last EENTER at CSSA 0 */
     uint64_t hostcall_rsp;
     uint64_t state;           /* enum vcpu_state */
-    uint64_t resume_frame;    /* struct regs being restored by the last instructions of an exit */
 
     haddr_t shared;           /* struct vcpu_shared in host memory */
     struct exception_info exception;
-    bool tick_pending;        /* set by the first-stage handler, consumed by the scheduler */
+    volatile bool tick_pending; /* set by the first-stage handler, consumed by the scheduler */
+    bool vector_clean;        /* the vector registers hold nothing but the initial state */
+    uint64_t fault_rip;       /* of a kernel fault, for the panic message */
     struct task *idle;
     void *sched;              /* the scheduler's per-vCPU data */
     void *ring;               /* the ring client's */
     void *crypto;             /* the crypto library's */
     uint64_t exits, aexes;    /* counters */
+    uint64_t outer_fs;        /* FS base while vendor code runs on its own */
 };
 _Static_assert(offsetof(struct vcpu, canary) == VCPU_CANARY, "-mstack-protector-guard-offset");
-_Static_assert(offsetof(struct vcpu, resume_frame) == VCPU_RESUME_FRAME, "entry.S");
 
 /* The caller must not sleep between taking and using it, or may find itself on another vCPU. */
 ALWAYS_INLINE struct vcpu *this_vcpu(void)

@@ -8,7 +8,7 @@
 #include "lib/string.h"
 
 #define LINE_BYTES 512
-#define STOP_STATUS_PANIC 0x7f00u /* wait(2): exited with 127 */
+#define STOP_STATUS_PANIC 0x80007f00u /* enclave/stop.h: STOP_PANIC, and exit status 127 */
 
 uint32_t log_level = LOG_OFF;
 int (*log_thread_id)(void);

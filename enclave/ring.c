@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The ring client; see ring.h for what it trusts (nothing). */
+#include "enclave/ring.h"
+
+#include <stdatomic.h>
+
+#include "abi/errno.h"
+#include "enclave/boot.h"
+#include "enclave/hostcall.h"
+#include "enclave/vcpu.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/string.h"
+
+#define LIES_MAX 1000u
+
+struct slot {
+    struct ring_request *request; /* NULL: free */
+    uint32_t generation;
+};
+
+struct ring {
+    struct ring_map map; /* our checked copy */
+    uint32_t sq_tail, cq_head;
+    uint32_t in_flight, lies;
+    uint32_t submitted; /* sq_tail when the host was last asked to look */
+    uint32_t free_hint;
+    struct slot slot[RING_ENTRIES];
+};
+
+static void check_area(haddr_t at, uint64_t size, unsigned alignment)
+{
+    if (at % alignment || !host_range_ok(at, size))
+        panic("the host's ring lies in the wrong place");
+}
+
+void ring_init(struct vcpu *v)
+{
+    struct ring *r = kzalloc(sizeof(*r));
+    struct ring_map *m;
+
+    if (!r)
+        panic("no memory for a ring");
+    m = &r->map;
+    host_copy_in(m, v->shared + offsetof(struct vcpu_shared, ring), sizeof(*m));
+    if (m->sq_entries == 0 || m->sq_entries > 4096 || (m->sq_entries & (m->sq_entries - 1)) ||
+        m->cq_entries < m->sq_entries || m->cq_entries > 65536 ||
+        (m->cq_entries & (m->cq_entries - 1)))
+        panic("the host's ring has an impossible size");
+    const haddr_t words[] = {m->sq_head, m->sq_tail, m->cq_head, m->cq_tail};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        check_area(words[i], 4, 4);
+    check_area(m->sq_array, 4ull * m->sq_entries, 4);
+    check_area(m->sqes, sizeof(struct ring_sqe) * (uint64_t)m->sq_entries, 8);
+    check_area(m->cqes, sizeof(struct ring_cqe) * (uint64_t)m->cq_entries, 8);
+    r->sq_tail = host_load32(m->sq_tail);
+    r->submitted = r->sq_tail;
+    r->cq_head = host_load32(m->cq_head);
+    v->ring = r;
+}
+
+static struct slot *slot_get(struct ring *r, uint32_t *index)
+{
+    for (uint32_t i = 0; i < RING_ENTRIES; i++) {
+        uint32_t at = (r->free_hint + i) % RING_ENTRIES;
+        if (!r->slot[at].request) {
+            r->free_hint = at + 1;
+            *index = at;
+            return &r->slot[at];
+        }
+    }
+    return NULL;
+}
+
+int ring_submit(struct ring_sqe *sqe, struct ring_request *request)
+{
+    struct ring *r = this_vcpu()->ring;
+    uint32_t index, at = r->sq_tail & (r->map.sq_entries - 1);
+
+    if (r->sq_tail - host_load32(r->map.sq_head) >= r->map.sq_entries ||
+        r->in_flight >= r->map.cq_entries)
+        return -EAGAIN;
+    struct slot *s = slot_get(r, &index);
+    if (!s)
+        return -EAGAIN;
+    s->request = request;
+    s->generation++;
+    request->user_data = (uint64_t)s->generation << 32 | index;
+    request->vcpu = this_vcpu()->index;
+    sqe->user_data = request->user_data;
+    host_copy_out(r->map.sqes + at * sizeof(*sqe), sqe, sizeof(*sqe));
+    host_store32(r->map.sq_array + 4ull * at, at);
+    r->sq_tail++;
+    r->in_flight++;
+    host_store32(r->map.sq_tail, r->sq_tail);
+    return 0;
+}
+
+static void lie(struct ring *r, uint64_t user_data)
+{
+    log_debug("ring: a completion for nothing in flight (%lx) was dropped", user_data);
+    if (++r->lies > LIES_MAX)
+        panic("the host keeps inventing completions");
+}
+
+static void complete(struct ring *r, const struct ring_cqe *cqe)
+{
+    uint32_t index = (uint32_t)cqe->user_data;
+
+    if (index >= RING_ENTRIES || !r->slot[index].request ||
+        r->slot[index].generation != (uint32_t)(cqe->user_data >> 32)) {
+        lie(r, cqe->user_data);
+        return;
+    }
+    struct ring_request *request = r->slot[index].request;
+    r->slot[index].request = NULL;
+    r->in_flight--;
+    if (cqe->res < -MAX_ERRNO || cqe->res > request->max_result)
+        request->result = -EIO;
+    else
+        request->result = cqe->res;
+    request->complete(request);
+}
+
+unsigned ring_reap(void)
+{
+    struct ring *r = this_vcpu()->ring;
+    uint32_t tail = host_load32(r->map.cq_tail);
+    unsigned count = 0;
+
+    if (tail - r->cq_head > r->map.cq_entries) {
+        lie(r, 0);
+        return 0;
+    }
+    while (r->cq_head != tail) {
+        struct ring_cqe cqe;
+        uint32_t at = r->cq_head & (r->map.cq_entries - 1);
+        host_copy_in(&cqe, r->map.cqes + at * sizeof(cqe), sizeof(cqe));
+        r->cq_head++;
+        host_store32(r->map.cq_head, r->cq_head);
+        complete(r, &cqe);
+        count++;
+    }
+    return count;
+}
+
+bool ring_unsubmitted(void)
+{
+    struct ring *r = this_vcpu()->ring;
+    bool some = r->submitted != r->sq_tail;
+
+    r->submitted = r->sq_tail;
+    return some;
+}
+
+bool ring_has_completions(void)
+{
+    struct ring *r = this_vcpu()->ring;
+    return host_load32(r->map.cq_tail) != r->cq_head;
+}
+
+unsigned ring_in_flight(void)
+{
+    struct ring *r = this_vcpu()->ring;
+    return r->in_flight;
+}
