@@ -33,6 +33,7 @@ struct enclave_config {
 #define CONFIG_FLAG_DEBUGGABLE 1u
 #define CONFIG_FLAG_TRY        2u /* root is the host's tree, untrusted; any program, all environment */
 #define CONFIG_FLAG_SAN        4u
+#define CONFIG_FLAG_ANY_BASE   8u /* no programs at fixed addresses: the host may choose the base */
 
 enum config_record_type {
     CONFIG_ENTRY_POINT = 1,  /* string: absolute path prefix of programs that may be started */

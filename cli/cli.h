@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The commands: one cmd_*.c each, listed in main.c. A command returns an error, or NULL and the
+ * exit status. What several of them share is below.
+ */
+#pragma once
+
+#include "cli/err.h"
+#include "host/run.h"
+#include "image/image.h"
+
+struct command {
+    const char *name;
+    const char *arguments; /* for the usage line */
+    const char *summary;   /* one line */
+    const char *help;      /* what `occlum NAME --help` says below them */
+    int failure;           /* exit status of its own failures */
+    struct err *(*run)(int argc, char **argv, int *status); /* argv[0]: the command's name */
+};
+
+extern const struct command cmd_new, cmd_init, cmd_build, cmd_run, cmd_print, cmd_status, cmd_try,
+    cmd_version;
+
+/* ---- files of an instance, relative to it ---------------------------------------------------- */
+
+#define INSTANCE_CONFIG    "Occlum.json"
+#define INSTANCE_STATUS    ".__occlum_status"
+#define INSTANCE_LOCK      ".__occlum_lock"
+#define INSTANCE_IMAGE     "image"
+#define INSTANCE_INITFS    "initfs"
+#define INSTANCE_BUILD     "build"
+#define INSTANCE_BUILD_NEW ".__occlum_build.new"
+#define INSTANCE_RUN       "run"
+#define BUILD_ROOTFS       "rootfs.img"
+#define BUILD_SGXS         "enclave.sgxs"
+#define BUILD_SIG          "enclave.sig"
+#define BUILD_SITES        "enclave.sites"
+#define BUILD_MODE         ".sgx_mode"
+
+/* Whether the working directory is an instance; the error says what to do. */
+MUST_CHECK struct err *instance_check(void);
+/* Whether it is built as well. */
+MUST_CHECK struct err *instance_check_built(void);
+MUST_CHECK struct err *instance_set_status(const char *status);
+
+/* ---- launching ------------------------------------------------------------------------------- */
+
+/* Path of the kernel's ELF file: OCCLUM_KERNEL, or beside this program. */
+MUST_CHECK struct err *kernel_path(char *path, size_t size);
+/* SGX_MODE: HW, SIM, or unset; `text` NULL is unset. */
+MUST_CHECK struct err *mode_parse(const char *text, const char *where, enum host_mode *mode);
+/* OCCLUM_LOG_LEVEL, at most `most`. */
+MUST_CHECK struct err *log_level(uint32_t most, uint32_t *level);
+/* Today, or the day of SOURCE_DATE_EPOCH, as a SIGSTRUCT has it. */
+uint32_t date_bcd(void);
+/* SOURCE_DATE_EPOCH; 0 when it is not set. */
+int source_epoch(int64_t *epoch);
+/* Runs an enclave to its end; *status is the exit status for the shell. */
+MUST_CHECK struct err *launch(const struct host_run_params *params, int *status);
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+/* An error with the usage line of a command as its hint. */
+MUST_CHECK struct err *usage_error(const struct command *command, const char *format, ...)
+    PRINTF(2, 3);

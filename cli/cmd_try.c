@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * occlum try: runs a program of this machine in an enclave, without an instance. The root is the
+ * host's tree, which proves nothing and protects nothing; it shows whether a program works.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "boundary/layout.h"
+#include "cli/cli.h"
+#include "cli/config.h"
+
+struct try {
+    const char *root; /* absolute, real */
+    char root_buffer[PATH_MAX];
+    struct text_list writable;
+    int quiet;
+    char program[PATH_MAX]; /* inside */
+    char cwd[PATH_MAX];     /* inside */
+    struct instance_config config;
+    struct page_plan plan;
+    struct sgx_sigstruct sig;
+};
+
+static struct err *bad_directory(const char *option, const char *path)
+{
+    return err_sys(errno, "%s %s", option, path);
+}
+
+static struct err *add_writable(struct try *t, const char *path)
+{
+    char real[PATH_MAX];
+    struct stat st;
+
+    if (!realpath(path, real))
+        return bad_directory("--rw", path);
+    if (stat(real, &st) || !S_ISDIR(st.st_mode))
+        return err_new("--rw %s: not a directory", path);
+    return text_list_add(&t->writable, real);
+}
+
+/* Options up to PROGRAM; *index is where it stands. */
+static struct err *read_options(struct try *t, int argc, char **argv, int *index)
+{
+    int i = 1;
+
+    t->root = "/";
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        struct err *err = NULL;
+
+        if (!strcmp(argv[i], "--")) {
+            i++;
+            break;
+        }
+        if (!strcmp(argv[i], "--quiet") || !strcmp(argv[i], "-q")) {
+            t->quiet = 1;
+        } else if (!strcmp(argv[i], "--rw") && i + 1 < argc) {
+            err = add_writable(t, argv[++i]);
+        } else if (!strcmp(argv[i], "--root") && i + 1 < argc) {
+            t->root = realpath(argv[++i], t->root_buffer);
+            if (!t->root)
+                err = bad_directory("--root", argv[i]);
+        } else {
+            err = usage_error(&cmd_try, "%s: not an option, or its argument is missing", argv[i]);
+        }
+        if (err)
+            return err;
+    }
+    if (i >= argc)
+        return usage_error(&cmd_try, "PROGRAM is missing");
+    *index = i;
+    return NULL;
+}
+
+/* ---- finding the program -------------------------------------------------------------------- */
+
+static const char *root_prefix(const struct try *t)
+{
+    return strcmp(t->root, "/") ? t->root : "";
+}
+
+/* 0 when `inside` is a program; else an errno. */
+static int check_program(const struct try *t, const char *inside)
+{
+    char outside[2 * PATH_MAX];
+    struct stat st;
+
+    snprintf(outside, sizeof(outside), "%s%s", root_prefix(t), inside);
+    if (stat(outside, &st)) {
+        /* A symbolic link that is absolute leads elsewhere from out here; the enclave will see. */
+        if (errno != ENOENT || lstat(outside, &st) || !S_ISLNK(st.st_mode))
+            return errno;
+        return 0;
+    }
+    if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
+        return EACCES;
+    return 0;
+}
+
+static struct err *refuse_program(const char *program, int errnum)
+{
+    return err_with_status(err_sys(errnum, "%s", program),
+                           errnum == ENOENT || errnum == ENOTDIR ? STATUS_NOT_FOUND
+                                                                 : STATUS_NOT_EXEC);
+}
+
+/* As execvp does, but within the root: a name with a slash is a path, others are looked up. */
+static struct err *find_program(struct try *t, const char *name)
+{
+    const char *path = getenv("PATH");
+    int refusal = ENOENT;
+
+    if (strchr(name, '/')) {
+        const char *dir = name[0] == '/' ? "" : t->cwd;
+        int n = snprintf(t->program, sizeof(t->program), "%s%s%s", dir, *dir && dir[1] ? "/" : "",
+                         name);
+
+        refusal = n < (int)sizeof(t->program) ? check_program(t, t->program) : ENAMETOOLONG;
+        return refusal ? refuse_program(name, refusal) : NULL;
+    }
+    if (!path)
+        path = "/usr/local/bin:/usr/bin:/bin";
+    while (*path && *name) {
+        size_t length = strcspn(path, ":");
+        int n = snprintf(t->program, sizeof(t->program), "%.*s/%s", (int)length, path, name);
+        int errnum = path[0] == '/' && n < (int)sizeof(t->program)
+                         ? check_program(t, t->program)
+                         : ENOENT;
+
+        if (!errnum)
+            return NULL;
+        if (errnum == EACCES)
+            refusal = EACCES;
+        path += length;
+        path += *path == ':';
+    }
+    return refuse_program(name, refusal);
+}
+
+/* The working directory as seen inside; "/" when it lies outside of the root. */
+static void find_cwd(struct try *t)
+{
+    const char *prefix = root_prefix(t);
+    size_t length = strlen(prefix);
+    char here[PATH_MAX];
+
+    strcpy(t->cwd, "/");
+    if (getcwd(here, sizeof(here)) && !strncmp(here, prefix, length) && here[length] == '/')
+        snprintf(t->cwd, sizeof(t->cwd), "%s", here + length);
+}
+
+/* ---- the enclave ---------------------------------------------------------------------------- */
+
+static int below_tmp(const char *path)
+{
+    return !strncmp(path, "/tmp/", 5);
+}
+
+/* A /tmp of our own would hide what was asked for, where that lies in the host's /tmp. */
+static int wants_host_tmp(const struct try *t)
+{
+    for (size_t i = 0; i < t->writable.count; i++)
+        if (below_tmp(t->writable.items[i]) || !strcmp(t->writable.items[i], "/tmp"))
+            return 1;
+    return below_tmp(t->program) || below_tmp(t->cwd);
+}
+
+/* The mounts: the host's tree, read-only; our own /proc, /dev and /tmp; what may be written. */
+static struct err *make_mounts(struct try *t)
+{
+    struct instance_config *config = &t->config;
+    struct err *err =
+        config_add_mount(config, CONFIG_FS_HOSTFS, "/", t->root, CONFIG_MOUNT_RDONLY);
+
+    if (!err)
+        err = config_add_mount(config, CONFIG_FS_PROCFS, "/proc", "", 0);
+    if (!err)
+        err = config_add_mount(config, CONFIG_FS_DEVFS, "/dev", "", 0);
+    if (!err)
+        err = config_add_mount(config, CONFIG_FS_RAMFS, "/dev/shm", "", 0);
+    if (!err && !wants_host_tmp(t))
+        err = config_add_mount(config, CONFIG_FS_RAMFS, "/tmp", "", 0);
+    for (size_t i = 0; !err && i < t->writable.count; i++)
+        err = config_add_mount(config, CONFIG_FS_HOSTFS, t->writable.items[i],
+                               t->writable.items[i], 0);
+    return err;
+}
+
+static struct err *make_config(struct try *t, struct config_blob *blob)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+    config_defaults(&t->config);
+    t->config.disable_log = 0;
+    t->config.init_threads = cpus < 1 ? 1 : (uint64_t)cpus;
+    struct err *err = text_list_add(&t->config.entry_points, "/");
+
+    if (!err)
+        err = text_list_add(&t->config.env_untrusted, "*");
+    if (!err)
+        err = make_mounts(t);
+    return err ? err : config_compile(&t->config, CONFIG_FLAG_TRY, NULL, blob);
+}
+
+static struct err *sign_plan(struct try *t)
+{
+    struct sigstruct_input input;
+    struct sign_key *key;
+
+    config_signature(&t->config, &input);
+    input.date = date_bcd();
+    struct err *err = plan_measure(&t->plan, input.mrenclave);
+
+    if (err)
+        return err;
+    err = sign_key_load(NULL, &key);
+    if (err)
+        return err;
+    err = sigstruct_make(&input, key, &t->sig);
+    sign_key_free(key);
+    return err;
+}
+
+static struct err *make_enclave(struct try *t)
+{
+    char kernel[PATH_MAX];
+    struct config_blob blob = {0};
+    struct err *err = kernel_path(kernel, sizeof(kernel));
+
+    if (!err)
+        err = make_config(t, &blob);
+    if (!err) {
+        struct plan_input input = {
+            .kernel = kernel,
+            .config = blob.bytes,
+            .config_bytes = blob.used,
+            .size = config_enclave_size(&t->config),
+            .tcs_count = config_tcs_count(&t->config),
+        };
+
+        err = plan_build(&input, &t->plan);
+    }
+    config_blob_free(&blob);
+    return err ? err : sign_plan(t);
+}
+
+static struct err *run_try(struct try *t, char **argv, int *status)
+{
+    struct host_run_params params = {
+        .plan = &t->plan,
+        .sigstruct = &t->sig,
+        .base_zero = 1,
+        .debug = 1,
+        .program = t->program,
+        .argv = argv,
+        .envp = environ,
+        .cwd = t->cwd,
+    };
+    struct err *err = mode_parse(getenv("SGX_MODE"), "SGX_MODE", &params.mode);
+
+    if (!err)
+        err = log_level(LOG_TRACE, &params.log_level);
+    if (!err)
+        err = make_enclave(t);
+    if (err)
+        return err;
+    if (!t->quiet)
+        fprintf(stderr,
+                "occlum try: the root is this machine's %s, read-only and untrusted (--quiet: "
+                "do not say so)\n",
+                t->root);
+    return launch(&params, status);
+}
+
+static struct err *try_main(int argc, char **argv, int *status)
+{
+    struct try *t = calloc(1, sizeof(*t));
+    int index = 0;
+
+    if (!t)
+        return err_sys(ENOMEM, "starting");
+    struct err *err = read_options(t, argc, argv, &index);
+
+    if (!err) {
+        find_cwd(t);
+        err = find_program(t, argv[index]);
+    }
+    if (!err)
+        err = run_try(t, argv + index, status);
+    plan_free(&t->plan);
+    config_free(&t->config);
+    text_list_free(&t->writable);
+    free(t);
+    return err;
+}
+
+const struct command cmd_try = {
+    .name = "try",
+    .arguments = "[--root DIR] [--rw DIR]... [--quiet] PROGRAM [ARGS...]",
+    .summary = "run a program of this machine in an enclave, at once",
+    .help = "Needs no instance. The program sees this machine's files, read-only, and a /tmp of\n"
+            "its own that lasts as long as it does (unless the program, its working directory\n"
+            "or a --rw DIR lies in /tmp: then it is the machine's). Nothing here is measured but the system\n"
+            "itself: it shows whether a program works, and protects nothing.\n\n"
+            "  --root DIR   DIR is the root instead of /\n"
+            "  --rw DIR     DIR may be written; can be given several times\n"
+            "  --quiet      do not say that the root is untrusted\n\n"
+            "PROGRAM is looked up in PATH. The exit status is the program's; 128+N after signal\n"
+            "N; 127 not found, 126 not executable, 125 a failure of Occlum itself.\n",
+    .failure = STATUS_OCCLUM,
+    .run = try_main,
+};
