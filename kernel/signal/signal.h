@@ -20,6 +20,7 @@ struct signal_queued {
     struct list node;
     struct abi_siginfo info;
     bool preallocated; /* belongs to a timer: not freed; `node` is empty while not queued */
+    int32_t last_overrun;  /* of a timer's signal taken last */
 };
 
 struct signal_pending {
@@ -51,7 +52,6 @@ struct signal_thread {
     uint64_t blocked;
     uint64_t saved_mask;  /* back in force when the call ends, if restore_mask */
     bool restore_mask;
-    uint64_t wanted;      /* sigtimedwait waits for these although they are blocked */
     bool killable;        /* sleeps TASK_UNINTERRUPTIBLE, but a fatal signal should wake it */
     struct abi_stack altstack;
     uint32_t fault_vector, fault_error; /* of the last exception, for frames */
@@ -99,7 +99,7 @@ void signal_exec(struct signal_group *g, struct signal_thread *s);
 /* Sending. 0, or -EAGAIN when the queue is full (only for signals sent with a value). */
 int signal_send_group(struct signal_group *g, const struct abi_siginfo *info);
 int signal_send_thread(struct signal_thread *s, const struct abi_siginfo *info);
-/* A timer's own entry; false if it was still queued (an overrun). `thread` may be NULL. */
+/* A timer's own entry; false if it was still queued: info.overrun is counted up. `thread` may be NULL. */
 bool signal_send_queued(struct signal_group *g, struct signal_thread *thread,
                         struct signal_queued *q);
 /* Takes a preallocated entry out of whichever queue holds it. */
