@@ -18,7 +18,7 @@
 #define LAYOUT_PAGE        4096ull
 #define LAYOUT_USER_MIN    0x10000ull
 #define LAYOUT_TOP_BYTES   (1ull << 30)
-#define LAYOUT_MIN_SIZE    (8ull << 30)
+#define LAYOUT_MIN_SIZE    (64ull << 30)
 #define LAYOUT_DEFAULT_SIZE (1ull << 40)
 
 /* Relative to layout_top(size). */

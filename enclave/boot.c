@@ -19,6 +19,7 @@
 
 #define ARGS_MAX  65536u
 #define CPUID_MAX 1024u
+#define GUARD_BYTES (256ull << 20) /* nothing is ever mapped between the kernel's areas */
 
 struct enclave enclave;
 struct boot_args boot_args;
@@ -59,8 +60,11 @@ static void find_self(void)
     enclave.config = (const struct enclave_config *)(top + LAYOUT_CONFIG);
     enclave.user_start = MAX(enclave.base, LAYOUT_USER_MIN);
     enclave.user_end = enclave.base + layout_user_end(enclave.size);
-    enclave.heap_start = enclave.user_end + (1ull << 30);
-    enclave.heap_end = top - (1ull << 30);
+    uint64_t quarter = (top - enclave.user_end) / 4;
+    enclave.heap_start = enclave.user_end + GUARD_BYTES;
+    enclave.heap_end = enclave.user_end + 3 * quarter;
+    enclave.stack_start = enclave.heap_end + GUARD_BYTES;
+    enclave.stack_end = top - GUARD_BYTES;
 }
 
 /* A report on ourselves: the CPU's word on attributes and identity. */

@@ -11,6 +11,7 @@ struct enclave {
     uint64_t base, size;
     uint64_t user_start, user_end;   /* where programs may live */
     uint64_t heap_start, heap_end;   /* the kernel's heap */
+    uint64_t stack_start, stack_end; /* kernel stacks, each with a guard below */
     const struct enclave_config *config;
     struct sgx_attributes attributes;
     uint8_t mrenclave[32], mrsigner[32];

@@ -17,10 +17,10 @@
 enum lock_rank {
     /* mutexes, outermost first (all may be held over sleeps) */
     RANK_EXEC,
+    RANK_FILE_POS,    /* an open file's position */
     RANK_FS_RENAME,   /* one rename at a time a file system */
     RANK_INODE_DIR,   /* parent directory, before */
     RANK_INODE,       /* any other inode */
-    RANK_FILE_POS,
     RANK_MM,          /* a process's VMAs */
     RANK_PAGE_CACHE,  /* filling of pages */
     RANK_FS_PRIVATE,  /* a file system's own */

@@ -28,7 +28,7 @@ enum task_state {
 /* struct task.flags */
 #define TASK_SIGNAL  0x1u /* a signal may be deliverable: look on the way to user code; ends sleeps */
 #define TASK_RESCHED 0x2u /* give up the CPU on the way to user code */
-#define TASK_STOPME  0x4u /* reserved for job control */
+#define TASK_TICK    0x4u /* the vCPU's timer may have to be set earlier */
 
 #define KERNEL_STACK_BYTES (32u * 1024)
 #define TASK_NAME_BYTES    16
@@ -45,8 +45,10 @@ struct task {
     _Atomic uint32_t flags;
     _Atomic uint32_t state;    /* enum task_state */
     _Atomic bool on_cpu;       /* its stack is in use */
-    uint32_t vcpu;             /* where it ran last */
+    _Atomic uint32_t vcpu;     /* whose run queue it belongs to */
     struct list run_node;
+    bool on_queue;             /* runnable and owned by a run queue, or running; its lock */
+    uint64_t affinity;         /* bit set: may run on that vCPU; 0: any */
     int nice;
     uint64_t run_since;        /* TSC */
     uint64_t cpu_tsc;          /* TSC ticks consumed; user and system together with kernel_tsc */

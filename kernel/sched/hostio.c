@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Host I/O: one request per call, its data in a bounce chunk, the task parked until the
+ * completion. A signal cancels the operation and then waits for it: the bounce chunk and the
+ * request must not be given up while the host may still answer.
+ */
+#include "sched/hostio.h"
+
+#include "abi/errno.h"
+#include "enclave/clock.h"
+#include "enclave/hostcall.h"
+#include "enclave/ring.h"
+#include "lib/string.h"
+#include "sched/task.h"
+#include "sched/wait.h"
+
+#define FSYNC_DATASYNC 1u
+
+struct request {
+    struct ring_request ring;
+    struct task *task;
+    _Atomic bool done;
+};
+
+static struct wait_queue chunk_waiters = {SPINLOCK_INIT(RANK_WAIT), LIST_INIT(chunk_waiters.waiters)};
+
+static void complete(struct ring_request *r)
+{
+    struct request *q = container_of(r, struct request, ring);
+    struct task *t = q->task;
+
+    atomic_store(&q->done, true);
+    task_wake(t);
+}
+
+static void ignore(struct ring_request *r)
+{
+}
+
+static void submit(struct ring_sqe *sqe, struct ring_request *r)
+{
+    while (ring_submit(sqe, r) == -EAGAIN) {
+        atomic_store(&current->state, TASK_RUNNABLE);
+        (void)hostcall2(HOSTCALL_WAIT, 0, 0);
+        ring_reap();
+        task_yield();
+    }
+}
+
+/* Asks the host to give the operation up; its completion still comes. The cancel request is
+ * static: its completion is of no interest and may arrive at any time. */
+static void cancel(struct request *q)
+{
+    static struct ring_request ignored = {.complete = ignore, .max_result = INT32_MAX};
+    struct ring_sqe sqe = {.opcode = RING_OP_ASYNC_CANCEL, .fd = -1, .addr = q->ring.user_data};
+    struct ring_request *r = &ignored;
+
+    if (ring_submit(&sqe, r))
+        return; /* a full ring: the operation ends by itself, later */
+}
+
+static int run(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_ns)
+{
+    struct request q = {.task = current,
+                        .ring = {.max_result = max_result, .complete = complete}};
+    bool cancelled = false;
+    uint64_t affinity = current->affinity;
+
+    current->affinity = 1ull << this_vcpu()->index; /* a ring cancels only its own */
+    submit(sqe, &q.ring);
+    while (!atomic_load(&q.done)) {
+        atomic_store(&current->state, cancelled ? TASK_UNINTERRUPTIBLE : TASK_SLEEPING);
+        if (atomic_load(&q.done))
+            break;
+        bool stop = task_signalled() || clock_monotonic_ns() >= deadline_ns;
+        if (!cancelled && stop) {
+            cancelled = true;
+            cancel(&q);
+            continue;
+        }
+        (void)schedule_until(cancelled ? NO_DEADLINE : deadline_ns);
+    }
+    atomic_store(&current->state, TASK_RUNNABLE);
+    current->affinity = affinity;
+    if (cancelled && (q.ring.result == -ECANCELED || q.ring.result == -EINTR))
+        return task_signalled() ? -ERESTARTSYS : -ETIMEDOUT;
+    return q.ring.result;
+}
+
+static int chunk_take(haddr_t *chunk)
+{
+    return wait_event(&chunk_waiters, (*chunk = pool_get()) != 0, NO_DEADLINE);
+}
+
+static void chunk_give(haddr_t chunk)
+{
+    pool_put(chunk);
+    wait_wake(&chunk_waiters, 1);
+}
+
+ssize_t hostio_read(int fd, void *buffer, size_t size, int64_t offset)
+{
+    haddr_t chunk;
+    ssize_t r;
+
+    size = MIN(size, (size_t)HOSTIO_MAX);
+    r = chunk_take(&chunk);
+    if (r)
+        return r;
+    struct ring_sqe sqe = {.opcode = RING_OP_READ, .fd = fd, .addr = chunk,
+                           .len = (uint32_t)size, .off = (uint64_t)offset};
+    do {
+        r = run(&sqe, (int32_t)size, NO_DEADLINE);
+    } while (r == -EINTR);
+    if (r > 0)
+        host_copy_in(buffer, chunk, (size_t)r);
+    chunk_give(chunk);
+    return r;
+}
+
+ssize_t hostio_write(int fd, const void *buffer, size_t size, int64_t offset)
+{
+    haddr_t chunk;
+    ssize_t r;
+
+    size = MIN(size, (size_t)HOSTIO_MAX);
+    r = chunk_take(&chunk);
+    if (r)
+        return r;
+    host_copy_out(chunk, buffer, size);
+    struct ring_sqe sqe = {.opcode = RING_OP_WRITE, .fd = fd, .addr = chunk,
+                           .len = (uint32_t)size, .off = (uint64_t)offset};
+    do {
+        r = run(&sqe, (int32_t)size, NO_DEADLINE);
+    } while (r == -EINTR);
+    chunk_give(chunk);
+    return r;
+}
+
+int hostio_fsync(int fd, bool data_only)
+{
+    struct ring_sqe sqe = {.opcode = RING_OP_FSYNC, .fd = fd,
+                           .op_flags = data_only ? FSYNC_DATASYNC : 0};
+    return run(&sqe, 0, NO_DEADLINE);
+}
+
+int hostio_poll(int fd, uint32_t events, uint64_t deadline_ns)
+{
+    struct ring_sqe sqe = {.opcode = RING_OP_POLL_ADD, .fd = fd, .op_flags = events};
+    int r = run(&sqe, 0xffff, deadline_ns);
+
+    return r == -ETIMEDOUT ? 0 : r;
+}

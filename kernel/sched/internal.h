@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between the files of sched/ and the boot code. */
+#pragma once
+
+#include "lib/types.h"
+
+struct vcpu;
+
+/* Earliest deadline of all timers, or NO_DEADLINE. */
+uint64_t timer_next(void);
+/* Fires what is due. */
+void timer_run(void);
+
+/* Makes the running vCPU able to run tasks; its stack becomes that of its idle task. */
+void sched_init_vcpu(struct vcpu *v);
+/* The idle loop; never returns. */
+NORETURN void sched_idle(void);
+/* What a tick does: reaps completions, fires timers, asks for a reschedule. */
+void sched_tick(void);
+/* Work on the way to user code that concerns the scheduler. */
+void sched_user_return(void);
+/* How many vCPUs run. */
+extern _Atomic uint32_t vcpu_online;
