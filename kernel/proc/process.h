@@ -52,8 +52,9 @@ struct thread {
     uint64_t affinity;         /* bit mask of vCPUs */
     uint64_t timer_slack_ns;
     uint64_t start_ns;         /* CLOCK_MONOTONIC */
-    uint64_t personality;
-    bool keep_caps, no_new_privs;
+    uaddr_t set_child_tid;     /* the thread writes its tid there when it first runs */
+    uint32_t personality;
+    bool keep_caps, no_new_privs, left;
 };
 _Static_assert(offsetof(struct thread, signals) == offsetof(struct signal_task, signals),
                "task_signals() relies on it");
@@ -81,10 +82,7 @@ struct process {
     uint64_t exited_user_ns, exited_system_ns;     /* of threads that have left */
     uint64_t peak_resident_pages, children_peak_pages;
 
-    struct mm *mm;             /* counted; NULL in zombies; proc_lock to read from outside */
-    struct fd_table *files;    /* likewise */
-    struct fs_context *fs;     /* likewise */
-    struct file *exe;          /* likewise */
+    struct file *exe;          /* counted; NULL in zombies */
     char *cmdline;             /* as at exec: NUL-terminated strings; proc_lock */
     size_t cmdline_size;
     uint64_t *auxv;            /* for /proc/PID/auxv; pairs, ends with AT_NULL */
@@ -124,11 +122,12 @@ void thread_put(struct thread *t);
 struct process *process_next(int *pid);
 /* The same among a process's threads, by tid. */
 struct thread *process_next_thread(struct process *p, int *tid);
-/* Counted references to what a process acts on, or NULL (zombie, exiting). */
+/* Counted references to what a process acts on (its first thread's), or NULL (zombie, exiting). */
 struct mm *process_mm(struct process *p);
 struct file *process_exe(struct process *p);
 struct fd_table *process_files(struct process *p);
 struct fs_context *process_fs(struct process *p);
+struct cred *process_cred(struct process *p);
 uint32_t process_count(uint32_t *threads); /* live ones */
 char process_state_letter(struct process *p); /* as in /proc/PID/stat */
 

@@ -123,7 +123,7 @@ static int next_signal(struct signal_thread *s, struct abi_siginfo *info, struct
 {
     struct signal_group *g = s->group;
     for (;;) {
-        spin_lock(&g->lock);
+        spin_lock(&s->group->lock);
         bool leave = g->dying && g->survivor != s;
         bool stopped = g->stopped && !g->dying;
         int sig = 0;
@@ -134,7 +134,7 @@ static int next_signal(struct signal_thread *s, struct abi_siginfo *info, struct
             if (a->handler > SIG_IGN && (a->flags & SA_RESETHAND))
                 g->action[sig].handler = SIG_DFL;
         }
-        spin_unlock(&g->lock);
+        spin_unlock(&s->group->lock);
         if (leave)
             signal_ops->leave();
         if (!stopped)

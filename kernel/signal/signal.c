@@ -427,12 +427,12 @@ void signal_mask_set(uint64_t mask)
 {
     struct signal_thread *s = task_signals(current);
     struct signal_group *g = s->group;
-    spin_lock(&g->lock);
+    spin_lock(&s->group->lock);
     uint64_t newly = mask & ~s->blocked & g->pending.set;
     signal_mask_set_locked(s, mask);
     for (; newly; newly &= newly - 1)
         notify_one(g, __builtin_ctzll(newly) + 1);
-    spin_unlock(&g->lock);
+    spin_unlock(&s->group->lock);
 }
 
 int signal_get_mask(uaddr_t mask, uint64_t size, uint64_t *out)
