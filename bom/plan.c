@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reads a bom and what it includes, and merges them: included files first, the file that
+ * includes them later. Of two entries for the same place the later counts. All sources are
+ * looked up here, before anything is changed.
+ */
+#include "bom/bom.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_FILES 100
+
+struct source {
+    struct bom *bom;
+    char *real;             /* resolved path, by which files are recognised */
+    size_t parent;          /* index; the first file is its own */
+};
+
+struct reader {
+    struct pool *pool;
+    const struct bom_options *options;
+    struct source sources[MAX_FILES];
+    size_t count;
+};
+
+struct plan_item *plan_find(struct plan_items *items, const char *dest)
+{
+    for (size_t i = 0; i < items->count; i++)
+        if (!strcmp(items->items[i].dest, dest))
+            return &items->items[i];
+    return NULL;
+}
+
+struct plan_item *plan_add(struct pool *pool, struct plan_items *items,
+                           const struct plan_item *item)
+{
+    items->items = pool_more(pool, items->items, items->count, sizeof(*item));
+    items->items[items->count] = *item;
+    return &items->items[items->count++];
+}
+
+/* The last one counts, and stands where the last one stands. */
+static void plan_replace(struct pool *pool, struct plan_items *items,
+                         const struct plan_item *item)
+{
+    struct plan_item *old = plan_find(items, item->dest);
+    if (old) {
+        size_t after = items->count - 1 - (size_t)(old - items->items);
+        memmove(old, old + 1, after * sizeof(*old));
+        items->count--;
+    }
+    plan_add(pool, items, item);
+}
+
+/* ---- includes ---- */
+
+static char *find_include(struct reader *r, const struct bom *bom, const char *name)
+{
+    char *path = name[0] == '/' ? pool_printf(r->pool, "%s", name)
+                                : path_join(r->pool, path_dirname(r->pool, bom->path), name);
+    if (!access(path, F_OK))
+        return path;
+    for (size_t i = 0; name[0] != '/' && i < r->options->include_count; i++) {
+        path = path_join(r->pool, r->options->include_dirs[i], name);
+        if (!access(path, F_OK))
+            return path;
+    }
+    return NULL;
+}
+
+static struct err *check_cycle(struct reader *r, size_t from, const char *real, int line)
+{
+    for (size_t i = from;; i = r->sources[i].parent) {
+        if (!strcmp(r->sources[i].real, real))
+            return err_with_status(err_new("%s:%d: includes %s, which leads back here",
+                                           r->sources[from].bom->path, line, real),
+                                   BOM_BAD_FILE);
+        if (i == r->sources[i].parent)
+            return NULL;
+    }
+}
+
+static bool already_read(const struct reader *r, const char *real)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (!strcmp(r->sources[i].real, real))
+            return true;
+    return false;
+}
+
+static struct err *too_many(const struct reader *r, const struct bom *bom, int line)
+{
+    return err_with_status(err_new("%s:%d: more than %d files by way of includes", bom->path,
+                                   line, MAX_FILES), BOM_BAD_FILE);
+}
+
+static struct err *read_builtin(struct reader *r, size_t from, struct bom **out)
+{
+    r->sources[r->count].real = pool_printf(r->pool, "(built-in)/base.yaml");
+    r->sources[r->count].parent = from;
+    return bom_parse(r->pool, "(built-in)/base.yaml", bom_base_yaml, strlen(bom_base_yaml),
+                     out);
+}
+
+static struct err *read_include(struct reader *r, size_t from, const struct bom_text *include)
+{
+    const struct bom *bom = r->sources[from].bom;
+    char *path = find_include(r, bom, include->text), real[PATH_MAX];
+    struct bom *read;
+    struct err *err;
+    if (!path && strcmp(include->text, "base.yaml")) {
+        err = err_new("%s:%d: the include %s is not there", bom->path, include->line,
+                      include->text);
+        err = err_hint(err, "looked beside %s and in the folders given with --include-dir",
+                       bom->path);
+        return err_with_status(err, BOM_NO_FILE);
+    }
+    if (path && !realpath(path, real))
+        return err_with_status(err_sys(errno, "%s", path), BOM_NO_FILE);
+    if (path && (err = check_cycle(r, from, real, include->line)))
+        return err;
+    if (already_read(r, path ? real : "(built-in)/base.yaml"))
+        return NULL;
+    if (r->count == MAX_FILES)
+        return too_many(r, bom, include->line);
+    if (path) {
+        r->sources[r->count].real = pool_printf(r->pool, "%s", real);
+        r->sources[r->count].parent = from;
+        err = bom_load(r->pool, path, &read);
+    } else {
+        err = read_builtin(r, from, &read);
+    }
+    if (err)
+        return err_wrap(err, "included from %s:%d", bom->path, include->line);
+    r->sources[r->count++].bom = read;
+    return NULL;
+}
+
+static struct err *read_all(struct reader *r)
+{
+    char real[PATH_MAX];
+    if (!realpath(r->options->file, real))
+        return err_with_status(err_sys(errno, "%s", r->options->file), BOM_NO_FILE);
+    struct err *err = bom_load(r->pool, r->options->file, &r->sources[0].bom);
+    if (err)
+        return err;
+    r->sources[0].real = pool_printf(r->pool, "%s", real);
+    r->count = 1;
+    for (size_t i = 0; i < r->count; i++) {
+        const struct bom_texts *includes = &r->sources[i].bom->includes;
+        for (size_t j = 0; j < includes->count; j++)
+            if ((err = read_include(r, i, &includes->items[j])))
+                return err;
+    }
+    return NULL;
+}
+
+/* ---- merging ---- */
+
+struct merger {
+    struct bom_plan *plan;
+    const struct bom_options *options;
+    const struct bom *bom;
+    const char *target;
+    const char *from;       /* or NULL */
+};
+
+static char *where(const struct merger *m, int line)
+{
+    return pool_printf(m->plan->pool, "%s:%d", m->bom->path, line);
+}
+
+static char *absolute(const struct merger *m, const char *path)
+{
+    if (path[0] == '/')
+        return pool_printf(m->plan->pool, "%s", path);
+    return path_join(m->plan->pool, m->options->workspace, path);
+}
+
+static char *source_path(const struct merger *m, const char *name)
+{
+    if (m->from && name[0] != '/')
+        name = path_join(m->plan->pool, m->from, name);
+    return absolute(m, name);
+}
+
+static char *dest_path(const struct merger *m, const char *name)
+{
+    return path_clean(m->plan->pool, path_join(m->plan->pool, m->target, name));
+}
+
+static struct err *no_source(const char *at, const char *path, const char *what)
+{
+    if (what)
+        return err_with_status(err_new("%s: %s: %s", at, path, what), BOM_NO_FILE);
+    return err_with_status(err_sys(errno, "%s: %s", at, path), BOM_NO_FILE);
+}
+
+static struct err *merge_dir(const struct merger *m, const char *name, int line)
+{
+    struct pool *pool = m->plan->pool;
+    struct stat st;
+    struct plan_item item = {.where = where(m, line), .src = source_path(m, name)};
+    size_t length = strlen(item.src);
+    item.contents = item.src[length - 1] == '/';
+    if (stat(item.src, &st))
+        return no_source(item.where, item.src, NULL);
+    if (!S_ISDIR(st.st_mode))
+        return no_source(item.where, item.src, "not a folder; files stand under \"files\"");
+    while (length > 1 && item.src[length - 1] == '/')
+        item.src[--length] = 0;
+    item.dest = dest_path(m, item.contents ? "" : path_basename(item.src));
+    if (item.contents)
+        /* Several folders may pour their entries into one; none replaces another. */
+        plan_add(pool, &m->plan->dirs, &item);
+    else
+        plan_replace(pool, &m->plan->dirs, &item);
+    return NULL;
+}
+
+static struct err *merge_file(const struct merger *m, const struct bom_file *file)
+{
+    struct pool *pool = m->plan->pool;
+    struct stat st;
+    struct plan_item item = {.where = where(m, file->name.line), .hash = file->hash,
+                             .autodep = file->autodep};
+    item.src = source_path(m, file->name.text);
+    item.dest = dest_path(m, file->rename ? file->rename : path_basename(item.src));
+    char *here = access(item.src, F_OK) ? deps_system_path(pool, item.src) : NULL;
+    if (here) {
+        bom_say("%s: %s is %s here", item.where, item.src, here);
+        if (!strncmp(m->target, "/opt/occlum/", 12))
+            item.dest = pool_printf(pool, "%s", here);
+        item.src = here;
+    }
+    if (stat(item.src, &st))
+        return no_source(item.where, item.src, NULL);
+    if (!S_ISREG(st.st_mode))
+        return no_source(item.where, item.src,
+                         S_ISDIR(st.st_mode) ? "a folder; folders stand under \"dirs\""
+                                             : "not a regular file");
+    plan_replace(pool, &m->plan->files, &item);
+    return NULL;
+}
+
+static struct err *merge_copy(struct merger *m, const struct bom_copy *copy)
+{
+    struct err *err = NULL;
+    m->from = NULL;
+    if (copy->from.text && !copy->dirs.count && !copy->file_count)
+        return merge_dir(m, path_join(m->plan->pool, copy->from.text, ""), copy->from.line);
+    m->from = copy->from.text;
+    for (size_t i = 0; i < copy->dirs.count && !err; i++)
+        err = merge_dir(m, copy->dirs.items[i].text, copy->dirs.items[i].line);
+    for (size_t i = 0; i < copy->file_count && !err; i++)
+        err = merge_file(m, &copy->files[i]);
+    return err;
+}
+
+static void merge_mkdir(struct merger *m, const char *name, int line)
+{
+    struct plan_item item = {.where = where(m, line), .dest = dest_path(m, name)};
+    if (!plan_find(&m->plan->mkdirs, item.dest))
+        plan_add(m->plan->pool, &m->plan->mkdirs, &item);
+}
+
+static struct err *merge_target(struct merger *m, const struct bom_target *target)
+{
+    struct err *err = NULL;
+    m->target = target->target.text;
+    merge_mkdir(m, "", target->target.line);
+    for (size_t i = 0; i < target->mkdirs.count; i++)
+        merge_mkdir(m, target->mkdirs.items[i].text, target->mkdirs.items[i].line);
+    for (size_t i = 0; i < target->link_count; i++) {
+        const struct bom_link *link = &target->links[i];
+        struct plan_item item = {.where = where(m, link->src.line), .src = link->src.text,
+                                 .dest = dest_path(m, link->linkname.text)};
+        plan_replace(m->plan->pool, &m->plan->links, &item);
+    }
+    for (size_t i = 0; i < target->copy_count && !err; i++)
+        err = merge_copy(m, &target->copies[i]);
+    return err;
+}
+
+static void merge_excludes(struct bom_plan *plan, const struct bom_texts *more)
+{
+    struct bom_texts *all = &plan->excludes;
+    for (size_t i = 0; i < more->count; i++) {
+        all->items = pool_more(plan->pool, all->items, all->count, sizeof(*all->items));
+        all->items[all->count++] = more->items[i];
+    }
+}
+
+struct err *plan_make(struct bom_plan *plan, const struct bom_options *options)
+{
+    struct reader reader = {.pool = plan->pool, .options = options};
+    struct merger merger = {.plan = plan, .options = options};
+    struct err *err = read_all(&reader);
+    for (size_t i = reader.count; i-- && !err;) {
+        merger.bom = reader.sources[i].bom;
+        merge_excludes(plan, &merger.bom->excludes);
+        for (size_t j = 0; j < merger.bom->target_count && !err; j++)
+            err = merge_target(&merger, &merger.bom->targets[j]);
+    }
+    return err;
+}
+
+/* As rsync reads its patterns: with a leading slash from the transfer's top, else at any depth;
+ * besides, a whole path of this machine. */
+bool plan_excluded(const struct bom_plan *plan, const char *src, const char *name)
+{
+    for (size_t i = 0; i < plan->excludes.count; i++) {
+        char pattern[PATH_MAX];
+        const char *text = plan->excludes.items[i].text, *tail = name;
+        size_t length = strlen(text);
+        while (length > 1 && text[length - 1] == '/')
+            length--;
+        if (length >= sizeof(pattern))
+            continue;
+        memcpy(pattern, text, length);
+        pattern[length] = 0;
+        if (pattern[0] == '/') {
+            if (!fnmatch(pattern, src, FNM_PATHNAME) ||
+                !fnmatch(pattern + 1, name, FNM_PATHNAME))
+                return true;
+            continue;
+        }
+        for (; tail; tail = strchr(tail, '/') ? strchr(tail, '/') + 1 : NULL)
+            if (!fnmatch(pattern, tail, FNM_PATHNAME))
+                return true;
+    }
+    return false;
+}
