@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * occlum build: from image/ and Occlum.json to build/.
+ * A child makes everything in a directory of its own, which takes the place of build/ at the end in
+ * one rename. So whatever ends the child, an error, Ctrl-C or a full disk, the parent removes what
+ * is half made and the old build stays as it was. A lock keeps a second build out; run/ and what
+ * programs have stored are never touched.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/config.h"
+#include "image/file.h"
+
+#define NEW(file) INSTANCE_BUILD_NEW "/" file
+
+struct build {
+    const char *sign_key; /* NULL: the development key */
+    const char *mode;     /* "HW", "SIM" or NULL */
+    struct instance_config config;
+    struct erofs_stats stats;
+    struct verity_tree verity;
+    struct page_plan plan;
+    uint8_t mrenclave[32], mrsigner[32];
+};
+
+/* ---- options -------------------------------------------------------------------------------- */
+
+static struct err *yes_or_no(const char *option, const char *value)
+{
+    static const char *const words[] = {"Y", "N", "YES", "NO", "true", "false", "1", "0"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (!strcmp(value, words[i]))
+            return NULL;
+    return usage_error(&cmd_build, "%s %s: must be Y or N", option, value);
+}
+
+/* An option with a value at argv[0]. */
+static struct err *read_valued(struct build *build, char **argv)
+{
+    enum host_mode mode;
+
+    if (!strcmp(argv[0], "--sign-key")) {
+        build->sign_key = argv[1];
+        return NULL;
+    }
+    if (!strcmp(argv[0], "--sgx-mode")) {
+        build->mode = argv[1];
+        return mode_parse(argv[1], "--sgx-mode", &mode);
+    }
+    /* Pages are added on demand wherever the machine can; there is nothing to choose. */
+    if (!strcmp(argv[0], "--enable-edmm"))
+        return yes_or_no(argv[0], argv[1]);
+    /* LIMIT: no encrypted images yet. */
+    if (!strcmp(argv[0], "--image-key"))
+        return err_new("--image-key: encrypted images are not supported yet");
+    return usage_error(&cmd_build, "%s: not an option", argv[0]);
+}
+
+static struct err *read_options(struct build *build, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        struct err *err = NULL;
+
+        if (!strcmp(argv[i], "-f") || !strcmp(argv[i], "--force"))
+            continue; /* every build is complete */
+        if (i + 1 < argc)
+            err = read_valued(build, argv + i++);
+        else
+            err = usage_error(&cmd_build, "%s: not an option, or its value is missing", argv[i]);
+        if (err)
+            return err;
+    }
+    return NULL;
+}
+
+/* ---- making it, in the child ---------------------------------------------------------------- */
+
+static struct err *make_image(struct build *build)
+{
+    struct instance_config *config = &build->config;
+    const char **targets = calloc(config->mount_count + 1, sizeof(*targets));
+    struct erofs_options options = {.source = INSTANCE_IMAGE, .directories = targets};
+    int fd = open(NEW(BUILD_ROOTFS), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    struct err *err = NULL;
+
+    if (!targets || fd < 0) {
+        err = err_sys(errno, "%s: cannot be created", NEW(BUILD_ROOTFS));
+        goto out;
+    }
+    options.has_epoch = source_epoch(&options.epoch);
+    for (size_t i = 0; i < config->mount_count; i++)
+        if (config->mounts[i].target[1] && strncmp(config->mounts[i].target, "/dev/", 5))
+            targets[options.directory_count++] = config->mounts[i].target;
+    err = erofs_write(&options, fd, INSTANCE_BUILD "/" BUILD_ROOTFS, &build->stats);
+    if (!err)
+        err = verity_append(fd, INSTANCE_BUILD "/" BUILD_ROOTFS, build->stats.blocks,
+                            &build->verity);
+    if (close(fd) && !err)
+        err = err_sys(errno, "%s: cannot be written", NEW(BUILD_ROOTFS));
+out:
+    free(targets);
+    return err;
+}
+
+static struct err *make_plan(struct build *build)
+{
+    char kernel[PATH_MAX];
+    struct config_blob blob = {0};
+    struct err *err = kernel_path(kernel, sizeof(kernel));
+
+    if (!err)
+        err = config_compile(&build->config, 0, &build->verity, &blob);
+    if (!err) {
+        struct plan_input input = {
+            .kernel = kernel,
+            .config = blob.bytes,
+            .config_bytes = blob.used,
+            .size = config_enclave_size(&build->config),
+            .tcs_count = config_tcs_count(&build->config),
+        };
+
+        err = plan_build(&input, &build->plan);
+    }
+    config_blob_free(&blob);
+    return err ? err : plan_measure(&build->plan, build->mrenclave);
+}
+
+static struct err *make_signature(struct build *build)
+{
+    struct sigstruct_input input;
+    struct sgx_sigstruct sig;
+    struct sign_key *key;
+    struct err *err = sign_key_load(build->sign_key, &key);
+
+    if (err)
+        return err;
+    config_signature(&build->config, &input);
+    memcpy(input.mrenclave, build->mrenclave, sizeof(input.mrenclave));
+    input.date = date_bcd();
+    err = sigstruct_make(&input, key, &sig);
+    sign_key_free(key);
+    if (err)
+        return err;
+    sigstruct_mrsigner(&sig, build->mrsigner);
+    return sigstruct_write(&sig, NEW(BUILD_SIG));
+}
+
+static struct err *make_all(struct build *build)
+{
+    struct err *err = make_image(build);
+
+    if (!err)
+        err = make_plan(build);
+    if (!err)
+        err = sgxs_write(&build->plan, NEW(BUILD_SGXS));
+    if (!err)
+        err = sites_write(&build->plan, build->mrenclave, NEW(BUILD_SITES));
+    if (!err)
+        err = make_signature(build);
+    if (!err && build->mode)
+        err = file_put(NEW(BUILD_MODE), build->mode, strlen(build->mode));
+    return err;
+}
+
+static void print_hex(const char *name, const uint8_t value[32])
+{
+    printf("%-10s ", name);
+    for (int i = 0; i < 32; i++)
+        printf("%02x", value[i]);
+    printf("\n");
+}
+
+static void print_summary(const struct build *build)
+{
+    for (size_t i = 0; i < build->config.notes.count; i++)
+        printf("note: %s: %s\n", INSTANCE_CONFIG, build->config.notes.items[i]);
+    printf("image      %llu files, %.1f MiB\n", (unsigned long long)build->stats.inodes,
+           (double)build->verity.end / (1 << 20));
+    print_hex("mrenclave", build->mrenclave);
+    print_hex("mrsigner", build->mrsigner);
+    if (!build->sign_key)
+        printf("note: signed with the public development key; use --sign-key for what you ship\n");
+}
+
+/* ---- taking its place ----------------------------------------------------------------------- */
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static struct err *remove_tree(const char *path)
+{
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) && errno != ENOENT)
+        return err_sys(errno, "%s: cannot be removed", path);
+    return NULL;
+}
+
+/* The new directory becomes build/; the old one, if any, is removed. */
+static struct err *take_place(void)
+{
+    if (!renameat2(AT_FDCWD, INSTANCE_BUILD_NEW, AT_FDCWD, INSTANCE_BUILD, RENAME_EXCHANGE))
+        return remove_tree(INSTANCE_BUILD_NEW);
+    if (errno == ENOENT && !rename(INSTANCE_BUILD_NEW, INSTANCE_BUILD))
+        return NULL;
+    return err_sys(errno, "%s: cannot be put in place", INSTANCE_BUILD);
+}
+
+/* ---- the parent ----------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t caught;
+
+static void catch_signal(int signal)
+{
+    caught = signal;
+}
+
+static void set_handlers(void (*handler)(int))
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = handler}; /* no SA_RESTART: wait must return */
+
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        sigaction(signals[i], &action, NULL);
+}
+
+/* The child: makes the files; prints its own errors by returning them from the command. */
+static struct err *child_build(struct build *build)
+{
+    set_handlers(SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGXFSZ, SIG_IGN);
+    struct err *err = make_all(build);
+
+    if (!err)
+        print_summary(build);
+    fflush(stdout);
+    return err;
+}
+
+static int wait_child(pid_t child)
+{
+    int status = 0;
+
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        if (caught)
+            kill(child, SIGKILL);
+    return status;
+}
+
+static struct err *finish(int status, int *exit_status)
+{
+    struct err *err = NULL;
+
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && !caught) {
+        err = take_place();
+        if (!err)
+            err = instance_set_status("built");
+        if (!err)
+            return NULL;
+    }
+    struct err *left = remove_tree(INSTANCE_BUILD_NEW);
+
+    if (err) {
+        err_free(left);
+        return err;
+    }
+    if (left)
+        return left;
+    if (caught)
+        return err_with_status(err_new("interrupted; nothing was changed"), 128 + caught);
+    if (WIFSIGNALED(status))
+        return err_new("killed by signal %d; nothing was changed", WTERMSIG(status));
+    *exit_status = WEXITSTATUS(status); /* the child has said why */
+    return NULL;
+}
+
+static struct err *lock_instance(int *lock)
+{
+    *lock = open(INSTANCE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (*lock < 0)
+        return err_sys(errno, "%s", INSTANCE_LOCK);
+    if (!flock(*lock, LOCK_EX | LOCK_NB))
+        return NULL;
+    struct err *err = errno == EWOULDBLOCK ? err_new("another build of this instance is running")
+                                           : err_sys(errno, "%s", INSTANCE_LOCK);
+
+    close(*lock);
+    *lock = -1;
+    return err;
+}
+
+static struct err *run_build(struct build *build, int *status)
+{
+    struct err *err = remove_tree(INSTANCE_BUILD_NEW);
+
+    if (err)
+        return err;
+    if (mkdir(INSTANCE_BUILD_NEW, 0755))
+        return err_sys(errno, "%s: cannot be made", INSTANCE_BUILD_NEW);
+    set_handlers(catch_signal);
+    pid_t child = fork();
+
+    if (child < 0) {
+        err = err_sys(errno, "starting the build");
+        err_free(remove_tree(INSTANCE_BUILD_NEW));
+        return err;
+    }
+    if (child == 0)
+        return child_build(build);
+    int ended = wait_child(child);
+
+    return finish(ended, status);
+}
+
+/* Better now than after the image is made. */
+static struct err *check_key(const struct build *build)
+{
+    struct sign_key *key;
+    struct err *err = sign_key_load(build->sign_key, &key);
+
+    if (!err)
+        sign_key_free(key);
+    return err;
+}
+
+static struct err *prepare(struct build *build, int argc, char **argv, int *lock)
+{
+    struct err *err = read_options(build, argc, argv);
+
+    if (!err)
+        err = instance_check();
+    if (!err)
+        err = config_read(INSTANCE_CONFIG, &build->config);
+    if (err)
+        return err;
+    if (access(INSTANCE_IMAGE, F_OK))
+        return err_hint(err_sys(errno, "%s", INSTANCE_IMAGE),
+                        "it is the directory that becomes the root file system");
+    err = check_key(build);
+    return err ? err : lock_instance(lock);
+}
+
+static struct err *build_main(int argc, char **argv, int *status)
+{
+    struct build *build = calloc(1, sizeof(*build));
+    int lock = -1;
+
+    if (!build)
+        return err_sys(ENOMEM, "starting");
+    struct err *err = prepare(build, argc, argv, &lock);
+
+    if (!err)
+        err = run_build(build, status);
+    if (lock >= 0)
+        close(lock);
+    plan_free(&build->plan);
+    config_free(&build->config);
+    free(build);
+    return err;
+}
+
+const struct command cmd_build = {
+    .name = "build",
+    .arguments = "[--sign-key KEY.pem] [--sgx-mode HW|SIM] [--enable-edmm Y|N] [-f|--force]",
+    .summary = "make the instance's image and its enclave, measured and signed",
+    .help = "Reads Occlum.json and image/, writes build/. The same input gives the same\n"
+            "MRENCLAVE. An old build stays in place until the new one is complete; what programs\n"
+            "have stored is never touched.\n\n"
+            "  --sign-key KEY.pem  an RSA-3072 key with exponent 3, in place of the public\n"
+            "                      development key\n"
+            "  --sgx-mode HW|SIM   what `occlum run` shall use when SGX_MODE is not set\n"
+            "  --enable-edmm Y|N   accepted; pages are added on demand where the CPU can\n"
+            "  --force             accepted; every build is complete\n\n"
+            "Environment:\n"
+            "  SOURCE_DATE_EPOCH   modification times later than this second become it\n",
+    .failure = STATUS_FAILED,
+    .run = build_main,
+};

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * occlum run: loads the instance's enclave and runs one program in it, to its end.
+ * What the files of build/ say is checked here only to give good messages: the enclave's identity
+ * is what counts, and the machine computes that itself.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "image/file.h"
+
+#define SGXS  INSTANCE_BUILD "/" BUILD_SGXS
+#define SIG   INSTANCE_BUILD "/" BUILD_SIG
+#define SITES INSTANCE_BUILD "/" BUILD_SITES
+#define IMAGE INSTANCE_BUILD "/" BUILD_ROOTFS
+
+struct run {
+    struct page_plan plan;
+    struct sgx_sigstruct sig;
+    struct enclave_config config;
+    struct host_run_params params;
+};
+
+/* The enclave, its signature, and that they belong together. */
+static struct err *open_enclave(struct run *run)
+{
+    uint8_t mrenclave[32];
+    struct err *err = sigstruct_read(SIG, &run->sig);
+
+    if (!err)
+        err = sgxs_read(SGXS, &run->plan, mrenclave);
+    if (err)
+        return err;
+    if (memcmp(mrenclave, run->sig.enclave_hash, sizeof(mrenclave)))
+        return err_hint(err_new("%s: damaged: its measurement is not the one that %s signs", SGXS,
+                                SIG),
+                        "build the instance again: occlum build");
+    return sites_read(SITES, mrenclave, &run->plan);
+}
+
+/* Whether the file behind an EROFS mount has the length that was measured. */
+static struct err *check_image(const struct config_mount *mount)
+{
+    struct stat st;
+
+    if (stat(IMAGE, &st))
+        return err_sys(errno, "%s", IMAGE);
+    if (mount->hash_offset != mount->data_blocks * IMAGE_BLOCK ||
+        (uint64_t)st.st_size != verity_end(mount->data_blocks))
+        return err_hint(err_new("%s: damaged: %lld bytes long instead of %llu", IMAGE,
+                                (long long)st.st_size,
+                                (unsigned long long)verity_end(mount->data_blocks)),
+                        "build the instance again: occlum build");
+    return NULL;
+}
+
+static struct err *open_images(struct run *run)
+{
+    size_t size, cursor = 0;
+    const uint8_t *bytes = plan_config(&run->plan, &size);
+    struct config_view view;
+    struct err *err = config_check(bytes, size, SGXS, &run->config);
+
+    while (!err && config_next(bytes, &cursor, &view)) {
+        struct config_mount mount;
+
+        if (view.type != CONFIG_MOUNT)
+            continue;
+        memcpy(&mount, view.payload, sizeof(mount));
+        if (mount.fs != CONFIG_FS_EROFS)
+            continue;
+        err = check_image(&mount);
+        run->params.images[0] = IMAGE;
+    }
+    return err;
+}
+
+/* SGX_MODE, else what `occlum build --sgx-mode` wrote down. */
+static struct err *choose_mode(struct run *run)
+{
+    const char *env = getenv("SGX_MODE");
+    char text[8] = "";
+    struct file_map map;
+
+    if (env && env[0])
+        return mode_parse(env, "SGX_MODE", &run->params.mode);
+    if (access(INSTANCE_BUILD "/" BUILD_MODE, F_OK))
+        return NULL;
+    struct err *err = file_map(INSTANCE_BUILD "/" BUILD_MODE, &map);
+
+    if (err)
+        return err;
+    for (size_t i = 0; i < map.size && i < sizeof(text) - 1 && map.bytes[i] != '\n'; i++)
+        text[i] = (char)map.bytes[i];
+    file_unmap(&map);
+    return mode_parse(text, INSTANCE_BUILD "/" BUILD_MODE, &run->params.mode);
+}
+
+static struct err *run_instance(struct run *run, char **argv, int *status)
+{
+    struct err *err = open_enclave(run);
+
+    if (!err)
+        err = open_images(run);
+    if (!err)
+        err = choose_mode(run);
+    if (!err)
+        err = log_level(run->config.max_log_level, &run->params.log_level);
+    if (err)
+        return err;
+    run->params.plan = &run->plan;
+    run->params.sigstruct = &run->sig;
+    run->params.base_zero = !(run->config.flags & CONFIG_FLAG_ANY_BASE);
+    run->params.debug = !!(run->config.flags & CONFIG_FLAG_DEBUGGABLE);
+    run->params.program = argv[0];
+    run->params.argv = argv;
+    run->params.envp = environ;
+    run->params.cwd = "/";
+    return launch(&run->params, status);
+}
+
+static struct err *run_main(int argc, char **argv, int *status)
+{
+    int i = 1;
+
+    if (i < argc && !strcmp(argv[i], "--"))
+        i++;
+    else if (i < argc && argv[i][0] == '-')
+        return usage_error(&cmd_run, "%s: not an option", argv[i]);
+    if (i >= argc)
+        return usage_error(&cmd_run, "PROGRAM is missing");
+    struct err *err = instance_check_built();
+
+    if (err)
+        return err;
+    if (argv[i][0] != '/')
+        return err_with_status(
+            err_hint(err_new("%s: not an absolute path", argv[i]),
+                     "PROGRAM is a path inside the instance, such as /bin/hello"),
+            STATUS_NOT_FOUND);
+    struct run *run = calloc(1, sizeof(*run));
+
+    if (!run)
+        return err_sys(ENOMEM, "starting");
+    err = run_instance(run, argv + i, status);
+    plan_free(&run->plan);
+    free(run);
+    return err;
+}
+
+const struct command cmd_run = {
+    .name = "run",
+    .arguments = "PROGRAM [ARGS...]",
+    .summary = "run a program in the instance's enclave",
+    .help = "PROGRAM is an absolute path inside the image, below one of the entry_points of\n"
+            "Occlum.json. The exit status is the program's; 128+N after signal N; 127 not found,\n"
+            "126 not executable or not allowed, 125 a failure of Occlum itself.\n\n"
+            "Environment:\n"
+            "  SGX_MODE          HW or SIM; unset: hardware where it can be used\n"
+            "  OCCLUM_LOG_LEVEL  off, error, warn, info, debug, trace\n"
+            "Other variables reach the program where env.untrusted of Occlum.json names them.\n",
+    .failure = STATUS_OCCLUM,
+    .run = run_main,
+};
