@@ -9,7 +9,8 @@
 
 void sha256(const void *data, size_t size, uint8_t out[SHA256_BYTES]);
 
-/* `count` messages of `size` bytes each, hashed side by side: several times as fast. */
+/* `count` messages of `size` bytes each; side by side, several times as fast, where `size` is a
+ * multiple of SHA256_BLOCK. */
 void sha256_many(const void *const blocks[], size_t size, size_t count,
                  uint8_t (*out)[SHA256_BYTES]);
 
