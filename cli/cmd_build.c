@@ -327,15 +327,17 @@ static struct err *run_build(struct build *build, int *status)
     return finish(ended, status);
 }
 
-/* Better now than after the image is made. */
-static struct err *check_key(const struct build *build)
+/* The key and the kernel: better now than after the image is made. */
+static struct err *check_inputs(const struct build *build)
 {
+    char kernel[PATH_MAX];
     struct sign_key *key;
     struct err *err = sign_key_load(build->sign_key, &key);
 
-    if (!err)
-        sign_key_free(key);
-    return err;
+    if (err)
+        return err;
+    sign_key_free(key);
+    return kernel_path(kernel, sizeof(kernel));
 }
 
 static struct err *prepare(struct build *build, int argc, char **argv, int *lock)
@@ -351,7 +353,7 @@ static struct err *prepare(struct build *build, int argc, char **argv, int *lock
     if (access(INSTANCE_IMAGE, F_OK))
         return err_hint(err_sys(errno, "%s", INSTANCE_IMAGE),
                         "it is the directory that becomes the root file system");
-    err = check_key(build);
+    err = check_inputs(build);
     return err ? err : lock_instance(lock);
 }
 
