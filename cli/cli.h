@@ -18,10 +18,11 @@ struct command {
     struct err *(*run)(int argc, char **argv, int *status); /* argv[0]: the command's name */
 };
 
-extern const struct command cmd_new, cmd_init, cmd_build, cmd_run, cmd_print, cmd_status, cmd_try,
-    cmd_version;
+extern const struct command cmd_new, cmd_init, cmd_build, cmd_run, cmd_print, cmd_status,
+    cmd_try, cmd_version;
 
-/* ---- files of an instance, relative to it ---------------------------------------------------- */
+/* ---- files of an instance, relative to it
+ * ---------------------------------------------------- */
 
 #define INSTANCE_CONFIG    "Occlum.json"
 #define INSTANCE_STATUS    ".__occlum_status"
@@ -43,7 +44,8 @@ MUST_CHECK struct err *instance_check(void);
 MUST_CHECK struct err *instance_check_built(void);
 MUST_CHECK struct err *instance_set_status(const char *status);
 
-/* ---- launching ------------------------------------------------------------------------------- */
+/* ---- launching
+ * ------------------------------------------------------------------------------- */
 
 /* Path of the kernel's ELF file: OCCLUM_KERNEL, or beside this program. */
 MUST_CHECK struct err *kernel_path(char *path, size_t size);
@@ -58,7 +60,8 @@ int source_epoch(int64_t *epoch);
 /* Runs an enclave to its end; *status is the exit status for the shell. */
 MUST_CHECK struct err *launch(const struct host_run_params *params, int *status);
 
-/* ---- options --------------------------------------------------------------------------------- */
+/* ---- options
+ * --------------------------------------------------------------------------------- */
 
 /* An error with the usage line of a command as its hint. */
 MUST_CHECK struct err *usage_error(const struct command *command, const char *format, ...)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * occlum build: from image/ and Occlum.json to build/.
- * A child makes everything in a directory of its own, which takes the place of build/ at the end in
- * one rename. So whatever ends the child, an error, Ctrl-C or a full disk, the parent removes what
- * is half made and the old build stays as it was. A lock keeps a second build out; run/ and what
- * programs have stored are never touched.
+ * A child makes everything in a directory of its own, which takes the place of build/ at the
+ * end in one rename. So whatever ends the child, an error, Ctrl-C or a full disk, the parent
+ * removes what is half made and the old build stays as it was. A lock keeps a second build out;
+ * run/ and what programs have stored are never touched.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,8 @@ struct build {
     uint8_t mrenclave[32], mrsigner[32];
 };
 
-/* ---- options -------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------
+ */
 
 static struct err *yes_or_no(const char *option, const char *value)
 {
@@ -80,14 +81,16 @@ static struct err *read_options(struct build *build, int argc, char **argv)
         if (i + 1 < argc)
             err = read_valued(build, argv + i++);
         else
-            err = usage_error(&cmd_build, "%s: not an option, or its value is missing", argv[i]);
+            err =
+                usage_error(&cmd_build, "%s: not an option, or its value is missing", argv[i]);
         if (err)
             return err;
     }
     return NULL;
 }
 
-/* ---- making it, in the child ---------------------------------------------------------------- */
+/* ---- making it, in the child ----------------------------------------------------------------
+ */
 
 static struct err *make_image(struct build *build)
 {
@@ -193,10 +196,12 @@ static void print_summary(const struct build *build)
     print_hex("mrenclave", build->mrenclave);
     print_hex("mrsigner", build->mrsigner);
     if (!build->sign_key)
-        printf("note: signed with the public development key; use --sign-key for what you ship\n");
+        printf(
+            "note: signed with the public development key; use --sign-key for what you ship\n");
 }
 
-/* ---- taking its place ----------------------------------------------------------------------- */
+/* ---- taking its place -----------------------------------------------------------------------
+ */
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -220,7 +225,8 @@ static struct err *take_place(void)
     return err_sys(errno, "%s: cannot be put in place", INSTANCE_BUILD);
 }
 
-/* ---- the parent ----------------------------------------------------------------------------- */
+/* ---- the parent -----------------------------------------------------------------------------
+ */
 
 static volatile sig_atomic_t caught;
 
@@ -296,8 +302,9 @@ static struct err *lock_instance(int *lock)
         return err_sys(errno, "%s", INSTANCE_LOCK);
     if (!flock(*lock, LOCK_EX | LOCK_NB))
         return NULL;
-    struct err *err = errno == EWOULDBLOCK ? err_new("another build of this instance is running")
-                                           : err_sys(errno, "%s", INSTANCE_LOCK);
+    struct err *err = errno == EWOULDBLOCK
+                          ? err_new("another build of this instance is running")
+                          : err_sys(errno, "%s", INSTANCE_LOCK);
 
     close(*lock);
     *lock = -1;
@@ -380,16 +387,17 @@ const struct command cmd_build = {
     .name = "build",
     .arguments = "[--sign-key KEY.pem] [--sgx-mode HW|SIM] [--enable-edmm Y|N] [-f|--force]",
     .summary = "make the instance's image and its enclave, measured and signed",
-    .help = "Reads Occlum.json and image/, writes build/. The same input gives the same\n"
-            "MRENCLAVE. An old build stays in place until the new one is complete; what programs\n"
-            "have stored is never touched.\n\n"
-            "  --sign-key KEY.pem  an RSA-3072 key with exponent 3, in place of the public\n"
-            "                      development key\n"
-            "  --sgx-mode HW|SIM   what `occlum run` shall use when SGX_MODE is not set\n"
-            "  --enable-edmm Y|N   accepted; pages are added on demand where the CPU can\n"
-            "  --force             accepted; every build is complete\n\n"
-            "Environment:\n"
-            "  SOURCE_DATE_EPOCH   modification times later than this second become it\n",
+    .help =
+        "Reads Occlum.json and image/, writes build/. The same input gives the same\n"
+        "MRENCLAVE. An old build stays in place until the new one is complete; what programs\n"
+        "have stored is never touched.\n\n"
+        "  --sign-key KEY.pem  an RSA-3072 key with exponent 3, in place of the public\n"
+        "                      development key\n"
+        "  --sgx-mode HW|SIM   what `occlum run` shall use when SGX_MODE is not set\n"
+        "  --enable-edmm Y|N   accepted; pages are added on demand where the CPU can\n"
+        "  --force             accepted; every build is complete\n\n"
+        "Environment:\n"
+        "  SOURCE_DATE_EPOCH   modification times later than this second become it\n",
     .failure = STATUS_FAILED,
     .run = build_main,
 };

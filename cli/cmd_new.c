@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * occlum new and occlum init: an instance's directory with its configuration and an empty image.
+ * occlum new and occlum init: an instance's directory with its configuration and an empty
+ * image.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,38 +11,37 @@
 #include "cli/cli.h"
 #include "image/file.h"
 
-static const char template[] =
-    "{\n"
-    "    \"resource_limits\": {\n"
-    "        \"user_space_size\": \"auto\"\n"
-    "    },\n"
-    "    \"process\": {\n"
-    "        \"default_stack_size\": \"8MB\"\n"
-    "    },\n"
-    "    \"entry_points\": [\n"
-    "        \"/bin\"\n"
-    "    ],\n"
-    "    \"env\": {\n"
-    "        \"default\": [\n"
-    "            \"OCCLUM=yes\"\n"
-    "        ],\n"
-    "        \"untrusted\": [\n"
-    "            \"EXAMPLE\"\n"
-    "        ]\n"
-    "    },\n"
-    "    \"metadata\": {\n"
-    "        \"product_id\": 0,\n"
-    "        \"version_number\": 0,\n"
-    "        \"debuggable\": true\n"
-    "    },\n"
-    "    \"mount\": [\n"
-    "        {\n"
-    "            \"target\": \"/host\",\n"
-    "            \"type\": \"hostfs\",\n"
-    "            \"source\": \".\"\n"
-    "        }\n"
-    "    ]\n"
-    "}\n";
+static const char template[] = "{\n"
+                               "    \"resource_limits\": {\n"
+                               "        \"user_space_size\": \"auto\"\n"
+                               "    },\n"
+                               "    \"process\": {\n"
+                               "        \"default_stack_size\": \"8MB\"\n"
+                               "    },\n"
+                               "    \"entry_points\": [\n"
+                               "        \"/bin\"\n"
+                               "    ],\n"
+                               "    \"env\": {\n"
+                               "        \"default\": [\n"
+                               "            \"OCCLUM=yes\"\n"
+                               "        ],\n"
+                               "        \"untrusted\": [\n"
+                               "            \"EXAMPLE\"\n"
+                               "        ]\n"
+                               "    },\n"
+                               "    \"metadata\": {\n"
+                               "        \"product_id\": 0,\n"
+                               "        \"version_number\": 0,\n"
+                               "        \"debuggable\": true\n"
+                               "    },\n"
+                               "    \"mount\": [\n"
+                               "        {\n"
+                               "            \"target\": \"/host\",\n"
+                               "            \"type\": \"hostfs\",\n"
+                               "            \"source\": \".\"\n"
+                               "        }\n"
+                               "    ]\n"
+                               "}\n";
 
 struct place {
     const char *path;
@@ -49,14 +49,14 @@ struct place {
 };
 
 static const struct place directories[] = {
-    {"image", 0755},         {"image/bin", 0755},     {"image/dev", 0755},
-    {"image/etc", 0755},     {"image/host", 0755},    {"image/lib", 0755},
-    {"image/lib64", 0755},   {"image/opt", 0755},     {"image/proc", 0755},
-    {"image/root", 0700},    {"image/sbin", 0755},    {"image/sys", 0755},
-    {"image/tmp", 01777},    {"image/usr", 0755},     {"image/usr/bin", 0755},
+    {"image", 0755},         {"image/bin", 0755},      {"image/dev", 0755},
+    {"image/etc", 0755},     {"image/host", 0755},     {"image/lib", 0755},
+    {"image/lib64", 0755},   {"image/opt", 0755},      {"image/proc", 0755},
+    {"image/root", 0700},    {"image/sbin", 0755},     {"image/sys", 0755},
+    {"image/tmp", 01777},    {"image/usr", 0755},      {"image/usr/bin", 0755},
     {"image/usr/lib", 0755}, {"image/usr/sbin", 0755}, {"image/var", 0755},
-    {"initfs", 0755},        {"initfs/bin", 0755},    {"initfs/dev", 0755},
-    {"initfs/etc", 0755},    {"initfs/lib", 0755},    {"initfs/proc", 0755},
+    {"initfs", 0755},        {"initfs/bin", 0755},     {"initfs/dev", 0755},
+    {"initfs/etc", 0755},    {"initfs/lib", 0755},     {"initfs/proc", 0755},
 };
 
 static const struct {
@@ -125,8 +125,9 @@ const struct command cmd_new = {
     .name = "new",
     .arguments = "PATH",
     .summary = "make a new instance in a new directory",
-    .help = "Then put programs and their files into PATH/image, adapt PATH/Occlum.json, and in\n"
-            "PATH run: occlum build\n",
+    .help =
+        "Then put programs and their files into PATH/image, adapt PATH/Occlum.json, and in\n"
+        "PATH run: occlum build\n",
     .failure = STATUS_FAILED,
     .run = new_main,
 };

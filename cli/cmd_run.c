@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * occlum run: loads the instance's enclave and runs one program in it, to its end.
- * What the files of build/ say is checked here only to give good messages: the enclave's identity
- * is what counts, and the machine computes that itself.
+ * What the files of build/ say is checked here only to give good messages: the enclave's
+ * identity is what counts, and the machine computes that itself.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -36,9 +36,9 @@ static struct err *open_enclave(struct run *run)
     if (err)
         return err;
     if (memcmp(mrenclave, run->sig.enclave_hash, sizeof(mrenclave)))
-        return err_hint(err_new("%s: damaged: its measurement is not the one that %s signs", SGXS,
-                                SIG),
-                        "build the instance again: occlum build");
+        return err_hint(
+            err_new("%s: damaged: its measurement is not the one that %s signs", SGXS, SIG),
+            "build the instance again: occlum build");
     return sites_read(SITES, mrenclave, &run->plan);
 }
 
@@ -156,13 +156,14 @@ const struct command cmd_run = {
     .name = "run",
     .arguments = "PROGRAM [ARGS...]",
     .summary = "run a program in the instance's enclave",
-    .help = "PROGRAM is an absolute path inside the image, below one of the entry_points of\n"
-            "Occlum.json. The exit status is the program's; 128+N after signal N; 127 not found,\n"
-            "126 not executable or not allowed, 125 a failure of Occlum itself.\n\n"
-            "Environment:\n"
-            "  SGX_MODE          HW or SIM; unset: hardware where it can be used\n"
-            "  OCCLUM_LOG_LEVEL  off, error, warn, info, debug, trace\n"
-            "Other variables reach the program where env.untrusted of Occlum.json names them.\n",
+    .help =
+        "PROGRAM is an absolute path inside the image, below one of the entry_points of\n"
+        "Occlum.json. The exit status is the program's; 128+N after signal N; 127 not found,\n"
+        "126 not executable or not allowed, 125 a failure of Occlum itself.\n\n"
+        "Environment:\n"
+        "  SGX_MODE          HW or SIM; unset: hardware where it can be used\n"
+        "  OCCLUM_LOG_LEVEL  off, error, warn, info, debug, trace\n"
+        "Other variables reach the program where env.untrusted of Occlum.json names them.\n",
     .failure = STATUS_OCCLUM,
     .run = run_main,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * occlum try: runs a program of this machine in an enclave, without an instance. The root is the
- * host's tree, which proves nothing and protects nothing; it shows whether a program works.
+ * occlum try: runs a program of this machine in an enclave, without an instance. The root is
+ * the host's tree, which proves nothing and protects nothing; it shows whether a program works.
  */
 #include <errno.h>
 #include <limits.h>
@@ -14,7 +14,8 @@
 #include "cli/cli.h"
 #include "cli/config.h"
 
-struct try {
+struct
+try {
     const char *root; /* absolute, real */
     char root_buffer[PATH_MAX];
     struct text_list writable;
@@ -65,7 +66,8 @@ static struct err *read_options(struct try *t, int argc, char **argv, int *index
             if (!t->root)
                 err = bad_directory("--root", argv[i]);
         } else {
-            err = usage_error(&cmd_try, "%s: not an option, or its argument is missing", argv[i]);
+            err =
+                usage_error(&cmd_try, "%s: not an option, or its argument is missing", argv[i]);
         }
         if (err)
             return err;
@@ -76,7 +78,8 @@ static struct err *read_options(struct try *t, int argc, char **argv, int *index
     return NULL;
 }
 
-/* ---- finding the program -------------------------------------------------------------------- */
+/* ---- finding the program --------------------------------------------------------------------
+ */
 
 static const char *root_prefix(const struct try *t)
 {
@@ -91,7 +94,8 @@ static int check_program(const struct try *t, const char *inside)
 
     snprintf(outside, sizeof(outside), "%s%s", root_prefix(t), inside);
     if (stat(outside, &st)) {
-        /* A symbolic link that is absolute leads elsewhere from out here; the enclave will see. */
+        /* A symbolic link that is absolute leads elsewhere from out here; the enclave will see.
+         */
         if (errno != ENOENT || lstat(outside, &st) || !S_ISLNK(st.st_mode))
             return errno;
         return 0;
@@ -103,9 +107,9 @@ static int check_program(const struct try *t, const char *inside)
 
 static struct err *refuse_program(const char *program, int errnum)
 {
-    return err_with_status(err_sys(errnum, "%s", program),
-                           errnum == ENOENT || errnum == ENOTDIR ? STATUS_NOT_FOUND
-                                                                 : STATUS_NOT_EXEC);
+    return err_with_status(err_sys(errnum, "%s", program), errnum == ENOENT || errnum == ENOTDIR
+                                                               ? STATUS_NOT_FOUND
+                                                               : STATUS_NOT_EXEC);
 }
 
 /* As execvp does, but within the root: a name with a slash is a path, others are looked up. */
@@ -116,8 +120,8 @@ static struct err *find_program(struct try *t, const char *name)
 
     if (strchr(name, '/')) {
         const char *dir = name[0] == '/' ? "" : t->cwd;
-        int n = snprintf(t->program, sizeof(t->program), "%s%s%s", dir, *dir && dir[1] ? "/" : "",
-                         name);
+        int n = snprintf(t->program, sizeof(t->program), "%s%s%s", dir,
+                         *dir && dir[1] ? "/" : "", name);
 
         refusal = n < (int)sizeof(t->program) ? check_program(t, t->program) : ENAMETOOLONG;
         return refusal ? refuse_program(name, refusal) : NULL;
@@ -148,12 +152,13 @@ static void find_cwd(struct try *t)
     size_t length = strlen(prefix);
     char here[PATH_MAX];
 
-    strcpy(t->cwd, "/");
+    snprintf(t->cwd, sizeof(t->cwd), "/");
     if (getcwd(here, sizeof(here)) && !strncmp(here, prefix, length) && here[length] == '/')
         snprintf(t->cwd, sizeof(t->cwd), "%s", here + length);
 }
 
-/* ---- the enclave ---------------------------------------------------------------------------- */
+/* ---- the enclave ----------------------------------------------------------------------------
+ */
 
 static int below_tmp(const char *path)
 {
@@ -302,15 +307,17 @@ const struct command cmd_try = {
     .name = "try",
     .arguments = "[--root DIR] [--rw DIR]... [--quiet] PROGRAM [ARGS...]",
     .summary = "run a program of this machine in an enclave, at once",
-    .help = "Needs no instance. The program sees this machine's files, read-only, and a /tmp of\n"
-            "its own that lasts as long as it does (unless the program, its working directory\n"
-            "or a --rw DIR lies in /tmp: then it is the machine's). Nothing here is measured but the system\n"
-            "itself: it shows whether a program works, and protects nothing.\n\n"
-            "  --root DIR   DIR is the root instead of /\n"
-            "  --rw DIR     DIR may be written; can be given several times\n"
-            "  --quiet      do not say that the root is untrusted\n\n"
-            "PROGRAM is looked up in PATH. The exit status is the program's; 128+N after signal\n"
-            "N; 127 not found, 126 not executable, 125 a failure of Occlum itself.\n",
+    .help =
+        "Needs no instance. The program sees this machine's files, read-only, and a /tmp of\n"
+        "its own that lasts as long as it does (unless the program, its working directory\n"
+        "or a --rw DIR lies in /tmp: then it is the machine's). Nothing here is measured but "
+        "the system\n"
+        "itself: it shows whether a program works, and protects nothing.\n\n"
+        "  --root DIR   DIR is the root instead of /\n"
+        "  --rw DIR     DIR may be written; can be given several times\n"
+        "  --quiet      do not say that the root is untrusted\n\n"
+        "PROGRAM is looked up in PATH. The exit status is the program's; 128+N after signal\n"
+        "N; 127 not found, 126 not executable, 125 a failure of Occlum itself.\n",
     .failure = STATUS_OCCLUM,
     .run = try_main,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Occlum.json, see config.h. The table of keys is the reference: what it lists is accepted, with
- * these bounds, and nothing else is.
+ * Occlum.json, see config.h. The table of keys is the reference: what it lists is accepted,
+ * with these bounds, and nothing else is.
  */
 #include "cli/config.h"
 
@@ -23,15 +23,31 @@
 #define KERNEL_HEAP_MIN  (64 * MIB)
 #define TCS_DEFAULT      32u
 
-#define AT(field)             .offset = offsetof(struct instance_config, field)
-#define SIZE(key, field, low, high)                                                                \
-    {.name = key, .kind = JSON_KIND_SIZE, AT(field), .min = low, .max = high}
-#define COUNT(key, field, low, high)                                                               \
-    {.name = key, .kind = JSON_KIND_COUNT, AT(field), .min = low, .max = high}
-#define BOOL(key, field)    {.name = key, .kind = JSON_KIND_BOOL, AT(field)}
-#define STRINGS(key, field) {.name = key, .kind = JSON_KIND_STRINGS, AT(field)}
-#define HEX(key, field)     {.name = key, .kind = JSON_KIND_HEX, AT(field)}
-#define OBJECT(key, table)  {.name = key, .kind = JSON_KIND_OBJECT, .keys = table}
+#define AT(field) .offset = offsetof(struct instance_config, field)
+#define SIZE(key, field, low, high)                                                            \
+    {                                                                                          \
+        .name = key, .kind = JSON_KIND_SIZE, AT(field), .min = low, .max = high                \
+    }
+#define COUNT(key, field, low, high)                                                           \
+    {                                                                                          \
+        .name = key, .kind = JSON_KIND_COUNT, AT(field), .min = low, .max = high               \
+    }
+#define BOOL(key, field)                                                                       \
+    {                                                                                          \
+        .name = key, .kind = JSON_KIND_BOOL, AT(field)                                         \
+    }
+#define STRINGS(key, field)                                                                    \
+    {                                                                                          \
+        .name = key, .kind = JSON_KIND_STRINGS, AT(field)                                      \
+    }
+#define HEX(key, field)                                                                        \
+    {                                                                                          \
+        .name = key, .kind = JSON_KIND_HEX, AT(field)                                          \
+    }
+#define OBJECT(key, table)                                                                     \
+    {                                                                                          \
+        .name = key, .kind = JSON_KIND_OBJECT, .keys = table                                   \
+    }
 
 static const struct json_key limits_keys[] = {
     SIZE("kernel_space_heap_size", kernel_heap_size, 64 * KIB, TIB),
@@ -102,7 +118,8 @@ static const struct json_key top_keys[] = {
     {0},
 };
 
-/* ---- lists ---------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------
+ */
 
 struct err *text_list_add(struct text_list *list, const char *text)
 {
@@ -147,7 +164,8 @@ struct err *config_add_mount(struct instance_config *config, uint32_t fs, const 
     return NULL;
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------
+ */
 
 void config_defaults(struct instance_config *config)
 {
@@ -174,8 +192,8 @@ static struct err *check_strings(struct instance_config *config, const char *nam
         const char *item = config->env_untrusted.items[i];
 
         if (!item[0] || strchr(item, '='))
-            return err_new("%s: env.untrusted[%zu]: \"%s\": must be the name of a variable", name,
-                           i, item);
+            return err_new("%s: env.untrusted[%zu]: \"%s\": must be the name of a variable",
+                           name, i, item);
     }
     return NULL;
 }
@@ -256,7 +274,8 @@ void config_free(struct instance_config *config)
     memset(config, 0, sizeof(*config));
 }
 
-/* ---- what it turns into --------------------------------------------------------------------- */
+/* ---- what it turns into ---------------------------------------------------------------------
+ */
 
 uint64_t config_enclave_size(const struct instance_config *config)
 {

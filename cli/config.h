@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Occlum.json, read strictly, and what it turns into: the measured configuration and the fields of
- * the signature. docs/config.md lists the keys.
+ * Occlum.json, read strictly, and what it turns into: the measured configuration and the fields
+ * of the signature. docs/config.md lists the keys.
  */
 #pragma once
 
@@ -22,7 +22,8 @@ struct mount_entry {
     uint32_t flags;                  /* CONFIG_MOUNT_* */
 };
 
-/* Numbers are all uint64_t, so that the table of keys can say where each one goes. 0: automatic. */
+/* Numbers are all uint64_t, so that the table of keys can say where each one goes. 0:
+ * automatic. */
 struct instance_config {
     uint64_t kernel_heap_size, kernel_heap_max, kernel_stack_size;
     uint64_t user_space_size, user_space_max;

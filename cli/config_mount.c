@@ -34,7 +34,8 @@ static struct err *read_entry_key(struct json_place *place, const char *key, jso
         return json_is_null(value) ? NULL : read_text(place, value, &entry->source);
     }
     if (strcmp(key, "options"))
-        return json_refuse(place, NULL, "unknown key; here are known: target, type, source, options");
+        return json_refuse(place, NULL,
+                           "unknown key; here are known: target, type, source, options");
     if (!json_is_object(value) && !json_is_null(value))
         return json_refuse(place, value, "must be an object: { ... }");
     entry->options = value;
@@ -48,7 +49,8 @@ static struct err *read_entry(struct json_place *place, json_t *value, struct en
 
     memset(entry, 0, sizeof(*entry));
     if (!json_is_object(value))
-        return json_refuse(place, value, "must be an object: { \"target\": ..., \"type\": ... }");
+        return json_refuse(place, value,
+                           "must be an object: { \"target\": ..., \"type\": ... }");
     json_object_foreach(value, key, item)
     {
         size_t length = json_enter(place, key);
@@ -140,7 +142,8 @@ static struct err *check_layers(struct json_place *place, json_t *options)
     struct entry layer;
 
     if (!json_is_array(layers) || json_array_size(layers) != 2)
-        return json_refuse(place, layers, "must be an array of two sefs layers, the image first");
+        return json_refuse(place, layers,
+                           "must be an array of two sefs layers, the image first");
     json_array_foreach(layers, index, item)
     {
         size_t outer = json_enter_index(place, index);
@@ -167,12 +170,12 @@ static struct err *add_root(struct json_place *place, const struct entry *entry,
     if (type->fs == CONFIG_FS_UNIONFS) {
         err = check_layers(place, entry->options);
         if (!err)
-            err = text_list_add(&config->notes,
-                                "mount: \"/\" is read-only: its writable layer is not available "
-                                "yet; /tmp and hostfs mounts can be written");
+            err =
+                text_list_add(&config->notes,
+                              "mount: \"/\" is read-only: its writable layer is not available "
+                              "yet; /tmp and hostfs mounts can be written");
     }
-    return err ? err
-               : config_add_mount(config, CONFIG_FS_EROFS, "/", "", CONFIG_MOUNT_RDONLY);
+    return err ? err : config_add_mount(config, CONFIG_FS_EROFS, "/", "", CONFIG_MOUNT_RDONLY);
 }
 
 static struct err *add_entry(struct json_place *place, const struct entry *entry,
@@ -184,10 +187,11 @@ static struct err *add_entry(struct json_place *place, const struct entry *entry
     if (!strcmp(entry->type, "ext2"))
         return json_refuse(place, NULL, "ext2 is not supported; use ramfs or hostfs");
     if (!type)
-        return json_refuse(place, NULL,
-                           "\"%s\" is not a type; known are unionfs, sefs, hostfs, ramfs, devfs, "
-                           "procfs",
-                           entry->type);
+        return json_refuse(
+            place, NULL,
+            "\"%s\" is not a type; known are unionfs, sefs, hostfs, ramfs, devfs, "
+            "procfs",
+            entry->type);
     if (!target_ok(entry->target))
         return json_refuse(place, NULL,
                            "target \"%s\" must be an absolute path without \".\", \"..\" or a "
@@ -235,7 +239,8 @@ struct err *config_read_mounts(struct json_place *place, json_t *value, void *ou
     return NULL;
 }
 
-/* ---- what every instance has ---------------------------------------------------------------- */
+/* ---- what every instance has ----------------------------------------------------------------
+ */
 
 static int depth(const char *target)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The hosted side's errors: a chain of sentences, from what the user wanted down to what went
- * wrong, with an optional hint and the exit status to leave with. A function that can fail returns
- * NULL or an error that its caller owns: it hands it up (wrapped in its own context) or frees it.
- * Only main() prints. Used by cli/, bom/ and image/; knows nothing of them.
+ * wrong, with an optional hint and the exit status to leave with. A function that can fail
+ * returns NULL or an error that its caller owns: it hands it up (wrapped in its own context) or
+ * frees it. Only main() prints. Used by cli/, bom/ and image/; knows nothing of them.
  */
 #pragma once
 
@@ -13,11 +13,11 @@
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* The status for Occlum's own failures; programs use 0-255 themselves, see docs/commands.md. */
-#define STATUS_OCCLUM      125
-#define STATUS_NOT_EXEC    126
-#define STATUS_NOT_FOUND   127
-#define STATUS_USAGE       2
-#define STATUS_FAILED      1
+#define STATUS_OCCLUM    125
+#define STATUS_NOT_EXEC  126
+#define STATUS_NOT_FOUND 127
+#define STATUS_USAGE     2
+#define STATUS_FAILED    1
 
 struct err;
 

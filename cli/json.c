@@ -34,7 +34,8 @@ void json_leave(struct json_place *place, size_t length)
     place->path[length] = 0;
 }
 
-struct err *json_refuse(const struct json_place *place, const json_t *value, const char *right, ...)
+struct err *json_refuse(const struct json_place *place, const json_t *value, const char *right,
+                        ...)
 {
     char *dump = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
     char *text = NULL;
@@ -44,10 +45,10 @@ struct err *json_refuse(const struct json_place *place, const json_t *value, con
     if (vasprintf(&text, right, args) < 0)
         text = NULL;
     va_end(args);
-    struct err *err =
-        err_new("%s: %s%s%.120s%s: %s", place->file, place->path[0] ? place->path : "the whole file",
-                dump ? ": " : "", dump ? dump : "", dump && strlen(dump) > 120 ? "..." : "",
-                text ? text : "not accepted");
+    struct err *err = err_new("%s: %s%s%.120s%s: %s", place->file,
+                              place->path[0] ? place->path : "the whole file", dump ? ": " : "",
+                              dump ? dump : "", dump && strlen(dump) > 120 ? "..." : "",
+                              text ? text : "not accepted");
 
     free(text);
     free(dump);
@@ -97,23 +98,24 @@ static const char *size_text(uint64_t bytes, char buffer[32])
     return buffer;
 }
 
-static struct err *read_size(struct json_place *place, json_t *value, const struct json_key *key,
-                             uint64_t *out)
+static struct err *read_size(struct json_place *place, json_t *value,
+                             const struct json_key *key, uint64_t *out)
 {
     char low[32], high[32];
 
     if (!json_is_string(value) || json_parse_size(json_string_value(value), out))
-        return json_refuse(place, value,
-                           "not a size; write a string with a whole number and B, KB, MB, GB or "
-                           "TB, such as \"64MB\", or \"auto\"");
+        return json_refuse(
+            place, value,
+            "not a size; write a string with a whole number and B, KB, MB, GB or "
+            "TB, such as \"64MB\", or \"auto\"");
     if (*out && (*out < key->min || *out > key->max))
         return json_refuse(place, value, "impossible; between \"%s\" and \"%s\" are possible",
                            size_text(key->min, low), size_text(key->max, high));
     return NULL;
 }
 
-static struct err *read_count(struct json_place *place, json_t *value, const struct json_key *key,
-                              uint64_t *out)
+static struct err *read_count(struct json_place *place, json_t *value,
+                              const struct json_key *key, uint64_t *out)
 {
     json_int_t number = json_integer_value(value);
 
@@ -195,15 +197,16 @@ static struct err *unknown_key(struct json_place *place, const struct json_key *
     char known[512] = "";
 
     for (size_t used = 0; keys->name && used < sizeof(known); keys++) {
-        int n = snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", keys->name);
+        int n =
+            snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", keys->name);
 
         used += n > 0 ? (size_t)n : 0;
     }
     return json_refuse(place, NULL, "unknown key; here are known: %s", known);
 }
 
-struct err *json_read_object(struct json_place *place, json_t *value, const struct json_key *keys,
-                             void *out)
+struct err *json_read_object(struct json_place *place, json_t *value,
+                             const struct json_key *keys, void *out)
 {
     const char *name;
     json_t *item;
@@ -217,7 +220,8 @@ struct err *json_read_object(struct json_place *place, json_t *value, const stru
 
         while (key->name && strcmp(key->name, name))
             key++;
-        struct err *err = key->name ? read_key(place, item, key, out) : unknown_key(place, keys);
+        struct err *err =
+            key->name ? read_key(place, item, key, out) : unknown_key(place, keys);
 
         if (err)
             return err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Strict reading of JSON by a table of keys. Every refusal names the file, the path of the key, the
- * value found and what would be right.
+ * Strict reading of JSON by a table of keys. Every refusal names the file, the path of the key,
+ * the value found and what would be right.
  */
 #pragma once
 

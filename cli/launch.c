@@ -39,8 +39,9 @@ struct err *kernel_path(char *path, size_t size)
         if (n > 0 && n < (int)size && !access(path, R_OK))
             return NULL;
     }
-    return err_hint(err_new("the enclave's kernel, occlum-kernel.elf, is not in %s/../lib", self),
-                    "make builds it; or set OCCLUM_KERNEL to its path");
+    return err_hint(
+        err_new("the enclave's kernel, occlum-kernel.elf, is not in %s/../lib", self),
+        "make builds it; or set OCCLUM_KERNEL to its path");
 }
 
 struct err *mode_parse(const char *text, const char *where, enum host_mode *mode)
@@ -71,8 +72,8 @@ struct err *log_level(uint32_t most, uint32_t *level)
         *level = i < most ? i : most;
         return NULL;
     }
-    return err_new("OCCLUM_LOG_LEVEL: \"%.32s\": must be off, error, warn, info, debug or trace",
-                   text);
+    return err_new(
+        "OCCLUM_LOG_LEVEL: \"%.32s\": must be off, error, warn, info, debug or trace", text);
 }
 
 int source_epoch(int64_t *epoch)

@@ -52,7 +52,8 @@ struct err *usage_error(const struct command *command, const char *format, ...)
     struct err *err = err_hint(err_new("%s", text), "usage: occlum %s%s%s", command->name,
                                command->arguments[0] ? " " : "", command->arguments);
 
-    return err_with_status(err, command->failure == STATUS_OCCLUM ? STATUS_OCCLUM : STATUS_USAGE);
+    return err_with_status(err,
+                           command->failure == STATUS_OCCLUM ? STATUS_OCCLUM : STATUS_USAGE);
 }
 
 static int fail(const char *name, struct err *err, int status)
@@ -67,9 +68,10 @@ static int fail(const char *name, struct err *err, int status)
 
 static int unknown(const char *name)
 {
-    return fail(NULL,
-                err_hint(err_new("\"%s\" is not a command", name), "occlum help lists the commands"),
-                STATUS_USAGE);
+    return fail(
+        NULL,
+        err_hint(err_new("\"%s\" is not a command", name), "occlum help lists the commands"),
+        STATUS_USAGE);
 }
 
 static int help(const char *name)

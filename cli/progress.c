@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Progress, see progress.h. Adding is cheap and safe from any thread; who first sees that a tick
- * has passed draws.
+ * Progress, see progress.h. Adding is cheap and safe from any thread; who first sees that a
+ * tick has passed draws.
  */
 #include "cli/progress.h"
 

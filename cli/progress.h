@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One line of progress for long work, redrawn in place on standard error; silent when that is not
- * a terminal, and for work that is over within a quarter of a second.
+ * One line of progress for long work, redrawn in place on standard error; silent when that is
+ * not a terminal, and for work that is over within a quarter of a second.
  */
 #pragma once
 

@@ -57,7 +57,8 @@ void config_blob_init(struct config_blob *blob, const struct enclave_config *hea
     append(blob, header, sizeof(*header));
 }
 
-void config_blob_string(struct config_blob *blob, enum config_record_type type, const char *text)
+void config_blob_string(struct config_blob *blob, enum config_record_type type,
+                        const char *text)
 {
     begin(blob, type, strlen(text) + 1);
     append(blob, text, strlen(text) + 1);
@@ -102,7 +103,8 @@ void config_blob_free(struct config_blob *blob)
     memset(blob, 0, sizeof(*blob));
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------
+ */
 
 /* Whether the record at `cursor` lies within `total`; advances past it. */
 static int step(const uint8_t *bytes, size_t total, size_t *cursor, struct config_view *view)

@@ -119,7 +119,8 @@ static const uint8_t *code_at(const struct elf_image *elf, uint64_t address, uin
 
 static struct err *read_enclu(struct elf_image *elf, uint64_t offset, uint64_t bytes)
 {
-    static const uint8_t expected[] = {0x0f, 0x01, 0xd7, 0x0f, 0x1f, 0x00}; /* enclu; nopl (%rax) */
+    static const uint8_t expected[] = {0x0f, 0x01, 0xd7,
+                                       0x0f, 0x1f, 0x00}; /* enclu; nopl (%rax) */
 
     if (!in_file(elf, offset, bytes) || bytes % sizeof(uint64_t))
         return err_new("%s: section .enclu is damaged", elf->path);
@@ -133,8 +134,8 @@ static struct err *read_enclu(struct elf_image *elf, uint64_t offset, uint64_t b
         const uint8_t *code = code_at(elf, elf->enclu[i], sizeof(expected));
 
         if (!code || memcmp(code, expected, sizeof(expected)))
-            return err_new("%s: section .enclu, entry %zu: no ENCLU and NOP at 0x%llx", elf->path,
-                           i, (unsigned long long)elf->enclu[i]);
+            return err_new("%s: section .enclu, entry %zu: no ENCLU and NOP at 0x%llx",
+                           elf->path, i, (unsigned long long)elf->enclu[i]);
     }
     return NULL;
 }

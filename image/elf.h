@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The kernel's ELF file: a static-PIE linked at 0 with page-aligned segments and a section .enclu
- * that lists the addresses of its ENCLU instructions.
- * Not here: any other kind of ELF file; bom/ reads programs, the kernel loads them.
+ * The kernel's ELF file: a static-PIE linked at 0 with page-aligned segments and a section
+ * .enclu that lists the addresses of its ENCLU instructions. Not here: any other kind of ELF
+ * file; bom/ reads programs, the kernel loads them.
  */
 #pragma once
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The part of EROFS's on-disk format that the writer uses: uncompressed files, tails inline behind
- * the inode. Little endian. Names follow the kernel's documentation (filesystems/erofs).
+ * The part of EROFS's on-disk format that the writer uses: uncompressed files, tails inline
+ * behind the inode. Little endian. Names follow the kernel's documentation (filesystems/erofs).
  */
 #pragma once
 
 #include <stdint.h>
 
-#define EROFS_MAGIC         0xe0f5e1e2u
-#define EROFS_SUPER_OFFSET  1024u
-#define EROFS_BLOCK_BITS    12u
-#define EROFS_BLOCK         (1u << EROFS_BLOCK_BITS)
-#define EROFS_SLOT          32u /* a nid counts these from the start of the metadata */
+#define EROFS_MAGIC        0xe0f5e1e2u
+#define EROFS_SUPER_OFFSET 1024u
+#define EROFS_BLOCK_BITS   12u
+#define EROFS_BLOCK        (1u << EROFS_BLOCK_BITS)
+#define EROFS_SLOT         32u /* a nid counts these from the start of the metadata */
 
 #define EROFS_COMPAT_SB_CHECKSUM 1u
 #define EROFS_COMPAT_MTIME       2u

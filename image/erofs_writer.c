@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Writes an uncompressed EROFS image that depends on nothing but the tree: no time of building, a
- * zero UUID, inodes in the order of the sorted walk.
+ * Writes an uncompressed EROFS image that depends on nothing but the tree: no time of building,
+ * a zero UUID, inodes in the order of the sorted walk.
  *
- * The file is: the super block and all inodes, with xattrs and the tails of files, directories and
- * symbolic links behind them; then whole blocks of data in the same order. The places of all
- * inodes are known before anything is written. Data goes out as one stream, the metadata last.
- * Not here: compression, chunks, several devices, shared xattrs.
+ * The file is: the super block and all inodes, with xattrs and the tails of files, directories
+ * and symbolic links behind them; then whole blocks of data in the same order. The places of
+ * all inodes are known before anything is written. Data goes out as one stream, the metadata
+ * last. Not here: compression, chunks, several devices, shared xattrs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,8 @@ static uint64_t block_count(uint64_t bytes)
     return (bytes + EROFS_BLOCK - 1) / EROFS_BLOCK;
 }
 
-/* ---- layout --------------------------------------------------------------------------------- */
+/* ---- layout ---------------------------------------------------------------------------------
+ */
 
 /* The size of a directory's data: entries do not cross blocks. */
 static uint64_t directory_size(const struct tree_inode *dir)
@@ -75,7 +76,8 @@ static uint32_t head_bytes(const struct tree_inode *inode)
            inode->xattr_bytes;
 }
 
-/* Places an inode at or behind `at`; returns where it ends. An inode and its tail share a block. */
+/* Places an inode at or behind `at`; returns where it ends. An inode and its tail share a
+ * block. */
 static uint64_t place_inode(struct writer *w, struct tree_inode *inode, uint64_t at)
 {
     if (S_ISDIR(inode->mode))
@@ -122,7 +124,8 @@ static struct err *lay_out(struct writer *w)
     return NULL;
 }
 
-/* ---- the data stream ------------------------------------------------------------------------ */
+/* ---- the data stream ------------------------------------------------------------------------
+ */
 
 static struct err *stream_flush(struct writer *w)
 {
@@ -208,7 +211,8 @@ static struct err *stream_file(struct writer *w, int fd, uint64_t size)
     return stream_pad(w);
 }
 
-/* ---- inodes --------------------------------------------------------------------------------- */
+/* ---- inodes ---------------------------------------------------------------------------------
+ */
 
 /* Where an inode's tail goes. */
 static uint8_t *inline_place(struct writer *w, const struct tree_inode *inode)
@@ -401,7 +405,8 @@ static struct err *emit_children(struct writer *w, int fd, struct tree_inode *di
 
         if (entry->inode->emitted || !entry->inode->host_ino)
             continue;
-        struct err *err = err_wrap(emit_inode(w, fd, entry->name, entry->inode), "%s", entry->name);
+        struct err *err =
+            err_wrap(emit_inode(w, fd, entry->name, entry->inode), "%s", entry->name);
 
         if (err)
             return err;
@@ -420,7 +425,8 @@ static struct err *emit_added(struct writer *w)
     return NULL;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------ */
+/* ---- the whole ------------------------------------------------------------------------------
+ */
 
 static uint32_t crc32c(uint32_t crc, const uint8_t *bytes, size_t size)
 {

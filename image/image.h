@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What `occlum build` makes and `occlum run` opens: the read-only file system image (EROFS, then
- * its dm-verity tree), the page plan of the enclave, its measurement, the SGXS file that carries
- * it, and the SIGSTRUCT that vouches for it.
- * Trusts what the user points it at while building; trusts no file while opening.
+ * What `occlum build` makes and `occlum run` opens: the read-only file system image (EROFS,
+ * then its dm-verity tree), the page plan of the enclave, its measurement, the SGXS file that
+ * carries it, and the SIGSTRUCT that vouches for it. Trusts what the user points it at while
+ * building; trusts no file while opening.
  */
 #pragma once
 
@@ -17,7 +17,8 @@
 
 #define IMAGE_BLOCK 4096u
 
-/* ---- the file system image ------------------------------------------------------------------ */
+/* ---- the file system image ------------------------------------------------------------------
+ */
 
 struct erofs_options {
     const char *source; /* the directory that becomes the root */
@@ -34,8 +35,8 @@ struct erofs_stats {
 };
 
 /* Writes an uncompressed EROFS file system from offset 0 of `fd`; `name` is for messages. */
-MUST_CHECK struct err *erofs_write(const struct erofs_options *options, int fd, const char *name,
-                                   struct erofs_stats *stats);
+MUST_CHECK struct err *erofs_write(const struct erofs_options *options, int fd,
+                                   const char *name, struct erofs_stats *stats);
 
 struct verity_tree {
     uint64_t data_blocks;
@@ -52,7 +53,8 @@ MUST_CHECK struct err *verity_append(int fd, const char *name, uint64_t data_blo
 /* Where the tree of that many blocks ends, in bytes. */
 uint64_t verity_end(uint64_t data_blocks);
 
-/* ---- the measured configuration ------------------------------------------------------------- */
+/* ---- the measured configuration -------------------------------------------------------------
+ */
 
 /* A growing blob: struct enclave_config, then records (boundary/config.h). */
 struct config_blob {
@@ -61,7 +63,8 @@ struct config_blob {
 };
 
 void config_blob_init(struct config_blob *blob, const struct enclave_config *header);
-void config_blob_string(struct config_blob *blob, enum config_record_type type, const char *text);
+void config_blob_string(struct config_blob *blob, enum config_record_type type,
+                        const char *text);
 void config_blob_mount(struct config_blob *blob, const struct config_mount *mount,
                        const char *target, const char *source, const char *options);
 /* Fills in the counts; the blob is complete then. */
@@ -78,10 +81,12 @@ struct config_view {
 /* Copies the header out and checks the framing; `name` is for messages. */
 MUST_CHECK struct err *config_check(const uint8_t *bytes, size_t size, const char *name,
                                     struct enclave_config *header);
-/* The record at *cursor (start with 0); false at the end. Only for blobs that config_check passed. */
+/* The record at *cursor (start with 0); false at the end. Only for blobs that config_check
+ * passed. */
 int config_next(const uint8_t *bytes, size_t *cursor, struct config_view *view);
 
-/* ---- the enclave ---------------------------------------------------------------------------- */
+/* ---- the enclave ----------------------------------------------------------------------------
+ */
 
 struct plan_input {
     const char *kernel; /* path of the kernel's ELF file */
@@ -99,16 +104,18 @@ const uint8_t *plan_config(const struct page_plan *plan, size_t *bytes);
 /* MRENCLAVE. */
 MUST_CHECK struct err *plan_measure(const struct page_plan *plan, uint8_t mrenclave[32]);
 
-/* An enclave as an SGXS stream (ECREATE, EADD, EEXTEND records), and beside it, in `sites`, what
- * the stream cannot hold: the ENCLU sites, bound to the measurement by a checksum. */
+/* An enclave as an SGXS stream (ECREATE, EADD, EEXTEND records), and beside it, in `sites`,
+ * what the stream cannot hold: the ENCLU sites, bound to the measurement by a checksum. */
 MUST_CHECK struct err *sgxs_write(const struct page_plan *plan, const char *path);
-MUST_CHECK struct err *sgxs_read(const char *path, struct page_plan *plan, uint8_t mrenclave[32]);
+MUST_CHECK struct err *sgxs_read(const char *path, struct page_plan *plan,
+                                 uint8_t mrenclave[32]);
 MUST_CHECK struct err *sites_write(const struct page_plan *plan, const uint8_t mrenclave[32],
                                    const char *path);
 MUST_CHECK struct err *sites_read(const char *path, const uint8_t mrenclave[32],
                                   struct page_plan *plan);
 
-/* ---- the signature -------------------------------------------------------------------------- */
+/* ---- the signature --------------------------------------------------------------------------
+ */
 
 struct sigstruct_input {
     uint8_t mrenclave[32];

@@ -55,7 +55,8 @@ struct err *plan_measure(const struct page_plan *plan, uint8_t mrenclave[32])
 {
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
     int failed = !hash || !EVP_DigestInit_ex(hash, EVP_sha256(), NULL) ||
-                 plan_stream(plan, hash_sink, hash) || !EVP_DigestFinal_ex(hash, mrenclave, NULL);
+                 plan_stream(plan, hash_sink, hash) ||
+                 !EVP_DigestFinal_ex(hash, mrenclave, NULL);
 
     EVP_MD_CTX_free(hash);
     return failed ? err_new("measuring the enclave: SHA-256 is not available") : NULL;

@@ -11,7 +11,7 @@
 #define STREAM_EADD    0x0000000044444145ull /* "EADD" */
 #define STREAM_EEXTEND 0x00444e4554584545ull /* "EEXTEND" */
 
-#define STREAM_CHUNK 256u
+#define STREAM_CHUNK    256u
 #define STREAM_PAGE_MAX (64u + 16u * (64u + STREAM_CHUNK))
 
 struct stream_ecreate {
@@ -36,7 +36,8 @@ _Static_assert(sizeof(struct stream_ecreate) == 64, "ECREATE record");
 _Static_assert(sizeof(struct stream_eadd) == 64, "EADD record");
 _Static_assert(sizeof(struct stream_eextend) == 64, "EEXTEND record");
 
-/* Calls `sink` with the stream, piece by piece; stops at the first nonzero answer and returns it. */
+/* Calls `sink` with the stream, piece by piece; stops at the first nonzero answer and returns
+ * it. */
 int plan_stream(const struct page_plan *plan,
                 int (*sink)(void *context, const void *bytes, size_t size), void *context);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Builds the page plan of an enclave: the kernel's segments, the configuration and one slot a TCS
- * (boundary/layout.h). A page whose contents the enclave relies on is measured, also where it is
- * zero: what is only added may hold anything the host likes. Stacks and SSA frames are written
- * before they are read, so they are added without EEXTEND.
+ * Builds the page plan of an enclave: the kernel's segments, the configuration and one slot a
+ * TCS (boundary/layout.h). A page whose contents the enclave relies on is measured, also where
+ * it is zero: what is only added may hold anything the host likes. Stacks and SSA frames are
+ * written before they are read, so they are added without EEXTEND.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -61,7 +61,8 @@ static void add_kernel(struct page_plan *plan, const struct elf_image *elf)
         uint64_t all = page_count(seg->memory_bytes);
 
         if (filled) {
-            struct plan_run *run = add_run(plan, base + seg->address, filled, SECINFO_REG(perms));
+            struct plan_run *run =
+                add_run(plan, base + seg->address, filled, SECINFO_REG(perms));
             uint8_t *data = store_pages(plan->owner, filled);
 
             memcpy(data, elf->bytes + seg->file_offset, seg->file_bytes);
@@ -78,8 +79,8 @@ static void add_kernel(struct page_plan *plan, const struct elf_image *elf)
 static void add_config(struct page_plan *plan, const struct plan_input *input)
 {
     uint64_t pages = page_count(input->config_bytes);
-    struct plan_run *run = add_run(plan, layout_top(plan->size) + LAYOUT_CONFIG, pages,
-                                   SECINFO_REG(SECINFO_R));
+    struct plan_run *run =
+        add_run(plan, layout_top(plan->size) + LAYOUT_CONFIG, pages, SECINFO_REG(SECINFO_R));
     uint8_t *data = store_pages(plan->owner, pages);
 
     memcpy(data, input->config, input->config_bytes);
@@ -147,8 +148,8 @@ static struct err *allocate(const struct plan_input *input, const struct elf_ima
     for (uint32_t i = 0; i < elf->count; i++)
         pages += page_count(elf->segment[i].file_bytes);
     plan->owner = store;
-    plan->runs = calloc(2ul * elf->count + 1 + RUNS_PER_SLOT * input->tcs_count,
-                        sizeof(*plan->runs));
+    plan->runs =
+        calloc(2ul * elf->count + 1 + RUNS_PER_SLOT * input->tcs_count, sizeof(*plan->runs));
     plan->enclu_sites = calloc(elf->enclu_count + 1, sizeof(*plan->enclu_sites));
     if (!store || !plan->runs || !plan->enclu_sites)
         return err_sys(ENOMEM, "planning the enclave");

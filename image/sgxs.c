@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The enclave as a file: the measured stream itself (SGXS), and beside it the list of ENCLU sites.
- * The reader trusts neither: framing, order and bounds are checked, the stream's SHA-256 is the
- * MRENCLAVE that the signature must name, and the sites carry a checksum over that MRENCLAVE.
- * Not here: SGXS files with unmeasured data (UNMEASRD) or a page measured in part.
+ * The enclave as a file: the measured stream itself (SGXS), and beside it the list of ENCLU
+ * sites. The reader trusts neither: framing, order and bounds are checked, the stream's SHA-256
+ * is the MRENCLAVE that the signature must name, and the sites carry a checksum over that
+ * MRENCLAVE. Not here: SGXS files with unmeasured data (UNMEASRD) or a page measured in part.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,8 @@ struct err *sgxs_write(const struct page_plan *plan, const char *path)
     return NULL;
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------
+ */
 
 struct reader {
     const char *path;
@@ -208,7 +209,8 @@ struct err *sgxs_read(const char *path, struct page_plan *plan, uint8_t mrenclav
     return err;
 }
 
-/* ---- the ENCLU sites ------------------------------------------------------------------------ */
+/* ---- the ENCLU sites ------------------------------------------------------------------------
+ */
 
 static void sites_checksum(const uint8_t mrenclave[32], const uint64_t *sites, size_t count,
                            uint8_t checksum[32])
@@ -220,7 +222,8 @@ static void sites_checksum(const uint8_t mrenclave[32], const uint64_t *sites, s
     sha256(both, sizeof(both), checksum);
 }
 
-struct err *sites_write(const struct page_plan *plan, const uint8_t mrenclave[32], const char *path)
+struct err *sites_write(const struct page_plan *plan, const uint8_t mrenclave[32],
+                        const char *path)
 {
     size_t bytes = sizeof(struct sites_header) + plan->enclu_count * sizeof(uint64_t);
     struct sites_header *header = calloc(1, bytes);

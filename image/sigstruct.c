@@ -48,14 +48,16 @@ static const char *openssl_reason(void)
     return reason ? reason : "unknown reason";
 }
 
-/* ---- keys ----------------------------------------------------------------------------------- */
+/* ---- keys -----------------------------------------------------------------------------------
+ */
 
 static struct err *check_key(EVP_PKEY *pkey, const char *name, BIGNUM **modulus)
 {
     BIGNUM *e = NULL;
     struct err *err = NULL;
 
-    if (!EVP_PKEY_is_a(pkey, "RSA") || !EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) ||
+    if (!EVP_PKEY_is_a(pkey, "RSA") ||
+        !EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) ||
         !EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, modulus))
         err = err_new("%s: not an RSA key", name);
     else if (EVP_PKEY_get_bits(pkey) != RSA_BYTES * 8 || !BN_is_word(e, 3))
@@ -103,7 +105,8 @@ void sign_key_free(struct sign_key *key)
     free(key);
 }
 
-/* ---- arithmetic ----------------------------------------------------------------------------- */
+/* ---- arithmetic -----------------------------------------------------------------------------
+ */
 
 struct numbers {
     BN_CTX *ctx;
@@ -122,10 +125,11 @@ static void numbers_free(struct numbers *n)
 }
 
 /* Q1 = floor(S^2 / M); Q2 = floor((S^3 - Q1 S M) / M) = floor(S (S^2 mod M) / M). */
-static int quotients(const struct sgx_sigstruct *sig, uint8_t q1[RSA_BYTES], uint8_t q2[RSA_BYTES])
+static int quotients(const struct sgx_sigstruct *sig, uint8_t q1[RSA_BYTES],
+                     uint8_t q2[RSA_BYTES])
 {
-    struct numbers n = {.ctx = BN_CTX_new(), .q1 = BN_new(), .q2 = BN_new(), .t = BN_new(),
-                        .rest = BN_new()};
+    struct numbers n = {
+        .ctx = BN_CTX_new(), .q1 = BN_new(), .q2 = BN_new(), .t = BN_new(), .rest = BN_new()};
     int ok = 0;
 
     n.s = BN_lebin2bn(sig->signature, RSA_BYTES, NULL);
@@ -141,10 +145,12 @@ static int quotients(const struct sgx_sigstruct *sig, uint8_t q1[RSA_BYTES], uin
 }
 
 /* Header and body, as they are signed. */
-static void signed_bytes(const struct sgx_sigstruct *sig, uint8_t out[HEADER_BYTES + BODY_BYTES])
+static void signed_bytes(const struct sgx_sigstruct *sig,
+                         uint8_t out[HEADER_BYTES + BODY_BYTES])
 {
     _Static_assert(offsetof(struct sgx_sigstruct, modulus) == HEADER_BYTES, "header");
-    _Static_assert(offsetof(struct sgx_sigstruct, reserved4) == BODY_OFFSET + BODY_BYTES, "body");
+    _Static_assert(offsetof(struct sgx_sigstruct, reserved4) == BODY_OFFSET + BODY_BYTES,
+                   "body");
     memcpy(out, sig, HEADER_BYTES);
     memcpy(out + HEADER_BYTES, (const uint8_t *)sig + BODY_OFFSET, BODY_BYTES);
 }
@@ -159,7 +165,8 @@ static void reverse(uint8_t *bytes, size_t size)
     }
 }
 
-/* ---- making --------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------
+ */
 
 static struct err *sign(struct sgx_sigstruct *sig, const struct sign_key *key)
 {
@@ -207,7 +214,8 @@ struct err *sigstruct_make(const struct sigstruct_input *input, const struct sig
     return NULL;
 }
 
-/* ---- verifying ------------------------------------------------------------------------------ */
+/* ---- verifying ------------------------------------------------------------------------------
+ */
 
 /* S^3 mod M must be the PKCS#1 v1.5 encoding of the digest. */
 static int signature_ok(const struct sgx_sigstruct *sig)
@@ -258,7 +266,8 @@ struct err *sigstruct_verify(const struct sgx_sigstruct *sig, const char *name)
         return err_new("%s: not a SIGSTRUCT", name);
     if (!signature_ok(sig))
         return err_new("%s: the signature does not match", name);
-    if (!quotients(sig, q1, q2) || memcmp(q1, sig->q1, RSA_BYTES) || memcmp(q2, sig->q2, RSA_BYTES))
+    if (!quotients(sig, q1, q2) || memcmp(q1, sig->q1, RSA_BYTES) ||
+        memcmp(q2, sig->q2, RSA_BYTES))
         return err_new("%s: Q1 or Q2 does not match the signature", name);
     return NULL;
 }

@@ -27,7 +27,8 @@ struct walk {
     const struct tree_clamp *clamp;
 };
 
-/* ---- hard links ----------------------------------------------------------------------------- */
+/* ---- hard links -----------------------------------------------------------------------------
+ */
 
 static size_t link_slot(const struct tree_links *links, dev_t dev, ino_t ino)
 {
@@ -72,7 +73,8 @@ static struct err *link_remember(struct tree_links *links, struct tree_inode *in
     return NULL;
 }
 
-/* ---- inodes and entries --------------------------------------------------------------------- */
+/* ---- inodes and entries ---------------------------------------------------------------------
+ */
 
 static struct tree_inode *inode_new(struct tree *tree)
 {
@@ -154,12 +156,14 @@ static struct err *read_link(int dirfd, const char *name, struct tree_inode *ino
     return inode->link ? NULL : err_sys(ENOMEM, "its target");
 }
 
-/* ---- the walk ------------------------------------------------------------------------------- */
+/* ---- the walk -------------------------------------------------------------------------------
+ */
 
 static struct err *walk_directory(struct walk *walk, int fd, struct tree_inode *dir, int depth);
 
 static struct err *walk_subdirectory(struct walk *walk, int dirfd, const char *name,
-                                     struct tree_inode *dir, struct tree_inode *parent, int depth)
+                                     struct tree_inode *dir, struct tree_inode *parent,
+                                     int depth)
 {
     int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -275,7 +279,8 @@ struct err *tree_walk(int dirfd, const char *name, const struct tree_clamp *clam
     return err_wrap(err, "%s", name);
 }
 
-/* ---- directories added ---------------------------------------------------------------------- */
+/* ---- directories added ----------------------------------------------------------------------
+ */
 
 static struct err *make_one(struct tree *tree, struct tree_inode *dir, const char *name,
                             struct tree_inode **out)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A directory tree in memory, as it will stand in an image: names sorted, hard links found, xattrs
- * in EROFS's form. File contents stay where they are.
+ * A directory tree in memory, as it will stand in an image: names sorted, hard links found,
+ * xattrs in EROFS's form. File contents stay where they are.
  */
 #pragma once
 
@@ -26,7 +26,7 @@ struct tree_inode {
     uint32_t ino;   /* counts from 1, in the order of the walk */
     dev_t host_dev; /* whence it comes, to see that it did not change meanwhile */
     ino_t host_ino;
-    char *link;     /* a symbolic link's target */
+    char *link;      /* a symbolic link's target */
     uint8_t *xattrs; /* header and entries, a multiple of 4 bytes */
     uint32_t xattr_bytes;
 

@@ -45,8 +45,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static struct err *append(struct tree_inode *inode, const char *name, const struct prefix *prefix,
-                          const void *value, size_t value_bytes)
+static struct err *append(struct tree_inode *inode, const char *name,
+                          const struct prefix *prefix, const void *value, size_t value_bytes)
 {
     const char *rest = name + prefix->strip;
     struct erofs_xattr_entry entry = {.name_bytes = (uint8_t)strlen(rest),

@@ -46,7 +46,8 @@ uint64_t verity_end(uint64_t data_blocks)
     return (data_blocks + count_levels(data_blocks).total) * IMAGE_BLOCK;
 }
 
-/* ---- the lowest level ----------------------------------------------------------------------- */
+/* ---- the lowest level -----------------------------------------------------------------------
+ */
 
 struct job {
     const uint8_t *data;
@@ -75,7 +76,8 @@ static void hash_all(struct job *job)
 {
     pthread_t threads[THREADS_MAX];
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    int wanted = job->blocks < 4 * BATCH ? 0 : (int)(cpus < THREADS_MAX ? cpus : THREADS_MAX) - 1;
+    int wanted =
+        job->blocks < 4 * BATCH ? 0 : (int)(cpus < THREADS_MAX ? cpus : THREADS_MAX) - 1;
     int started = 0;
 
     while (started < wanted && !pthread_create(&threads[started], NULL, hash_blocks, job))
@@ -85,7 +87,8 @@ static void hash_all(struct job *job)
         pthread_join(threads[--started], NULL);
 }
 
-/* ---- the tree ------------------------------------------------------------------------------- */
+/* ---- the tree -------------------------------------------------------------------------------
+ */
 
 /* Fills `hashes`, laid out as in the file, from the lowest level up. */
 static void build_levels(const struct levels *levels, const uint8_t *data, uint64_t data_blocks,
@@ -104,7 +107,8 @@ static void build_levels(const struct levels *levels, const uint8_t *data, uint6
     }
 }
 
-struct err *verity_append(int fd, const char *name, uint64_t data_blocks, struct verity_tree *tree)
+struct err *verity_append(int fd, const char *name, uint64_t data_blocks,
+                          struct verity_tree *tree)
 {
     struct levels levels = count_levels(data_blocks);
     size_t data_bytes = data_blocks * IMAGE_BLOCK;
