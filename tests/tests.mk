@@ -20,7 +20,8 @@ TEST_CFLAGS := -std=gnu17 -g -I. -iquote kernel -I$(O)/gen -Wall -Wextra -Werror
 UNIT_CFLAGS = $(TEST_CFLAGS) -O1 -DOCCLUM_UNIT $(if $(filter kernel/% enclave/%,$<),\
 	-ffreestanding -D__OCCLUM_KERNEL__,-D_GNU_SOURCE) $(UNIT_FLAGS)
 GUEST_CFLAGS := -std=gnu17 -g -O1 -pthread -D_GNU_SOURCE -I. -Wall -Wextra -Werror \
-	-Wno-comment -Wno-unused-parameter -Wno-sign-compare -Wno-nonnull -MMD -MP
+	-Wno-comment -Wno-unused-parameter -Wno-sign-compare -Wno-nonnull \
+	-Wno-stringop-overflow -Wno-stringop-overread -MMD -MP
 FUZZ_CFLAGS := -std=gnu17 -g -O1 -D_GNU_SOURCE -I. -iquote kernel -I$(O)/gen \
 	-DOCCLUM_UNIT -DOCCLUM_FUZZ -DOCCLUM_VERSION='"$(VERSION)"' -fno-strict-aliasing -Wno-comment
 FUZZ_SECONDS ?= 60

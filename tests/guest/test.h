@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What every guest test uses. There is one assertion form, expect(): it checks a call's result and
- * its errno together, says what differs, and goes on; must() is for steps without which the rest
- * makes no sense. main() ends with `return test_end();`.
+ * What every guest test uses. There is one assertion form, expect(): it checks a call's result
+ * and its errno together, says what differs, and goes on; must() is for steps without which the
+ * rest makes no sense. main() ends with `return test_end();`.
  */
 #pragma once
 
