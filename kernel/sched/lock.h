@@ -21,6 +21,7 @@ enum lock_rank {
     RANK_FS_RENAME,   /* one rename at a time a file system */
     RANK_INODE_DIR,   /* parent directory, before */
     RANK_INODE,       /* any other inode */
+    RANK_FUTEX_PI,    /* may touch guest memory */
     RANK_MM,          /* a process's VMAs */
     RANK_PAGE_CACHE,  /* filling of pages */
     RANK_FS_PRIVATE,  /* a file system's own */

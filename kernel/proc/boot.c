@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The first program. The measured configuration decides what may be started and which of the
+ * host's environment variables it sees; a refusal is explained, and stops the kernel as a shell
+ * would: 127 not found, 126 not executable or not allowed.
+ */
+#include "abi/errno.h"
+#include "enclave/boot.h"
+#include "enclave/config.h"
+#include "enclave/stop.h"
+#include "fs/core/cred.h"
+#include "fs/core/fd.h"
+#include "fs/core/file.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+#include "proc/exec.h"
+#include "proc/futex.h"
+#include "proc/internal.h"
+
+#define EXIT_REFUSED   (126u << 8)
+#define EXIT_NOT_FOUND (127u << 8)
+#define ENV_MAX        65536u
+
+static const struct signal_ops ops = {
+    .terminate = process_terminate,
+    .leave = process_leave,
+    .stop_changed = process_stop_changed,
+};
+
+static uint64_t current_limit(int resource)
+{
+    return current->tgid ? process_limit(current_process, (unsigned)resource) : RLIM_INFINITY;
+}
+
+int proc_init(void)
+{
+    table_init();
+    futex_init();
+    vdso_init();
+    signal_boot(&ops);
+    fs_hooks.rlimit = current_limit;
+    process_init = process_new(NULL);
+    if (!process_init)
+        return -ENOMEM;
+    process_init->signals.unkillable = true;
+    process_init->pid = process_init->pgid = process_init->sid = PID_INIT;
+    spin_lock(&proc_lock);
+    int r = table_add_process_locked(process_init);
+    spin_unlock(&proc_lock);
+    return r;
+}
+
+/* ---- starting ---------------------------------------------------------------------------------- */
+
+static void explain(const char *path, int error)
+{
+    const char *why = "cannot be executed";
+    switch (-error) {
+    case ENOENT:
+    case ENOTDIR:
+        why = "not found";
+        break;
+    case EACCES:
+    case EPERM:
+        why = "is not an executable file, or permission is denied";
+        break;
+    case EISDIR:
+        why = "is a directory";
+        break;
+    case ENOEXEC:
+    case EIO:
+    case EINVAL:
+        why = "is not a program for x86-64 Linux, or is damaged";
+        break;
+    case ELIBBAD:
+        why = "its interpreter is not usable";
+        break;
+    case ENOMEM:
+        why = "does not fit into memory, or its fixed addresses are taken";
+        break;
+    case E2BIG:
+        why = "arguments or environment are too long";
+        break;
+    case ELOOP:
+        why = "too many links, or scripts that run scripts";
+        break;
+    default:
+        break;
+    }
+    log_always("occlum: %s: %s", path, why);
+}
+
+static int first_exec(const struct proc_boot_args *a)
+{
+    struct exec *e = exec_new();
+    if (!e)
+        return -ENOMEM;
+    e->dirfd = AT_FDCWD;
+    e->name = kstrdup(a->path);
+    int r = e->name ? 0 : -ENOMEM;
+    if (!r)
+        r = args_add_array(&e->argv, a->argv, e->arg_limit);
+    if (!r)
+        r = args_add_array(&e->envp, a->envp, e->arg_limit);
+    if (!r)
+        r = exec_run(e);
+    /* The program is there, what it asks for is not. */
+    if ((r == -ENOENT || r == -ENOTDIR) && e->file) {
+        log_always("occlum: %s: its interpreter %s is missing", a->path,
+                   e->image && e->image->interp[0] ? e->image->interp : "");
+        kernel_stop(EXIT_REFUSED);
+    }
+    exec_free(e);
+    return r;
+}
+
+static void first_thread(void *arg)
+{
+    const struct proc_boot_args *a = arg;
+    int r = first_exec(a);
+    if (r) {
+        explain(a->path, r);
+        kernel_stop(r == -ENOENT || r == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_REFUSED);
+    }
+    user_enter();
+}
+
+int proc_boot(const struct proc_boot_args *args)
+{
+    static struct proc_boot_args kept; /* there is one first program */
+    kept = *args;
+    struct process *p = process_new(process_init);
+    if (!p)
+        return -ENOMEM;
+    p->pgid = p->sid = 0; /* its own session; filled in with its pid */
+    struct thread *t = thread_new(p, first_thread, &kept);
+    process_put(p);
+    if (!t)
+        return -ENOMEM;
+    t->task.files = args->files;
+    t->task.fs = args->fs;
+    t->task.cred = args->cred;
+    int r = thread_publish(t, p, process_init);
+    if (r) {
+        thread_discard(t);
+        return r;
+    }
+    task_start(&t->task);
+    return 0;
+}
+
+/* ---- what the configuration allows ------------------------------------------------------------- */
+
+static bool entry_allowed(const char *path)
+{
+    if (config_get()->flags & CONFIG_FLAG_TRY)
+        return true;
+    for (const struct config_record *r = NULL; (r = config_next(r)) != NULL;) {
+        const char *prefix = config_payload(r);
+        if (r->type != CONFIG_ENTRY_POINT || !str_starts(path, prefix))
+            continue;
+        size_t n = strlen(prefix);
+        if (!n || prefix[n - 1] == '/' || !path[n] || path[n] == '/')
+            return true;
+    }
+    return false;
+}
+
+/* Length of NAME in NAME=VALUE; 0: malformed. */
+static size_t name_length(const char *s)
+{
+    const char *e = strchr(s, '=');
+    return e ? (size_t)(e - s) : 0;
+}
+
+static bool env_allowed(const char *s, size_t n)
+{
+    if (config_get()->flags & CONFIG_FLAG_TRY)
+        return true;
+    for (const struct config_record *r = NULL; (r = config_next(r)) != NULL;) {
+        const char *name = config_payload(r);
+        if (r->type != CONFIG_ENV_UNTRUSTED)
+            continue;
+        if (!strcmp(name, "*") || (strlen(name) == n && !strncmp(name, s, n)))
+            return true;
+    }
+    return false;
+}
+
+static char *const *host_value(const char *s, size_t n)
+{
+    for (char *const *e = boot_args.envp; *e; e++) {
+        if (name_length(*e) == n && !strncmp(*e, s, n))
+            return e;
+    }
+    return NULL;
+}
+
+/* The defaults, overridden by what the host may set, then the rest of what it may set. */
+static char **merge_environment(void)
+{
+    size_t n = 0, count = 1;
+    for (char *const *e = boot_args.envp; *e; e++)
+        count++;
+    for (const struct config_record *r = NULL; (r = config_next(r)) != NULL;)
+        count += r->type == CONFIG_ENV_DEFAULT;
+    char **out = count <= ENV_MAX ? kcalloc(count, sizeof(*out)) : NULL;
+    if (!out)
+        panic("too many environment variables");
+    for (const struct config_record *r = NULL; (r = config_next(r)) != NULL;) {
+        char *s = (char *)(uintptr_t)config_payload(r);
+        if (r->type != CONFIG_ENV_DEFAULT)
+            continue;
+        size_t name = name_length(s);
+        if (!name || !env_allowed(s, name) || !host_value(s, name))
+            out[n++] = s;
+    }
+    for (char **e = boot_args.envp; *e; e++) {
+        size_t name = name_length(*e);
+        if (name && env_allowed(*e, name))
+            out[n++] = *e;
+    }
+    return out;
+}
+
+void proc_boot_configured(struct fd_table *files, struct fs_context *fs, struct cred *cred)
+{
+    struct proc_boot_args a = {
+        .path = boot_args.program, .argv = boot_args.argv, .files = files, .fs = fs, .cred = cred,
+    };
+    if (!entry_allowed(a.path)) {
+        log_always("occlum: %s: not under an allowed entry point (entry_points in Occlum.json)",
+                   a.path);
+        kernel_stop(EXIT_REFUSED);
+    }
+    a.envp = merge_environment();
+    if (proc_boot(&a)) {
+        log_always("occlum: %s: not enough memory to start it", a.path);
+        kernel_stop(EXIT_REFUSED);
+    }
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * New threads, and new processes that share their parent's memory (vfork, posix_spawn).
+ * LIMIT: no namespaces, no CLONE_PIDFD, no CLONE_SIGHAND between processes, no set_tid.
+ */
+#include "proc/clone.h"
+
+#include "abi/errno.h"
+#include "fs/core/cred.h"
+#include "fs/core/fd.h"
+#include "lib/string.h"
+#include "mm/user.h"
+#include "mm/vm.h"
+#include "proc/internal.h"
+#include "sched/vector.h"
+
+#define NAMESPACES                                                                             \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
+     CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME)
+#define FS_BASE_END 0x800000000000ull
+
+static int check_flags(const struct abi_clone_args *a)
+{
+    uint64_t f = a->flags;
+    if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
+        return -EINVAL;
+    if ((f & CLONE_SIGHAND) && (!(f & CLONE_VM) || (f & CLONE_CLEAR_SIGHAND)))
+        return -EINVAL;
+    if ((f & CLONE_SIGHAND) && !(f & CLONE_THREAD))
+        return -EINVAL;
+    if (f & (CLONE_PIDFD | CLONE_INTO_CGROUP))
+        return -EINVAL;
+    if (f & NAMESPACES)
+        return -EPERM;
+    if ((f & CLONE_SETTLS) && a->tls >= FS_BASE_END)
+        return -EPERM;
+    if (a->exit_signal > SIGMAX)
+        return -EINVAL;
+    if (!(f & CLONE_VM))
+        return -ENOSYS; /* LIMIT: fork needs two programs at one address */
+    return 0;
+}
+
+/* The first steps of every new thread but the first. */
+static void child_start(void *arg)
+{
+    struct thread *t = arg;
+    if (t->set_child_tid)
+        (void)!put_user(t->set_child_tid, (int32_t)t->task.tid);
+    user_enter();
+}
+
+static int share_files(struct thread *t, uint64_t flags)
+{
+    struct task *me = current, *k = &t->task;
+    int r;
+    if (flags & CLONE_FILES)
+        k->files = fd_table_get(me->files);
+    else {
+        r = fd_table_clone(me->files, &k->files);
+        if (r)
+            return r;
+    }
+    if (flags & CLONE_FS)
+        k->fs = fs_context_get(me->fs);
+    else {
+        r = fs_context_clone(me->fs, &k->fs);
+        if (r)
+            return r;
+    }
+    k->cred = cred_get(me->cred);
+    return 0;
+}
+
+static void copy_registers(struct thread *t, const struct abi_clone_args *a)
+{
+    struct regs *r = task_regs(&t->task);
+    *r = *task_regs(current);
+    r->rax = 0;
+    r->orig_rax = UINT64_MAX;
+    r->kind = REGS_FULL;
+    if (a->stack)
+        r->rsp = a->stack + a->stack_size;
+    if (a->flags & CLONE_SETTLS)
+        t->task.fs_base = a->tls;
+    else
+        __asm__ volatile("rdfsbase %0" : "=r"(t->task.fs_base));
+    vector_save(current);
+    memcpy(t->task.vector, current->vector, vector_bytes);
+    t->task.vector_saved = true;
+}
+
+static void copy_thread(struct thread *t, const struct abi_clone_args *a)
+{
+    struct thread *me = current_thread;
+    uint64_t f = a->flags;
+    t->task.mm = mm_get(me->task.mm);
+    t->task.nice = me->task.nice;
+    t->task.affinity = me->task.affinity;
+    memcpy(t->task.name, me->task.name, sizeof(t->task.name));
+    t->signals.blocked = me->signals.blocked;
+    if (!(f & CLONE_VM) || (f & CLONE_VFORK))
+        t->signals.altstack = me->signals.altstack;
+    t->policy = me->policy;
+    t->priority = me->priority;
+    t->timer_slack_ns = me->timer_slack_ns;
+    t->personality = me->personality;
+    t->no_new_privs = me->no_new_privs;
+    if (f & CLONE_CHILD_SETTID)
+        t->set_child_tid = a->child_tid;
+    if (f & CLONE_CHILD_CLEARTID)
+        t->clear_child_tid = a->child_tid;
+}
+
+static struct process *new_process(const struct abi_clone_args *a)
+{
+    struct process *p = process_new(current_process);
+    if (!p)
+        return NULL;
+    p->exit_signal = (int)a->exit_signal;
+    if (a->flags & CLONE_CLEAR_SIGHAND) {
+        for (int sig = 1; sig <= SIGMAX; sig++) {
+            if (p->signals.action[sig].handler != SIG_IGN)
+                p->signals.action[sig] = (struct abi_sigaction){0};
+        }
+    }
+    return p;
+}
+
+static struct process *parent_of_child(uint64_t flags)
+{
+    struct process *p = current_process;
+    return (flags & CLONE_PARENT) && p->parent ? p->parent : p;
+}
+
+/* Sleeps until the child has called exec or ended. */
+static void vfork_sleep(struct thread *child, struct vfork_wait *v)
+{
+    struct thread *me = current_thread;
+    struct waiter w = {0};
+    me->signals.killable = true;
+    for (;;) {
+        wait_prepare(&v->queue, &w, TASK_UNINTERRUPTIBLE);
+        if (atomic_load(&v->done) || current_process->signals.dying)
+            break;
+        schedule();
+    }
+    wait_finish(&v->queue, &w);
+    me->signals.killable = false;
+    spin_lock(&proc_lock);
+    if (child->vfork == v)
+        child->vfork = NULL;
+    spin_unlock(&proc_lock);
+}
+
+static int64_t start(struct thread *t, struct process *fresh, const struct abi_clone_args *a)
+{
+    struct vfork_wait v;
+    int r = share_files(t, a->flags);
+    if (r)
+        return r;
+    copy_thread(t, a);
+    copy_registers(t, a);
+    if (a->flags & CLONE_VFORK) {
+        wait_queue_init(&v.queue);
+        atomic_store(&v.done, false);
+        t->vfork = &v;
+        thread_get(t);
+    }
+    r = thread_publish(t, fresh, parent_of_child(a->flags));
+    if (r) {
+        if (a->flags & CLONE_VFORK)
+            thread_put(t);
+        return r;
+    }
+    int tid = t->task.tid;
+    if (a->flags & CLONE_PARENT_SETTID)
+        (void)!put_user(a->parent_tid, (int32_t)tid);
+    task_start(&t->task);
+    if (a->flags & CLONE_VFORK) {
+        vfork_sleep(t, &v);
+        thread_put(t);
+    }
+    return tid;
+}
+
+int64_t clone_run(const struct abi_clone_args *a)
+{
+    struct process *p = current_process, *fresh = NULL;
+    int64_t r = check_flags(a);
+    if (r)
+        return r;
+    if (!(a->flags & CLONE_THREAD)) {
+        fresh = new_process(a);
+        if (!fresh)
+            return -ENOMEM;
+        p = fresh;
+    }
+    struct thread *t = thread_new(p, child_start, NULL);
+    process_put(fresh);
+    if (!t)
+        return -ENOMEM;
+    t->task.arg = t;
+    r = start(t, fresh, a);
+    if (r < 0)
+        thread_discard(t);
+    return r;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The end of threads and processes: what they leave to others (robust futexes, orphans, a zombie)
+ * and who hears of it.
+ * LIMIT: a process group that becomes orphaned with stopped members gets no SIGHUP and SIGCONT.
+ */
+#include "abi/errno.h"
+#include "enclave/stop.h"
+#include "fs/core/cred.h"
+#include "fs/core/fd.h"
+#include "mm/kmalloc.h"
+#include "mm/user.h"
+#include "mm/vm.h"
+#include "proc/futex.h"
+#include "proc/internal.h"
+#include "time/time.h"
+
+static int boot_pid = PID_INIT + 1;
+
+void vfork_finish(struct thread *t)
+{
+    spin_lock(&proc_lock);
+    struct vfork_wait *v = t->vfork;
+    t->vfork = NULL;
+    if (v) {
+        atomic_store(&v->done, true);
+        wait_wake_all(&v->queue);
+    }
+    spin_unlock(&proc_lock);
+}
+
+void thread_release_mm(struct thread *t)
+{
+    robust_list_exit(t);
+    if (t->clear_child_tid) {
+        uaddr_t at = t->clear_child_tid;
+        t->clear_child_tid = 0;
+        if (!put_user(at, (int32_t)0))
+            (void)futex_wake(at, false, 1, FUTEX_BITSET_ANY);
+    }
+}
+
+/* ---- telling the parent ------------------------------------------------------------------------ */
+
+static void child_info(struct process *p, struct abi_siginfo *info)
+    HELD(proc_lock)
+{
+    uint64_t user = p->exited_user_ns, system = p->exited_system_ns;
+    *info = (struct abi_siginfo){.si_signo = p->exit_signal, .si_code = CLD_EXITED};
+    info->pid = p->pid;
+    info->status = p->wait_status >> 8 & 0xff;
+    if (p->wait_status & 0x7f) {
+        info->si_code = CLD_KILLED;
+        info->status = p->wait_status & 0x7f;
+    }
+    info->utime = (int64_t)(user / (NS_PER_SEC / CLOCK_TICKS));
+    info->stime = (int64_t)(system / (NS_PER_SEC / CLOCK_TICKS));
+}
+
+/* True when the parent does not want to wait for it. */
+static bool notify_parent(struct process *p) HELD(proc_lock)
+{
+    struct process *parent = p->parent;
+    struct abi_siginfo info;
+    bool unwanted = parent == process_init;
+    if (p->exit_signal && !unwanted) {
+        child_info(p, &info);
+        const struct abi_sigaction *a = &parent->signals.action[SIGCHLD];
+        if (p->exit_signal == SIGCHLD)
+            unwanted = a->handler == SIG_IGN || (a->flags & SA_NOCLDWAIT);
+        (void)signal_send_group(&parent->signals, &info);
+    }
+    wait_wake_all(&parent->child_wait);
+    return unwanted;
+}
+
+void process_stop_changed(struct signal_group *g, int sig)
+{
+    struct process *p = container_of(g, struct process, signals);
+    spin_lock(&proc_lock);
+    p->stop_signal = sig;
+    p->continued = !sig;
+    struct process *parent = p->parent;
+    if (parent && !(parent->signals.action[SIGCHLD].flags & SA_NOCLDSTOP)) {
+        struct abi_siginfo info = {.si_signo = SIGCHLD};
+        info.si_code = sig ? CLD_STOPPED : CLD_CONTINUED;
+        info.pid = p->pid;
+        info.status = sig ? sig : SIGCONT;
+        (void)signal_send_group(&parent->signals, &info);
+    }
+    if (parent)
+        wait_wake_all(&parent->child_wait);
+    spin_unlock(&proc_lock);
+}
+
+void process_reap_locked(struct process *p)
+{
+    struct process *parent = p->parent;
+    p->state = PROCESS_REAPED;
+    parent->children_user_ns += p->exited_user_ns + p->children_user_ns;
+    parent->children_system_ns += p->exited_system_ns + p->children_system_ns;
+    uint64_t peak = MAX(p->peak_resident_pages, p->children_peak_pages);
+    parent->children_peak_pages = MAX(parent->children_peak_pages, peak);
+    list_remove(&p->sibling);
+    table_remove_process_locked(p);
+}
+
+/* ---- a process ends ---------------------------------------------------------------------------- */
+
+static struct process *reaper_of(struct process *p) HELD(proc_lock)
+{
+    for (struct process *q = p->parent; q && q != process_init; q = q->parent) {
+        if (q->child_reaper && q->state == PROCESS_LIVE && q->thread_count)
+            return q;
+    }
+    return process_init;
+}
+
+/* Children go to the nearest reaper. Zombies that nobody waits for are put on `dead`. */
+static void give_children_away(struct process *p, struct list *dead) HELD(proc_lock)
+{
+    struct process *c, *tmp, *reaper = reaper_of(p);
+    list_for_each_safe(c, tmp, &p->children, sibling) {
+        struct thread *t;
+        list_remove(&c->sibling);
+        list_append(&reaper->children, &c->sibling);
+        c->parent = reaper;
+        list_for_each(t, &c->threads, node) {
+            if (t->parent_death_signal) {
+                struct abi_siginfo info = {.si_signo = t->parent_death_signal};
+                (void)signal_send_group(&c->signals, &info);
+            }
+        }
+        if (c->state == PROCESS_ZOMBIE && reaper == process_init) {
+            process_reap_locked(c);
+            list_append(dead, &c->sibling);
+        }
+    }
+    wait_wake_all(&reaper->child_wait);
+}
+
+static void process_finish(struct process *p)
+{
+    struct list dead = LIST_INIT(dead), *n;
+    if (p->pid == boot_pid)
+        kernel_stop((uint32_t)p->wait_status);
+    process_timers_exit(p);
+    spin_lock(&proc_lock);
+    struct file *exe = p->exe;
+    p->exe = NULL;
+    give_children_away(p, &dead);
+    p->state = PROCESS_ZOMBIE;
+    if (notify_parent(p)) {
+        process_reap_locked(p);
+        list_append(&dead, &p->sibling);
+    }
+    spin_unlock(&proc_lock);
+    file_put(exe);
+    while ((n = list_pop(&dead)) != NULL)
+        process_put(list_entry(n, struct process, sibling));
+}
+
+/* ---- a thread ends ----------------------------------------------------------------------------- */
+
+struct held {
+    struct mm *mm;
+    struct fd_table *files;
+    struct fs_context *fs;
+};
+
+/* Leaves the table; true for the last one of its process. */
+static bool thread_unlink(struct thread *t, int wait_status, struct held *held)
+{
+    struct process *p = t->process;
+    uint64_t system, all = task_cpu_ns(&t->task, &system);
+    spin_lock(&proc_lock);
+    p->exited_user_ns += all - system;
+    p->exited_system_ns += system;
+    bool last = --p->thread_count == 0;
+    if (t->task.tid == p->pid || (last && p->signals.dying))
+        p->wait_status = wait_status;
+    if (p->signals.dying)
+        p->wait_status = p->signals.exit_status;
+    list_remove(&t->node);
+    table_remove_thread_locked(t);
+    held->mm = t->task.mm;
+    held->files = t->task.files;
+    held->fs = t->task.fs;
+    t->task.files = NULL;
+    t->task.fs = NULL;
+    spin_unlock(&proc_lock);
+    return last;
+}
+
+static void note_peak(struct process *p, struct mm *mm)
+{
+    struct vm_stats s;
+    if (!mm)
+        return;
+    vm_stats(mm, &s);
+    p->peak_resident_pages = MAX(p->peak_resident_pages, s.peak_resident_pages);
+}
+
+NORETURN void thread_exit(int wait_status)
+{
+    struct thread *t = current_thread;
+    struct process *p = t->process;
+    struct held held;
+
+    if (t->task.mm)
+        thread_release_mm(t);
+    signal_thread_leave(&t->signals);
+    note_peak(p, t->task.mm);
+    bool last = thread_unlink(t, wait_status, &held);
+    if (held.files)
+        fd_table_put(held.files);
+    if (held.fs)
+        fs_context_put(held.fs);
+    t->task.mm = NULL;
+    vfork_finish(t);
+    if (held.mm)
+        mm_put(held.mm);
+    if (last)
+        process_finish(p);
+    struct cred *c = t->task.cred;
+    t->task.cred = NULL;
+    cred_put(c);
+    task_exit();
+}
+
+NORETURN void process_terminate(int wait_status)
+{
+    struct process *p = current_process;
+    (void)signal_group_kill(&p->signals, wait_status, NULL);
+    thread_exit(wait_status);
+}
+
+NORETURN void process_exit(int wait_status)
+{
+    process_terminate(wait_status);
+}
+
+NORETURN void process_leave(void)
+{
+    thread_exit(current_process->signals.exit_status);
+}

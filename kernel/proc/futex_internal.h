@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between futex.c and futex_pi.c. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "lib/list.h"
+#include "lib/types.h"
+#include "sched/wait.h"
+
+struct mm;
+struct futex_bucket;
+
+struct futex_key {
+    struct mm *mm; /* NULL: shared */
+    uaddr_t address;
+};
+
+struct futex_waiter {
+    struct list node;
+    struct futex_key key;
+    uint32_t bitset;
+    int pi_tid; /* waits for a PI lock on behalf of this thread; 0: an ordinary waiter */
+    _Atomic(struct futex_bucket *) bucket;
+    _Atomic bool woken;
+    struct wait_queue queue;
+};
+
+struct futex_key futex_key(uaddr_t address, bool is_private);
+void futex_enqueue(struct futex_waiter *w);
+bool futex_dequeue(struct futex_waiter *w);
+int futex_pi_first(const struct futex_key *k, bool *more);
+void futex_pi_wake(const struct futex_key *k, int tid);
+void futex_pi_init(void);
+/* The owner died with the lock held. */
+void futex_pi_owner_died(uaddr_t address);

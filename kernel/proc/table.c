@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The tables of processes and threads, their ids, and references to them. */
+#include "abi/errno.h"
+#include "enclave/config.h"
+#include "fs/core/cred.h"
+#include "fs/core/fd.h"
+#include "mm/kmalloc.h"
+#include "mm/vm.h"
+#include "proc/internal.h"
+
+struct spinlock proc_lock = SPINLOCK_INIT(RANK_PROC_TABLE);
+struct process *process_init;
+
+static struct radix processes, threads; /* proc_lock */
+static int last_id = PID_INIT;          /* proc_lock */
+static bool ids_wrapped;                /* proc_lock */
+static uint32_t live_processes, live_threads;
+
+void table_init(void)
+{
+    radix_init(&processes);
+    radix_init(&threads);
+}
+
+/* Process groups and sessions outlive the processes that they are named after. */
+static bool id_names_group(int id)
+{
+    uint64_t key = 0;
+    struct process *p;
+    while ((p = radix_next(&processes, &key)) != NULL) {
+        if (p->pgid == id || p->sid == id)
+            return true;
+        key++;
+    }
+    return false;
+}
+
+int id_alloc_locked(void)
+{
+    uint32_t max = config_get()->max_threads;
+    if (max && live_threads >= max)
+        return -EAGAIN;
+    for (int tries = 0; tries < PID_MAX; tries++) {
+        if (++last_id >= PID_MAX) {
+            last_id = 2;
+            ids_wrapped = true;
+        }
+        if (!ids_wrapped)
+            return last_id;
+        uint64_t id = (uint64_t)last_id;
+        if (!radix_get(&processes, id) && !radix_get(&threads, id) && !id_names_group(last_id))
+            return last_id;
+    }
+    return -EAGAIN;
+}
+
+struct process *process_lookup_locked(int pid)
+{
+    return pid > 0 ? radix_get(&processes, (uint64_t)pid) : NULL;
+}
+
+int table_add_process_locked(struct process *p)
+{
+    int r = radix_set(&processes, (uint64_t)p->pid, p);
+    if (!r)
+        live_processes++;
+    return r;
+}
+
+int table_add_thread_locked(struct thread *t)
+{
+    int r = radix_set(&threads, (uint64_t)t->task.tid, t);
+    if (!r)
+        live_threads++;
+    return r;
+}
+
+void table_remove_process_locked(struct process *p)
+{
+    if (radix_remove(&processes, (uint64_t)p->pid))
+        live_processes--;
+}
+
+void table_remove_thread_locked(struct thread *t)
+{
+    if (radix_remove(&threads, (uint64_t)t->task.tid))
+        live_threads--;
+}
+
+int table_rename_thread(struct thread *t, int tid)
+{
+    if (t->task.tid == tid)
+        return 0;
+    spin_lock(&proc_lock);
+    int r = radix_set(&threads, (uint64_t)tid, t);
+    if (!r) {
+        (void)radix_remove(&threads, (uint64_t)t->task.tid);
+        t->task.tid = tid;
+    }
+    spin_unlock(&proc_lock);
+    return r;
+}
+
+/* ---- references -------------------------------------------------------------------------------- */
+
+struct process *process_get(struct process *p)
+{
+    atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+    return p;
+}
+
+void process_put(struct process *p)
+{
+    if (p && atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1)
+        process_free(p);
+}
+
+struct thread *thread_get(struct thread *t)
+{
+    atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+    return t;
+}
+
+void thread_put(struct thread *t)
+{
+    if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    process_put(t->process);
+    task_fini(&t->task);
+    kfree(t);
+}
+
+struct process *process_find(int pid)
+{
+    spin_lock(&proc_lock);
+    struct process *p = process_lookup_locked(pid);
+    if (p)
+        process_get(p);
+    spin_unlock(&proc_lock);
+    return p;
+}
+
+struct thread *thread_find(int tid)
+{
+    spin_lock(&proc_lock);
+    struct thread *t = tid > 0 ? radix_get(&threads, (uint64_t)tid) : NULL;
+    if (t)
+        thread_get(t);
+    spin_unlock(&proc_lock);
+    return t;
+}
+
+struct process *process_next(int *pid)
+{
+    uint64_t key = *pid > 0 ? (uint64_t)*pid : 0;
+    spin_lock(&proc_lock);
+    struct process *p = radix_next(&processes, &key);
+    if (p) {
+        process_get(p);
+        *pid = p->pid;
+    }
+    spin_unlock(&proc_lock);
+    return p;
+}
+
+struct thread *process_next_thread(struct process *p, int *tid)
+{
+    struct thread *t, *best = NULL;
+    spin_lock(&proc_lock);
+    list_for_each(t, &p->threads, node) {
+        if (t->task.tid >= *tid && (!best || t->task.tid < best->task.tid))
+            best = t;
+    }
+    if (best) {
+        thread_get(best);
+        *tid = best->task.tid;
+    }
+    spin_unlock(&proc_lock);
+    return best;
+}
+
+uint32_t process_count(uint32_t *thread_count)
+{
+    spin_lock(&proc_lock);
+    uint32_t n = live_processes;
+    if (thread_count)
+        *thread_count = live_threads;
+    spin_unlock(&proc_lock);
+    return n;
+}
+
+/* The first thread whose task still has what is asked for. */
+static struct thread *first_thread(struct process *p) HELD(proc_lock)
+{
+    if (list_empty(&p->threads))
+        return NULL;
+    return list_entry(p->threads.next, struct thread, node);
+}
+
+struct mm *process_mm(struct process *p)
+{
+    spin_lock(&proc_lock);
+    struct thread *t = first_thread(p);
+    struct mm *mm = t && t->task.mm ? mm_get(t->task.mm) : NULL;
+    spin_unlock(&proc_lock);
+    return mm;
+}
+
+struct fd_table *process_files(struct process *p)
+{
+    spin_lock(&proc_lock);
+    struct thread *t = first_thread(p);
+    struct fd_table *f = t && t->task.files ? fd_table_get(t->task.files) : NULL;
+    spin_unlock(&proc_lock);
+    return f;
+}
+
+struct fs_context *process_fs(struct process *p)
+{
+    spin_lock(&proc_lock);
+    struct thread *t = first_thread(p);
+    struct fs_context *f = t && t->task.fs ? fs_context_get(t->task.fs) : NULL;
+    spin_unlock(&proc_lock);
+    return f;
+}
+
+struct cred *process_cred(struct process *p)
+{
+    spin_lock(&proc_lock);
+    struct thread *t = first_thread(p);
+    struct cred *c = t && t->task.cred ? cred_get(t->task.cred) : NULL;
+    spin_unlock(&proc_lock);
+    return c;
+}
+
+struct file *process_exe(struct process *p)
+{
+    spin_lock(&proc_lock);
+    struct file *f = p->exe ? file_get(p->exe) : NULL;
+    spin_unlock(&proc_lock);
+    return f;
+}
+
+uint64_t process_limit(const struct process *p, unsigned which)
+{
+    return which < RLIMIT_COUNT ? __atomic_load_n(&p->limit[which].cur, __ATOMIC_RELAXED)
+                                : RLIM_INFINITY;
+}
+
+/* ---- what /proc and the accounting calls show -------------------------------------------------- */
+
+void process_cpu_ns(struct process *p, uint64_t *user_ns, uint64_t *system_ns)
+{
+    struct thread *t;
+    spin_lock(&proc_lock);
+    uint64_t user = p->exited_user_ns, system = p->exited_system_ns;
+    list_for_each(t, &p->threads, node) {
+        uint64_t sys, all = task_cpu_ns(&t->task, &sys);
+        user += all - sys;
+        system += sys;
+    }
+    spin_unlock(&proc_lock);
+    *user_ns = user;
+    *system_ns = system;
+}
+
+char process_state_letter(struct process *p)
+{
+    struct thread *t;
+    char letter = 'S';
+    spin_lock(&proc_lock);
+    if (p->state != PROCESS_LIVE)
+        letter = 'Z';
+    else if (p->signals.stopped)
+        letter = 'T';
+    else
+        list_for_each(t, &p->threads, node) {
+            if (atomic_load(&t->task.state) == TASK_RUNNABLE)
+                letter = 'R';
+        }
+    spin_unlock(&proc_lock);
+    return letter;
+}
