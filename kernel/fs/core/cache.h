@@ -27,7 +27,7 @@ struct cached_page {
 
 struct page_cache {
     struct spinlock lock;
-    struct radix pages GUARDED_BY(lock);
+    struct radix pages; /* under lock */
     struct mutex fill;        /* one fill at a time */
     struct inode *inode;
     bool keep;                /* pages are the only copy: never reclaimed */

@@ -19,9 +19,9 @@ struct fd_slot {
 struct fd_table {
     _Atomic uint32_t refs;
     struct spinlock lock;
-    struct fd_slot *slots GUARDED_BY(lock);
-    uint32_t size GUARDED_BY(lock);
-    uint32_t next GUARDED_BY(lock); /* no free slot below */
+    struct fd_slot *slots; /* under lock */
+    uint32_t size; /* under lock */
+    uint32_t next; /* under lock */ /* no free slot below */
 };
 
 struct fd_table *fd_table_new(void) MUST_CHECK;
@@ -57,8 +57,8 @@ int fd_set_cloexec(int fd, bool on) MUST_CHECK;
 struct fs_context {
     _Atomic uint32_t refs;
     struct spinlock lock;
-    struct path root GUARDED_BY(lock);
-    struct path cwd GUARDED_BY(lock);
+    struct path root; /* under lock */
+    struct path cwd; /* under lock */
     _Atomic uint32_t umask;
 };
 

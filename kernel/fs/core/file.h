@@ -29,6 +29,9 @@ struct file_ops {
     ssize_t (*read)(struct file *f, struct iter *to, uint64_t *pos);
     /* As read; with O_APPEND in f->flags it finds the end itself. NULL: -EINVAL. */
     ssize_t (*write)(struct file *f, struct iter *from, uint64_t *pos);
+    /* What a shared mapping changed goes back: never past the end of the file. A process's
+     * memory is locked: must not take the inode's lock. NULL where vm has no write. */
+    ssize_t (*write_mapped)(struct file *f, struct iter *from, uint64_t pos);
     /* Ready events; queues t (which may be NULL). NULL: always ready, never blocks. */
     uint32_t (*poll)(struct file *f, struct poll_table *t);
     /* The new position, or negative. pos_lock held. NULL: -ESPIPE. file_seek_generic fits. */
@@ -118,7 +121,9 @@ ssize_t file_text(struct file *f, char *buffer, size_t size) MUST_CHECK;
 
 /* The ready-made operations over the page cache, for regular files. */
 ssize_t file_read_cached(struct file *f, struct iter *to, uint64_t *pos);
-extern const struct vm_file_ops file_vm_ops;
+extern const struct vm_file_ops file_vm_ops;    /* needs write_mapped */
+extern const struct vm_file_ops file_vm_ops_ro; /* private mappings, and shared read-only ones */
+void file_vm_describe(void *file, char *path, size_t size, uint64_t *dev, uint64_t *ino);
 
 /* Device numbers: what opening a character device gives. */
 struct device {

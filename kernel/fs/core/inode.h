@@ -20,6 +20,7 @@ struct inode;
 struct file;
 struct file_ops;
 struct dir_sink;
+struct path;
 
 /* What changes in setattr. */
 #define ATTR_MODE  0x01u
@@ -75,6 +76,8 @@ struct inode_ops {
     int (*rename)(const struct rename_args *args);
     /* Bytes of the target, not terminated, at most size. NULL: -EINVAL. */
     ssize_t (*readlink)(struct inode *inode, char *buffer, size_t size);
+    /* Magic links (/proc/self/fd/3): where they lead, with references. NULL: readlink's text. */
+    int (*jump)(struct inode *inode, struct path *out);
     /* Brings the attribute fields up to date; no locks. NULL: they always are. */
     int (*getattr)(struct inode *inode);
     /* inode locked. Applies and stores; ATTR_SIZE truncates or extends. NULL: -EPERM. */
@@ -118,10 +121,11 @@ struct super {
     uint64_t entry_ttl_ns;    /* names are believed this long; 0: for ever */
     uint64_t negative_ttl_ns; /* absences; UINT64_MAX: never remembered, 0: for ever */
     _Atomic uint32_t refs;    /* mounts and inodes */
+    _Atomic uint32_t mounts;
     struct inode *root;       /* until the last unmount */
     struct mutex rename_lock;
     struct spinlock table_lock;
-    struct radix inodes GUARDED_BY(table_lock); /* by number, where inode_hash() put them */
+    struct radix inodes; /* under table_lock: by number, where inode_hash() put them */
     _Atomic uint64_t next_ino;
 };
 
@@ -133,6 +137,7 @@ struct inode {
     const struct file_ops *file_ops;
     struct super *sb;
     uint64_t ino;
+    uint64_t dev;   /* st_dev, 0: the super block's */
     uint64_t rdev;
     uint32_t type;  /* S_IFMT bits */
     bool hashed;

@@ -51,6 +51,7 @@ int mount_attach(struct super *sb, struct dentry *root, const struct path *at, u
 int mount_detach(const struct path *at, bool lazy) MUST_CHECK;
 /* The topmost mount on this place, with a reference, or NULL. */
 struct mount *mount_over(struct mount *m, struct dentry *d);
+bool mount_have_root(void);
 /* The root of all, with references. */
 void mount_root_path(struct path *out);
 /* A mount for files without a name (pipes, sockets, memfd): one for all. */
@@ -59,14 +60,12 @@ struct mount *mount_anonymous(void);
 int mount_walk(int (*each)(struct mount *m, void *arg), void *arg) MUST_CHECK;
 void mount_sync_all(void);
 
-static inline bool mount_rdonly(const struct mount *m);
-
 /*
  * Boot: registers the file systems, then one call for each CONFIG_MOUNT record in order, the
  * first with target "/". Missing directories of the target are made where the tree can be written.
  * Errors have been explained by log_always().
  */
-int fs_boot_init(void) MUST_CHECK;
+/* kernel/fs/boot.c: the first call registers the file systems. */
 int fs_boot_mount(const struct config_mount *m, const char *target, const char *source,
                   const char *options) MUST_CHECK;
 

@@ -52,6 +52,10 @@ bool dentry_forget_super(struct super *sb);
 /* Gives memory back: forgets up to `count` unused names. */
 void dentry_shrink(size_t count);
 
+/* Of the current task; kernel tasks act as root, at the root of all. */
+const struct cred *fs_cred(void);
+void fs_current_root(struct path *out);
+
 /* walk flags */
 #define WALK_FOLLOW    0x001u /* follow a link in the last place */
 #define WALK_DIRECTORY 0x002u /* the result must be a directory */
@@ -87,6 +91,14 @@ int path_walk_user(int dirfd, uaddr_t name, uint32_t flags, struct path *out) MU
 /* One name in a directory: *out positive or negative, referenced; not across mounts.
  * May lock the directory; `locked`: the caller has. */
 int path_lookup(struct dentry *dir, const char *name, bool locked, struct dentry **out) MUST_CHECK;
+/* As path_lookup() without the lock, with a name that is not terminated. */
+int path_lookup_part(struct dentry *dir, const char *name, size_t len, struct dentry **out)
+    MUST_CHECK;
+/* The parent with a reference; parents change by renames. */
+struct dentry *dentry_parent(struct dentry *d);
+/* Between these two, names and parents stand still. */
+void dcache_lock_names(void);
+void dcache_unlock_names(void);
 /* Makes a positive dentry from a fresh inode, taking over its reference. */
 int dentry_instantiate(struct dentry *dir, const char *name, struct inode *inode,
                        struct dentry **out) MUST_CHECK;

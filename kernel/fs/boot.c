@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The file systems at boot: registers all kinds, mounts what the measured configuration lists,
+ * makes the first context. Every refusal is explained here, because nobody else can.
+ */
+#include "abi/errno.h"
+#include "fs/core/fd.h"
+#include "fs/core/path.h"
+#include "fs/devfs/devfs.h"
+#include "fs/erofs/erofs.h"
+#include "fs/hostfs/hostfs.h"
+#include "fs/procfs/procfs.h"
+#include "fs/ramfs/ramfs.h"
+#include "ipc/ipc.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+
+static void register_all(void)
+{
+    static bool done;
+    if (done)
+        return;
+    done = true;
+    ramfs_register();
+    erofs_register();
+    hostfs_register();
+    devfs_register();
+    procfs_register();
+    ipc_register();
+}
+
+static struct fs_type *type_of_config(uint32_t fs)
+{
+    static const char *const names[] = {
+        [CONFIG_FS_EROFS] = "erofs", [CONFIG_FS_HOSTFS] = "hostfs",   [CONFIG_FS_RAMFS] = "tmpfs",
+        [CONFIG_FS_DEVFS] = "devfs", [CONFIG_FS_PROCFS] = "proc",     [CONFIG_FS_SEFS] = "sefs",
+        [CONFIG_FS_UNIONFS] = "overlay",
+    };
+    return fs < ARRAY_SIZE(names) && names[fs] ? fs_type_find(names[fs]) : NULL;
+}
+
+/* The directory to mount on, made with its parents where the tree allows it. */
+static int boot_target(const char *target, struct path *out)
+{
+    char *path = kstrdup(target);
+    if (!path)
+        return -ENOMEM;
+    for (char *p = path + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = 0;
+        (void)!path_create(AT_FDCWD, path, S_IFDIR | 0755, 0, NULL);
+        *p = '/';
+    }
+    (void)!path_create(AT_FDCWD, path, S_IFDIR | 0755, 0, NULL);
+    kfree(path);
+    return path_walk(AT_FDCWD, target, WALK_FOLLOW | WALK_DIRECTORY, out);
+}
+
+static int attach_new(struct super *sb, const char *target, uint32_t flags, const char *source)
+{
+    struct path at = {0};
+    struct dentry *root = dentry_new_root(inode_get(sb->root), "/");
+    if (!root)
+        return -ENOMEM;
+    bool first = strcmp(target, "/") == 0 && !mount_have_root();
+    int r = first ? 0 : boot_target(target, &at);
+    if (r == 0)
+        r = mount_attach(sb, root, first ? NULL : &at, flags, source);
+    if (at.dentry)
+        path_put(&at);
+    dentry_put(root);
+    return r;
+}
+
+/* /dev comes with a tmpfs for POSIX shared memory. */
+static int mount_shm(const char *target)
+{
+    struct super *sb;
+    char path[256];
+    struct config_mount none = {.fs = CONFIG_FS_RAMFS};
+    format_string(path, sizeof(path), "%s/shm", target);
+    struct fs_type *type = fs_type_find("tmpfs");
+    int r = type->mount(&none, "", "mode=1777", &sb);
+    if (r < 0)
+        return r;
+    r = attach_new(sb, path, MS_NOSUID | MS_NODEV, "tmpfs");
+    super_put(sb);
+    return r;
+}
+
+int fs_boot_mount(const struct config_mount *m, const char *target, const char *source,
+                  const char *options)
+{
+    struct super *sb = NULL;
+    register_all();
+    struct fs_type *type = type_of_config(m->fs);
+    if (!type) {
+        log_always("occlum: mount %s: this kernel has no file system of kind %u", target, m->fs);
+        return -ENODEV;
+    }
+    if (target[0] != '/' || (!mount_have_root() && target[1])) {
+        log_always("occlum: mount %s: the first mount must be /, and all be absolute", target);
+        return -EINVAL;
+    }
+    int r = type->mount(m, source, options, &sb);
+    if (r == 0) {
+        uint32_t flags = m->flags & CONFIG_MOUNT_RDONLY ? MS_RDONLY : 0;
+        r = attach_new(sb, target, flags, *source ? source : type->name);
+        super_put(sb);
+    }
+    if (r == 0 && m->fs == CONFIG_FS_DEVFS)
+        r = mount_shm(target);
+    if (r < 0)
+        log_always("occlum: mount %s (%s from %s): error %d", target, type->name,
+                   *source ? source : "nothing", -r);
+    return r;
+}
+
+int fs_boot_context(const char *cwd, struct fs_context **out)
+{
+    struct path p;
+    int r = fs_context_new(out);
+    if (r < 0)
+        return r;
+    r = path_walk(AT_FDCWD, cwd, WALK_FOLLOW | WALK_DIRECTORY, &p);
+    if (r < 0) {
+        log_info("working directory %s: error %d, using /", cwd, -r);
+        return 0;
+    }
+    fs_context_set_cwd(*out, &p);
+    path_put(&p);
+    return 0;
+}

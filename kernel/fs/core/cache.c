@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The page cache. A page leaves the map by eviction, truncation or invalidation; whoever has it
+ * pinned then still reads the old bytes, as from a page that was read a moment earlier.
+ * Locks: map (RANK_INODE_DATA), then the list of all reclaimable pages (RANK_CACHE_LRU). Eviction
+ * starts at the list and therefore only tries the map's lock.
+ * Not here: dirty pages; file systems write through.
+ */
+#include "fs/core/cache.h"
+
+#include "abi/errno.h"
+#include "fs/core/inode.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+
+#define LIMIT_MIN_PAGES 4096u
+#define RECLAIM_BATCH   64u
+
+static struct {
+    struct spinlock lock;
+    struct list lru; /* oldest first */
+    uint64_t pages;
+    uint64_t limit;
+    _Atomic uint64_t kept;
+} all = {.lock = SPINLOCK_INIT(RANK_CACHE_LRU), .lru = LIST_INIT(all.lru)};
+
+void cache_init(struct page_cache *c, struct inode *inode)
+{
+    spin_init(&c->lock, RANK_INODE_DATA);
+    radix_init(&c->pages);
+    mutex_init(&c->fill, RANK_PAGE_CACHE);
+    c->inode = inode;
+}
+
+static void page_free(struct cached_page *p)
+{
+    if (p->data)
+        pages_free(p->data, 1);
+    kfree(p);
+}
+
+void cache_put(struct cached_page *p)
+{
+    if (atomic_fetch_sub_explicit(&p->pins, 1, memory_order_acq_rel) == 1)
+        page_free(p);
+}
+
+/* Takes the map's pin away; the map's lock is held, the caller puts the page afterwards. */
+static void page_unlink_locked(struct cached_page *p)
+{
+    radix_remove(&p->cache->pages, p->index);
+    if (p->cache->keep) {
+        atomic_fetch_sub(&all.kept, 1);
+        return;
+    }
+    spin_lock(&all.lock);
+    list_remove(&p->lru);
+    all.pages--;
+    spin_unlock(&all.lock);
+}
+
+/* One step of the clock: a victim without its pin, or NULL when the oldest gets another chance. */
+static struct cached_page *reclaim_one(bool *any)
+{
+    struct cached_page *victim = NULL;
+    spin_lock(&all.lock);
+    *any = !list_empty(&all.lru);
+    if (*any) {
+        struct cached_page *p = list_entry(all.lru.next, struct cached_page, lru);
+        struct page_cache *c = p->cache;
+        bool chance = atomic_exchange_explicit(&p->used, false, memory_order_relaxed);
+        if (!chance && spin_trylock(&c->lock)) {
+            if (atomic_load(&p->pins) == 1) {
+                radix_remove(&c->pages, p->index);
+                list_remove(&p->lru);
+                all.pages--;
+                victim = p;
+            }
+            spin_unlock(&c->lock);
+        }
+        if (!victim) {
+            list_remove(&p->lru);
+            list_append(&all.lru, &p->lru);
+        }
+    }
+    spin_unlock(&all.lock);
+    return victim;
+}
+
+static void reclaim(unsigned count)
+{
+    bool any = true;
+    for (unsigned i = 0; i < 4 * count && count && any; i++) {
+        struct cached_page *victim = reclaim_one(&any);
+        if (!victim)
+            continue;
+        cache_put(victim);
+        count--;
+    }
+}
+
+static uint64_t limit_pages(void)
+{
+    if (all.limit)
+        return all.limit;
+    struct heap_stats stats;
+    heap_stats(&stats);
+    uint64_t limit = stats.limit_bytes / PAGE_SIZE / 4;
+    all.limit = MAX(limit, (uint64_t)LIMIT_MIN_PAGES);
+    return all.limit;
+}
+
+static struct cached_page *page_new(struct page_cache *c, uint64_t index)
+{
+    struct cached_page *p = kzalloc(sizeof(*p));
+    if (!p)
+        return NULL;
+    p->data = pages_alloc(1);
+    if (!p->data) {
+        reclaim(RECLAIM_BATCH);
+        p->data = pages_alloc(1);
+    }
+    if (!p->data) {
+        kfree(p);
+        return NULL;
+    }
+    p->index = index;
+    p->cache = c;
+    list_init(&p->lru);
+    atomic_store_explicit(&p->pins, 1, memory_order_relaxed);
+    return p;
+}
+
+static struct cached_page *find_pinned(struct page_cache *c, uint64_t index)
+{
+    spin_lock(&c->lock);
+    struct cached_page *p = radix_get(&c->pages, index);
+    if (p)
+        atomic_fetch_add_explicit(&p->pins, 1, memory_order_relaxed);
+    spin_unlock(&c->lock);
+    if (p && !atomic_load_explicit(&p->used, memory_order_relaxed))
+        atomic_store_explicit(&p->used, true, memory_order_relaxed);
+    return p;
+}
+
+/*
+ * Puts a page into the map, which then has a pin of its own. The page that was already there wins:
+ * it is returned pinned instead, and `p` is freed.
+ */
+static struct cached_page *insert(struct page_cache *c, struct cached_page *p)
+{
+    spin_lock(&c->lock);
+    struct cached_page *old = radix_get(&c->pages, p->index);
+    if (old) {
+        atomic_fetch_add(&old->pins, 1);
+        spin_unlock(&c->lock);
+        cache_put(p);
+        return old;
+    }
+    if (radix_set(&c->pages, p->index, p) < 0) {
+        spin_unlock(&c->lock);
+        return p; /* not kept, but good to read */
+    }
+    atomic_fetch_add(&p->pins, 1);
+    if (c->keep) {
+        atomic_fetch_add(&all.kept, 1);
+    } else {
+        spin_lock(&all.lock);
+        list_append(&all.lru, &p->lru);
+        all.pages++;
+        spin_unlock(&all.lock);
+    }
+    spin_unlock(&c->lock);
+    return p;
+}
+
+/* How many pages to read at once from `index` on: doubling for sequential readers. */
+static size_t choose_window(struct page_cache *c, uint64_t index)
+{
+    uint64_t end = (c->inode->size + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    uint32_t window = 4;
+    if (index == c->next_index)
+        window = MIN(MAX(c->window * 2, 8u), CACHE_WINDOW_MAX);
+    uint64_t left = end > index ? end - index : 1;
+    size_t count = (size_t)MIN((uint64_t)window, left);
+    spin_lock(&c->lock);
+    for (size_t i = 1; i < count; i++) {
+        if (radix_get(&c->pages, index + i))
+            count = i;
+    }
+    spin_unlock(&c->lock);
+    return count;
+}
+
+static int read_window(struct page_cache *c, struct cached_page *pages[], size_t *count)
+{
+    void *data[CACHE_WINDOW_MAX];
+    for (size_t i = 0; i < *count; i++)
+        data[i] = pages[i]->data;
+    int r = c->inode->ops->read_pages(c->inode, pages[0]->index, data, *count);
+    if (r < 0 && *count > 1) { /* what was asked for may be fine */
+        memset(pages[0]->data, 0, PAGE_SIZE);
+        for (size_t i = 1; i < *count; i++)
+            cache_put(pages[i]);
+        *count = 1;
+        r = c->inode->ops->read_pages(c->inode, pages[0]->index, data, 1);
+    }
+    return r;
+}
+
+static int fill_locked(struct page_cache *c, uint64_t index, struct cached_page **out)
+{
+    struct cached_page *pages[CACHE_WINDOW_MAX];
+    uint64_t epoch = atomic_load(&c->epoch);
+    size_t wanted = choose_window(c, index), count = 0;
+    for (; count < wanted; count++) {
+        pages[count] = page_new(c, index + count);
+        if (!pages[count])
+            break;
+    }
+    if (count == 0)
+        return -ENOMEM;
+    int r = read_window(c, pages, &count);
+    if (r < 0) {
+        for (size_t i = 0; i < count; i++)
+            cache_put(pages[i]);
+        return r;
+    }
+    c->next_index = index + count;
+    c->window = (uint32_t)count;
+    bool keep = atomic_load(&c->epoch) == epoch;
+    for (size_t i = 0; i < count; i++) {
+        struct cached_page *p = keep ? insert(c, pages[i]) : pages[i];
+        if (i == 0)
+            *out = p;
+        else
+            cache_put(p);
+    }
+    return 0;
+}
+
+static int fill(struct page_cache *c, uint64_t index, struct cached_page **out)
+{
+    mutex_lock(&c->fill);
+    int r = 0;
+    *out = find_pinned(c, index); /* somebody else may just have done it */
+    if (!*out)
+        r = fill_locked(c, index, out);
+    mutex_unlock(&c->fill);
+    if (all.pages > limit_pages())
+        reclaim(RECLAIM_BATCH);
+    return r;
+}
+
+int cache_get(struct page_cache *c, uint64_t index, bool make, struct cached_page **out)
+{
+    struct cached_page *p = find_pinned(c, index);
+    *out = p;
+    if (likely(p != NULL))
+        return 0;
+    if (c->inode->ops->read_pages)
+        return fill(c, index, out);
+    if (!make)
+        return 0;
+    p = page_new(c, index);
+    if (!p)
+        return -ENOMEM;
+    *out = insert(c, p);
+    if (*out == p && atomic_load(&p->pins) == 1) { /* the map could not take it */
+        cache_put(p);
+        *out = NULL;
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+ssize_t cache_read(struct page_cache *c, struct iter *to, uint64_t pos, uint64_t size)
+{
+    size_t done = 0;
+    while (to->remaining && pos < size) {
+        size_t offset = pos & (PAGE_SIZE - 1);
+        size_t n = MIN(to->remaining, (size_t)(PAGE_SIZE - offset));
+        n = (size_t)MIN((uint64_t)n, size - pos);
+        struct cached_page *p;
+        int r = cache_get(c, pos >> PAGE_SHIFT, false, &p);
+        if (r < 0)
+            return done ? (ssize_t)done : r;
+        size_t copied = p ? iter_copy_to(to, p->data + offset, n) : iter_zero(to, n);
+        if (p)
+            cache_put(p);
+        done += copied;
+        pos += copied;
+        if (copied < n)
+            return done ? (ssize_t)done : -EFAULT;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t cache_write(struct page_cache *c, struct iter *from, uint64_t pos)
+{
+    size_t done = 0;
+    while (from->remaining) {
+        size_t offset = pos & (PAGE_SIZE - 1);
+        size_t n = MIN(from->remaining, (size_t)(PAGE_SIZE - offset));
+        struct cached_page *p;
+        int r = cache_get(c, pos >> PAGE_SHIFT, true, &p);
+        if (r < 0)
+            return done ? (ssize_t)done : r;
+        size_t copied = iter_copy_from(from, p->data + offset, n);
+        cache_put(p);
+        done += copied;
+        pos += copied;
+        if (copied < n)
+            return done ? (ssize_t)done : -EFAULT;
+    }
+    return (ssize_t)done;
+}
+
+void cache_update(struct page_cache *c, const void *data, size_t size, uint64_t pos)
+{
+    const uint8_t *from = data;
+    atomic_fetch_add(&c->epoch, 1);
+    while (size) {
+        size_t offset = pos & (PAGE_SIZE - 1);
+        size_t n = MIN(size, (size_t)(PAGE_SIZE - offset));
+        struct cached_page *p = find_pinned(c, pos >> PAGE_SHIFT);
+        if (p) {
+            memcpy(p->data + offset, from, n);
+            cache_put(p);
+        }
+        from += n;
+        pos += n;
+        size -= n;
+    }
+}
+
+/* Takes the first page at or after *index out of the map; NULL: there is none up to `last`. */
+static struct cached_page *take_next(struct page_cache *c, uint64_t *index, uint64_t last)
+{
+    spin_lock(&c->lock);
+    struct cached_page *p = radix_next(&c->pages, index);
+    if (p && *index <= last)
+        page_unlink_locked(p);
+    else
+        p = NULL;
+    spin_unlock(&c->lock);
+    return p;
+}
+
+static void drop_range(struct page_cache *c, uint64_t first, uint64_t last)
+{
+    struct cached_page *p;
+    uint64_t index = first;
+    atomic_fetch_add(&c->epoch, 1);
+    while ((p = take_next(c, &index, last)) != NULL)
+        cache_put(p);
+}
+
+static void zero_part(struct page_cache *c, uint64_t pos, size_t size)
+{
+    struct cached_page *p = find_pinned(c, pos >> PAGE_SHIFT);
+    if (!p)
+        return;
+    memset(p->data + (pos & (PAGE_SIZE - 1)), 0, size);
+    cache_put(p);
+}
+
+void cache_truncate(struct page_cache *c, uint64_t pos)
+{
+    size_t offset = pos & (PAGE_SIZE - 1);
+    if (offset)
+        zero_part(c, pos, PAGE_SIZE - offset);
+    drop_range(c, (pos + PAGE_SIZE - 1) >> PAGE_SHIFT, UINT64_MAX);
+}
+
+void cache_punch(struct page_cache *c, uint64_t pos, uint64_t size)
+{
+    uint64_t end = pos + size;
+    uint64_t first = align_up(pos, PAGE_SIZE), last = align_down(end, PAGE_SIZE);
+    if (first > last) {
+        zero_part(c, pos, size);
+        return;
+    }
+    if (pos < first)
+        zero_part(c, pos, first - pos);
+    if (last < end)
+        zero_part(c, last, end - last);
+    if (first < last)
+        drop_range(c, first >> PAGE_SHIFT, (last >> PAGE_SHIFT) - 1);
+}
+
+void cache_invalidate(struct page_cache *c)
+{
+    if (c->pages.count)
+        drop_range(c, 0, UINT64_MAX);
+    else
+        atomic_fetch_add(&c->epoch, 1);
+}
+
+void cache_empty(struct page_cache *c)
+{
+    drop_range(c, 0, UINT64_MAX);
+}
+
+uint64_t cache_page_count(struct page_cache *c)
+{
+    return c->pages.count;
+}
+
+bool cache_next_page(struct page_cache *c, uint64_t *index)
+{
+    spin_lock(&c->lock);
+    bool found = radix_next(&c->pages, index) != NULL;
+    spin_unlock(&c->lock);
+    return found;
+}
+
+void cache_stats(struct cache_stats *out)
+{
+    out->pages = all.pages;
+    out->limit_pages = limit_pages();
+    out->kept_pages = atomic_load(&all.kept);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The tree of mounts, and file system types. A mount is
+ * found by its parent and mount point in one short list; its spinlock is taken only for dentries
+ * that have something on them.
+ */
+#include "fs/core/mount.h"
+
+#include "abi/errno.h"
+#include "fs/core/fd.h"
+#include "fs/core/path.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+
+static struct spinlock mounts_lock = SPINLOCK_INIT(RANK_INODE_DATA);
+static struct list mounts = LIST_INIT(mounts);
+static struct list types = LIST_INIT(types);
+static struct mount *root_mount;
+static uint32_t next_id = 20;
+
+struct mount *mount_get(struct mount *m)
+{
+    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+    return m;
+}
+
+static void mount_free(struct mount *m)
+{
+    struct super *sb = m->sb;
+    dentry_put(m->root);
+    dentry_put(m->mountpoint);
+    if (m->parent)
+        mount_put(m->parent);
+    dentry_forget_super(sb);
+    if (atomic_fetch_sub(&sb->mounts, 1) == 1) {
+        inode_put(sb->root);
+        sb->root = NULL;
+    }
+    super_put(sb);
+    kfree(m->source);
+    kfree(m);
+}
+
+void mount_put(struct mount *m)
+{
+    if (m && atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) == 1)
+        mount_free(m);
+}
+
+void fs_type_register(struct fs_type *type)
+{
+    list_append(&types, &type->node);
+}
+
+struct fs_type *fs_type_next(struct fs_type *prev)
+{
+    struct list *n = prev ? prev->node.next : types.next;
+    return n == &types ? NULL : list_entry(n, struct fs_type, node);
+}
+
+struct fs_type *fs_type_find(const char *name)
+{
+    struct fs_type *t = NULL;
+    while ((t = fs_type_next(t)) != NULL) {
+        if (strcmp(t->name, name) == 0)
+            return t;
+    }
+    return NULL;
+}
+
+struct mount *mount_over(struct mount *m, struct dentry *d)
+{
+    struct mount *found = NULL, *i;
+    spin_lock(&mounts_lock);
+    list_for_each(i, &mounts, node) {
+        if (i->parent == m && i->mountpoint == d)
+            found = i;
+    }
+    if (found)
+        mount_get(found);
+    spin_unlock(&mounts_lock);
+    return found;
+}
+
+bool mount_have_root(void)
+{
+    return root_mount != NULL;
+}
+
+void mount_root_path(struct path *out)
+{
+    out->mount = mount_get(root_mount);
+    out->dentry = dentry_get(root_mount->root);
+}
+
+static struct mount *mount_new(struct super *sb, struct dentry *root, uint32_t flags,
+                               const char *source)
+{
+    struct mount *m = kzalloc(sizeof(*m));
+    if (!m)
+        return NULL;
+    m->source = kstrdup(source);
+    if (!m->source) {
+        kfree(m);
+        return NULL;
+    }
+    m->sb = super_get(sb);
+    atomic_fetch_add(&sb->mounts, 1);
+    m->root = dentry_get(root);
+    atomic_store(&m->flags, flags);
+    atomic_store(&m->refs, 1); /* of the list */
+    return m;
+}
+
+int mount_attach(struct super *sb, struct dentry *root, const struct path *at, uint32_t flags,
+                 const char *source)
+{
+    struct mount *m = mount_new(sb, root, flags, source);
+    if (!m)
+        return -ENOMEM;
+    if (at) {
+        m->parent = mount_get(at->mount);
+        m->mountpoint = dentry_get(at->dentry);
+        atomic_fetch_add(&at->dentry->mounts, 1);
+    }
+    spin_lock(&mounts_lock);
+    m->id = next_id++;
+    list_append(&mounts, &m->node);
+    if (!at)
+        root_mount = m;
+    spin_unlock(&mounts_lock);
+    return 0;
+}
+
+static bool has_children_locked(struct mount *m)
+{
+    struct mount *i;
+    list_for_each(i, &mounts, node) {
+        if (i->parent == m)
+            return true;
+    }
+    return false;
+}
+
+int mount_detach(const struct path *at, bool lazy)
+{
+    struct mount *m = at->mount;
+    if (at->dentry != m->root)
+        return -EINVAL;
+    if (m == root_mount)
+        return -EBUSY;
+    dentry_forget_super(m->sb);
+    spin_lock(&mounts_lock);
+    /* references: the list's, and the caller's path */
+    bool busy = has_children_locked(m) || (!lazy && atomic_load(&m->refs) > 2);
+    int r = m->detached ? -EINVAL : busy ? -EBUSY : 0;
+    if (r == 0) {
+        m->detached = true;
+        list_remove(&m->node);
+        atomic_fetch_sub(&m->mountpoint->mounts, 1);
+    }
+    spin_unlock(&mounts_lock);
+    if (r == 0)
+        mount_put(m);
+    return r;
+}
+
+int mount_walk(int (*each)(struct mount *m, void *arg), void *arg)
+{
+    int r = 0;
+    struct mount *m = NULL;
+    for (unsigned index = 0; r == 0; index++) {
+        unsigned n = 0;
+        struct mount *i, *next = NULL;
+        spin_lock(&mounts_lock);
+        list_for_each(i, &mounts, node) {
+            if (n++ == index) {
+                next = mount_get(i);
+                break;
+            }
+        }
+        spin_unlock(&mounts_lock);
+        mount_put(m);
+        m = next;
+        if (!m)
+            return 0;
+        r = each(m, arg);
+    }
+    mount_put(m);
+    return r;
+}
+
+static int sync_one(struct mount *m, void *arg)
+{
+    (void)arg;
+    if (m->sb->ops->sync)
+        (void)!m->sb->ops->sync(m->sb);
+    return 0;
+}
+
+void mount_sync_all(void)
+{
+    (void)!mount_walk(sync_one, NULL);
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Changing names: create, unlink, rename, link. Each resolves the parent, locks what takes part,
+ * looks the name up again under the lock, checks, and calls the file system.
+ */
+#include "abi/errno.h"
+#include "fs/core/fd.h"
+#include "fs/core/path.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+#include "sched/task.h"
+
+int dir_may_change(const struct path *dir)
+{
+    struct inode *i = path_inode(dir);
+    if (!inode_is_dir(i))
+        return -ENOTDIR;
+    if (i->dead)
+        return -ENOENT;
+    int r = inode_permission(i, fs_cred(), W_OK | X_OK);
+    if (r < 0)
+        return r;
+    return mount_rdonly(dir->mount) || (i->sb->flags & SUPER_RDONLY) ? -EROFS : 0;
+}
+
+/* What a new inode in `dir` looks like: its group and mode follow a set-group-id directory. */
+static struct inode_init child_of(struct inode *dir, const struct inode_init *init)
+{
+    struct inode_init child = *init;
+    const struct cred *c = fs_cred();
+    child.uid = c->fsuid;
+    child.gid = c->fsgid;
+    if (dir->mode & S_ISGID) {
+        child.gid = dir->gid;
+        if ((init->mode & S_IFMT) == S_IFDIR)
+            child.mode |= S_ISGID;
+    }
+    return child;
+}
+
+int dir_create_locked(const struct path *dir, const char *name, const struct inode_init *init,
+                      struct dentry **out)
+{
+    struct inode *i = path_inode(dir), *made = NULL;
+    int r = dir_may_change(dir);
+    if (r < 0)
+        return r;
+    if (!i->ops->create)
+        return -EPERM;
+    struct inode_init child = child_of(i, init);
+    r = i->ops->create(i, name, &child, &made);
+    if (r < 0)
+        return r;
+    return dentry_instantiate(dir->dentry, name, made, out);
+}
+
+static uint32_t masked(uint32_t mode)
+{
+    uint32_t mask = current && current->fs ? atomic_load(&current->fs->umask) : 022;
+    return (mode & S_IFMT) == S_IFLNK ? mode : mode & ~mask;
+}
+
+static int create_in(const struct path *dir, const struct last_name *last,
+                     const struct inode_init *init)
+{
+    struct inode *i = path_inode(dir);
+    struct dentry *d = NULL;
+    mutex_lock(&i->lock);
+    int r = path_lookup(dir->dentry, last->buffer, true, &d);
+    if (r == 0 && d->inode)
+        r = -EEXIST;
+    else if (r == 0 && last->trailing_slash && (init->mode & S_IFMT) != S_IFDIR)
+        r = -ENOENT;
+    if (r == 0) {
+        dentry_put(d);
+        d = NULL;
+        r = dir_create_locked(dir, last->buffer, init, &d);
+    }
+    mutex_unlock(&i->lock);
+    dentry_put(d);
+    return r;
+}
+
+int path_create(int dirfd, const char *name, uint32_t mode, uint64_t rdev, const char *target)
+{
+    struct path dir;
+    struct last_name last;
+    int r = path_walk_parent(dirfd, name, WALK_CREATE, &dir, &last);
+    if (r < 0)
+        return r;
+    struct inode_init init = {.mode = masked(mode), .rdev = rdev, .target = target};
+    if (last.is_root || last.is_dot || last.is_dotdot)
+        r = -EEXIST;
+    else
+        r = create_in(&dir, &last, &init);
+    kfree(last.buffer);
+    path_put(&dir);
+    return r;
+}
+
+/* The victim of an unlink or rename may go: type, stickiness, not a mount point. */
+static int may_remove(const struct path *dir, struct dentry *victim, bool directory)
+{
+    struct inode *v = victim->inode;
+    int r = dir_may_change(dir);
+    if (r < 0)
+        return r;
+    r = inode_may_remove(path_inode(dir), v, fs_cred());
+    if (r < 0)
+        return r;
+    if (directory && !inode_is_dir(v))
+        return -ENOTDIR;
+    if (!directory && inode_is_dir(v))
+        return -EISDIR;
+    return atomic_load(&victim->mounts) ? -EBUSY : 0;
+}
+
+static void forget_removed(struct dentry *d)
+{
+    d->unlinked = true;
+    if (inode_is_dir(d->inode))
+        d->inode->dead = true;
+    dentry_drop(d);
+}
+
+/* Looks up a positive child; the directory is locked or not as said. */
+static int existing_child(const struct path *dir, const struct last_name *last, bool locked,
+                          struct dentry **out)
+{
+    int r = path_lookup(dir->dentry, last->buffer, locked, out);
+    if (r < 0)
+        return r;
+    if (!(*out)->inode) {
+        dentry_put(*out);
+        *out = NULL;
+        return -ENOENT;
+    }
+    if (last->trailing_slash && !inode_is_dir((*out)->inode)) {
+        dentry_put(*out);
+        *out = NULL;
+        return -ENOTDIR;
+    }
+    return 0;
+}
+
+static int unlink_in(const struct path *dir, const struct last_name *last, bool directory)
+{
+    struct inode *i = path_inode(dir);
+    struct dentry *d = NULL, *again = NULL;
+    int r = inode_permission(i, fs_cred(), X_OK);
+    if (r == 0)
+        r = existing_child(dir, last, false, &d);
+    if (r < 0)
+        return r;
+    struct inode *locks[2] = {i, d->inode};
+    inode_lock_many(locks, 2);
+    r = path_lookup(dir->dentry, last->buffer, true, &again);
+    if (r == 0 && again->inode != d->inode)
+        r = -ENOENT; /* it was replaced meanwhile: as if we had come earlier */
+    if (r == 0)
+        r = may_remove(dir, d, directory);
+    if (r == 0)
+        r = i->ops->unlink ? i->ops->unlink(i, last->buffer, d->inode) : -EPERM;
+    if (r == 0) {
+        forget_removed(again);
+        if (again != d)
+            forget_removed(d);
+    }
+    inode_unlock_many(locks, 2);
+    dentry_put(again);
+    dentry_put(d);
+    return r;
+}
+
+int path_unlink(int dirfd, const char *name, bool directory)
+{
+    struct path dir;
+    struct last_name last;
+    int r = path_walk_parent(dirfd, name, 0, &dir, &last);
+    if (r < 0)
+        return r;
+    if (last.is_root)
+        r = directory ? -EBUSY : -EISDIR;
+    else if (last.is_dot)
+        r = directory ? -EINVAL : -EISDIR;
+    else if (last.is_dotdot)
+        r = directory ? -ENOTEMPTY : -EISDIR;
+    else
+        r = unlink_in(&dir, &last, directory);
+    kfree(last.buffer);
+    path_put(&dir);
+    return r;
+}
+
+static int link_in(const struct path *dir, const struct last_name *last, struct inode *target)
+{
+    struct inode *i = path_inode(dir);
+    struct dentry *d = NULL;
+    struct inode *locks[2] = {i, target};
+    inode_lock_many(locks, 2);
+    int r = path_lookup(dir->dentry, last->buffer, true, &d);
+    if (r == 0 && d->inode)
+        r = -EEXIST;
+    else if (r == 0 && last->trailing_slash)
+        r = -ENOENT;
+    if (r == 0)
+        r = dir_may_change(dir);
+    if (r == 0)
+        r = i->ops->link ? i->ops->link(i, last->buffer, target) : -EPERM;
+    if (r == 0)
+        dentry_drop(d);
+    inode_unlock_many(locks, 2);
+    dentry_put(d);
+    return r;
+}
+
+int path_link(int olddirfd, const char *old, int newdirfd, const char *new_name, uint32_t flags)
+{
+    struct path from, dir;
+    struct last_name last;
+    int r = path_walk(olddirfd, old, flags, &from);
+    if (r < 0)
+        return r;
+    r = path_walk_parent(newdirfd, new_name, WALK_CREATE, &dir, &last);
+    if (r < 0)
+        goto put_from;
+    if (last.is_root || last.is_dot || last.is_dotdot)
+        r = -EEXIST;
+    else if (from.mount != dir.mount)
+        r = -EXDEV;
+    else if (inode_is_dir(path_inode(&from)))
+        r = -EPERM;
+    else
+        r = link_in(&dir, &last, path_inode(&from));
+    kfree(last.buffer);
+    path_put(&dir);
+put_from:
+    path_put(&from);
+    return r;
+}
+
+/* The two sides of a rename. */
+struct rename_side {
+    struct path dir;
+    struct last_name last;
+    struct dentry *d; /* the child; may be negative on the new side */
+};
+
+/* Is `d` the same as, or inside, `top`? */
+static bool is_inside(struct dentry *d, struct dentry *top)
+{
+    bool inside = false;
+    dcache_lock_names();
+    for (;; d = d->parent) {
+        inside = d->inode == top->inode;
+        if (inside || d->parent == d)
+            break;
+    }
+    dcache_unlock_names();
+    return inside;
+}
+
+static int rename_check_target(struct rename_side *from, struct rename_side *to, uint32_t flags)
+{
+    struct inode *moved = from->d->inode, *target = to->d->inode;
+    if (!target)
+        return flags & RENAME_EXCHANGE ? -ENOENT : dir_may_change(&to->dir);
+    if (flags & RENAME_NOREPLACE)
+        return -EEXIST;
+    if (flags & RENAME_EXCHANGE)
+        return may_remove(&to->dir, to->d, inode_is_dir(target));
+    return may_remove(&to->dir, to->d, inode_is_dir(moved));
+}
+
+static int rename_check(struct rename_side *from, struct rename_side *to, uint32_t flags)
+{
+    struct inode *moved = from->d->inode;
+    bool exchange = flags & RENAME_EXCHANGE;
+    if (!moved)
+        return -ENOENT;
+    if (!inode_is_dir(moved) &&
+        (from->last.trailing_slash || (to->last.trailing_slash && !exchange)))
+        return -ENOTDIR;
+    if (inode_is_dir(moved) && is_inside(to->dir.dentry, from->d))
+        return -EINVAL;
+    if (to->d->inode && inode_is_dir(to->d->inode) && is_inside(from->dir.dentry, to->d))
+        return exchange ? -EINVAL : -ENOTEMPTY;
+    int r = may_remove(&from->dir, from->d, inode_is_dir(moved));
+    if (r < 0)
+        return r;
+    r = rename_check_target(from, to, flags);
+    if (r < 0)
+        return r;
+    if (inode_is_dir(moved) && path_inode(&from->dir) != path_inode(&to->dir))
+        r = inode_permission(moved, fs_cred(), W_OK);
+    return r;
+}
+
+static int rename_locked(struct rename_side *from, struct rename_side *to, uint32_t flags)
+{
+    int r = rename_check(from, to, flags);
+    if (r < 0)
+        return r;
+    if (from->d->inode == to->d->inode)
+        return 0;
+    struct rename_args args = {
+        path_inode(&from->dir), path_inode(&to->dir), from->last.buffer, to->last.buffer,
+        from->d->inode, to->d->inode, flags & RENAME_EXCHANGE,
+    };
+    if (!args.old_dir->ops->rename)
+        return -EPERM;
+    r = args.old_dir->ops->rename(&args);
+    if (r < 0)
+        return r;
+    if (flags & RENAME_EXCHANGE) {
+        dentry_drop(from->d);
+        dentry_drop(to->d);
+        return 0;
+    }
+    if (to->d->inode)
+        forget_removed(to->d);
+    else
+        dentry_drop(to->d);
+    return dentry_move(from->d, to->dir.dentry, to->last.buffer);
+}
+
+/* The children are looked up before the locks, so that these can include them; then again. */
+static int rename_sides(struct rename_side *from, struct rename_side *to, uint32_t flags)
+{
+    struct dentry *seen_from, *seen_to = NULL;
+    int r = path_lookup(from->dir.dentry, from->last.buffer, false, &seen_from);
+    if (r < 0)
+        return r;
+    r = path_lookup(to->dir.dentry, to->last.buffer, false, &seen_to);
+    if (r < 0)
+        goto put_from;
+    struct inode *locks[4] = {path_inode(&from->dir), path_inode(&to->dir), seen_from->inode,
+                              seen_to->inode};
+    inode_lock_many(locks, 4);
+    r = path_lookup(from->dir.dentry, from->last.buffer, true, &from->d);
+    if (r == 0)
+        r = path_lookup(to->dir.dentry, to->last.buffer, true, &to->d);
+    if (r == 0 && (from->d->inode != locks[2] || to->d->inode != locks[3]))
+        r = -EAGAIN;
+    if (r == 0)
+        r = rename_locked(from, to, flags);
+    inode_unlock_many(locks, 4);
+    dentry_put(from->d);
+    dentry_put(to->d);
+    from->d = to->d = NULL;
+    dentry_put(seen_to);
+put_from:
+    dentry_put(seen_from);
+    return r;
+}
+
+static int rename_last(const struct rename_side *s)
+{
+    return s->last.is_root || s->last.is_dot || s->last.is_dotdot ? -EBUSY : 0;
+}
+
+int path_rename(int olddirfd, const char *old, int newdirfd, const char *new_name, uint32_t flags)
+{
+    struct rename_side from = {0}, to = {0};
+    int r = path_walk_parent(olddirfd, old, 0, &from.dir, &from.last);
+    if (r < 0)
+        return r;
+    r = path_walk_parent(newdirfd, new_name, WALK_CREATE, &to.dir, &to.last);
+    if (r < 0)
+        goto put_from;
+    r = from.dir.mount != to.dir.mount ? -EXDEV : rename_last(&from);
+    if (r == 0)
+        r = rename_last(&to);
+    if (r < 0)
+        goto put_to;
+    struct super *sb = from.dir.mount->sb;
+    mutex_lock(&sb->rename_lock);
+    for (int tries = 0; tries < 16; tries++) {
+        r = rename_sides(&from, &to, flags);
+        if (r != -EAGAIN)
+            break;
+    }
+    mutex_unlock(&sb->rename_lock);
+put_to:
+    kfree(to.last.buffer);
+    path_put(&to.dir);
+put_from:
+    kfree(from.last.buffer);
+    path_put(&from.dir);
+    return r == -EAGAIN ? -EBUSY : r;
+}

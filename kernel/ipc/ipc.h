@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Pipes, eventfd and epoll: files that live in the enclave alone. */
+#pragma once
+
+#include "fs/core/file.h"
+
+void ipc_register(void);
+
+/* flags: O_NONBLOCK, O_DIRECT (LIMIT: packet mode is refused). */
+int pipe_new(uint32_t flags, struct file **reader, struct file **writer) MUST_CHECK;
+bool pipe_is(const struct file *f);
+/* splice between two pipes, without going through programs' memory. */
+int eventfd_new(uint64_t count, uint32_t flags, struct file **out) MUST_CHECK;
+
+int epoll_new(struct file **out) MUST_CHECK;
+bool epoll_is(const struct file *f);
+struct abi_epoll_event;
+int epoll_control(struct file *ep, int op, int fd, struct file *f,
+                  const struct abi_epoll_event *event) MUST_CHECK;
+/* Up to `max` events into `out`; 0 at the deadline (0: do not wait). */
+int epoll_wait_events(struct file *ep, struct abi_epoll_event *out, int max, uint64_t deadline_ns)
+    MUST_CHECK;
