@@ -235,13 +235,16 @@ static void catch_signal(int signal)
     caught = signal;
 }
 
+/* What the caller ignores (nohup) stays ignored. */
 static void set_handlers(void (*handler)(int))
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction action = {.sa_handler = handler}; /* no SA_RESTART: wait must return */
+    struct sigaction old;
 
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-        sigaction(signals[i], &action, NULL);
+        if (!sigaction(signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
 }
 
 /* The child: makes the files; prints its own errors by returning them from the command. */
