@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control calls of boundary/hostcalls.h. Arguments are what the header lists, in that order.
+ * Not here: confinement. The enclave may do what the user who runs it may do.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "host/vcpu.h"
+
+typedef int64_t hostcall_fn(struct vcpu_host *v, const uint64_t *a);
+
+static int64_t result(int64_t rc)
+{
+    return rc < 0 ? -errno : rc;
+}
+
+static const char *str(uint64_t address)
+{
+    return (const char *)address;
+}
+
+static int64_t do_EXIT(struct vcpu_host *v, const uint64_t *a)
+{
+    machine_end(v->machine, (uint32_t)a[0], 0, NULL);
+    return 0;
+}
+
+static int64_t do_WAIT(struct vcpu_host *v, const uint64_t *a)
+{
+    struct host_thread *t = v->thread;
+
+    t->waiting = 1;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    int64_t rc = v->ring.ops->wait(&v->ring, t, a[0], a[1] > UINT32_MAX ? 1 : (uint32_t)a[1]);
+    t->waiting = 0;
+    t->kicked = 0;
+    return rc;
+}
+
+static int64_t do_KICK(struct vcpu_host *v, const uint64_t *a)
+{
+    return vcpu_kick(v->machine, a[0]);
+}
+
+static int64_t do_INTERRUPT(struct vcpu_host *v, const uint64_t *a)
+{
+    return vcpu_interrupt(v->machine, a[0]);
+}
+
+static int64_t do_TIMER(struct vcpu_host *v, const uint64_t *a)
+{
+    return vcpu_set_timer(v, a[0]);
+}
+
+static int64_t do_START_VCPU(struct vcpu_host *v, const uint64_t *a)
+{
+    return vcpu_start(v->machine, a[0]);
+}
+
+static int64_t do_LOG(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(write(STDERR_FILENO, str(a[0]), a[1]));
+}
+
+static int64_t do_CLOCK(struct vcpu_host *v, const uint64_t *a)
+{
+    struct host_clock *c = (struct host_clock *)a[0];
+    struct timespec mono, real;
+    uint32_t low, high;
+
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    __asm__ volatile("rdtscp" : "=a"(low), "=d"(high) : : "rcx");
+    clock_gettime(CLOCK_REALTIME, &real);
+    c->tsc = (uint64_t)high << 32 | low;
+    c->monotonic_ns = (uint64_t)mono.tv_sec * 1000000000u + (uint64_t)mono.tv_nsec;
+    c->realtime_ns = (uint64_t)real.tv_sec * 1000000000u + (uint64_t)real.tv_nsec;
+    return 0;
+}
+
+static int64_t do_AUG(struct vcpu_host *v, const uint64_t *a)
+{
+    struct dev *dev = v->machine->dev;
+    return dev->ops->aug(dev, a[0], a[1]);
+}
+
+static int64_t do_RESTRICT(struct vcpu_host *v, const uint64_t *a)
+{
+    struct dev *dev = v->machine->dev;
+    return dev->ops->restrict_perms(dev, a[0], a[1], (uint32_t)a[2]);
+}
+
+static int64_t do_EXTEND(struct vcpu_host *v, const uint64_t *a)
+{
+    struct dev *dev = v->machine->dev;
+    return dev->ops->extend(dev, a[0], a[1], (uint32_t)a[2]);
+}
+
+static int64_t do_TRIM(struct vcpu_host *v, const uint64_t *a)
+{
+    struct dev *dev = v->machine->dev;
+    return dev->ops->trim(dev, a[0], a[1]);
+}
+
+static int64_t do_REMOVE(struct vcpu_host *v, const uint64_t *a)
+{
+    struct dev *dev = v->machine->dev;
+    return dev->ops->remove(dev, a[0], a[1]);
+}
+
+static int64_t do_OPENAT(struct vcpu_host *v, const uint64_t *a)
+{
+    struct open_how how = {.flags = a[2], .mode = a[3], .resolve = a[4]};
+    return result(syscall(SYS_openat2, (int)a[0], str(a[1]), &how, sizeof(how)));
+}
+
+static int64_t do_CLOSE(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(close((int)a[0]));
+}
+
+static int64_t do_STATX(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(statx((int)a[0], str(a[1]), (int)a[2], (unsigned)a[3], (struct statx *)a[4]));
+}
+
+static int64_t do_GETDENTS(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(syscall(SYS_getdents64, (int)a[0], a[1], a[2]));
+}
+
+static int64_t do_READLINK(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(readlinkat((int)a[0], str(a[1]), (char *)a[2], a[3]));
+}
+
+static int64_t do_MKDIR(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(mkdirat((int)a[0], str(a[1]), (mode_t)a[2]));
+}
+
+static int64_t do_UNLINK(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(unlinkat((int)a[0], str(a[1]), (int)a[2]));
+}
+
+static int64_t do_RENAME(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(renameat2((int)a[0], str(a[1]), (int)a[2], str(a[3]), (unsigned)a[4]));
+}
+
+static int64_t do_LINK(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(linkat((int)a[0], str(a[1]), (int)a[2], str(a[3]), (int)a[4]));
+}
+
+static int64_t do_SYMLINK(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(symlinkat(str(a[0]), (int)a[1], str(a[2])));
+}
+
+static int64_t do_MKNOD(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(mknodat((int)a[0], str(a[1]), (mode_t)a[2], (dev_t)a[3]));
+}
+
+static int64_t do_TRUNCATE(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(ftruncate((int)a[0], (off_t)a[1]));
+}
+
+static int64_t do_FALLOCATE(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(fallocate((int)a[0], (int)a[1], (off_t)a[2], (off_t)a[3]));
+}
+
+static int64_t do_SEEK(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(lseek((int)a[0], (off_t)a[1], (int)a[2]));
+}
+
+static int64_t do_CHMOD(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(fchmod((int)a[0], (mode_t)a[1]));
+}
+
+static int64_t do_CHOWN(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(fchown((int)a[0], (uid_t)a[1], (gid_t)a[2]));
+}
+
+static int64_t do_UTIMENS(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(syscall(SYS_utimensat, (int)a[0], a[1], a[2], (int)a[3]));
+}
+
+static int64_t do_STATFS(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(fstatfs((int)a[0], (struct statfs *)a[1]));
+}
+
+static int64_t do_GETXATTR(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(fgetxattr((int)a[0], str(a[1]), (void *)a[2], a[3]));
+}
+
+static int64_t do_LISTXATTR(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(flistxattr((int)a[0], (char *)a[1], a[2]));
+}
+
+static int64_t do_FLOCK(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(flock((int)a[0], (int)a[1] | LOCK_NB));
+}
+
+static int64_t do_IOCTL(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(ioctl((int)a[0], a[1], a[2]));
+}
+
+static int64_t do_FADVISE(struct vcpu_host *v, const uint64_t *a)
+{
+    return -posix_fadvise((int)a[0], (off_t)a[1], (off_t)a[2], (int)a[3]);
+}
+
+static hostcall_fn *const table[HOSTCALL_COUNT] = {
+#define X(name, args, hostile) [HOSTCALL_##name] = do_##name,
+    HOSTCALLS(X)
+#undef X
+};
+
+void hostcall_serve(struct vcpu_host *v)
+{
+    struct hostcall *call = &v->shared->call;
+    uint32_t nr = call->nr;
+
+    call->result = nr < HOSTCALL_COUNT ? table[nr](v, call->arg) : -ENOSYS;
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From a page plan to the end of its run: choose the machine, load, hand over struct boot_info,
+ * run the vCPUs, clean up.
+ */
+#include "host/run.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/vcpu.h"
+
+#define POOL_BYTES  (16ull << 20)
+#define CPUID_MAX   512u
+#define XFRM_USABLE (SGX_XFRM_LEGACY | SGX_XFRM_AVX | SGX_XFRM_AVX512 | SGX_XFRM_PKRU)
+
+int host_probe(enum host_mode mode, struct host_error *err)
+{
+    if (mode == HOST_MODE_HW)
+        return dev_hw.probe(err);
+    if (mode == HOST_MODE_AUTO && dev_hw.probe(err) == 0)
+        return 0;
+    return dev_emu.probe(err);
+}
+
+static const struct dev_ops *choose(enum host_mode mode, struct host_error *err)
+{
+    if (mode != HOST_MODE_SIM && dev_hw.probe(err) == 0)
+        return &dev_hw;
+    if (mode == HOST_MODE_HW || dev_emu.probe(err))
+        return NULL;
+    return &dev_emu;
+}
+
+static uint64_t usable_xfrm(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    uint64_t xfrm = low & XFRM_USABLE;
+    if ((xfrm & SGX_XFRM_AVX512) != SGX_XFRM_AVX512)
+        xfrm &= ~SGX_XFRM_AVX512;
+    return xfrm;
+}
+
+/* What SIGSTRUCT fixes as it says, the rest as this machine has it. */
+static struct sgx_attributes attributes(const struct host_run_params *p)
+{
+    const struct sgx_sigstruct *s = p->sigstruct;
+    struct sgx_attributes want = s->attributes, mask = s->attribute_mask;
+    uint64_t open = SGX_ATTR_MODE64 | (p->debug ? SGX_ATTR_DEBUG : 0);
+
+    return (struct sgx_attributes){
+        .flags = (want.flags & mask.flags & ~SGX_ATTR_INIT) | (open & ~mask.flags),
+        .xfrm = (want.xfrm & mask.xfrm) | (usable_xfrm() & ~mask.xfrm),
+    };
+}
+
+static int load(const struct host_run_params *p, const struct dev_ops *ops, struct dev **out,
+                struct host_error *err)
+{
+    const struct page_plan *plan = p->plan;
+    struct dev_secs secs = {
+        .size = plan->size,
+        .base_zero = p->base_zero,
+        .ssa_frame_size = plan->ssa_frame_size,
+        .miscselect = plan->miscselect,
+        .attributes = attributes(p),
+    };
+    struct dev *dev;
+    int rc = ops->create(&secs, &dev, err);
+
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < plan->count && !rc; i++)
+        rc = ops->add_pages(dev, &plan->runs[i], err);
+    if (!rc && ops->set_enclu_sites)
+        rc = ops->set_enclu_sites(dev, plan->enclu_sites, plan->enclu_count);
+    if (!rc)
+        rc = ops->init(dev, p->sigstruct, err);
+    if (rc) {
+        ops->destroy(dev);
+        return rc;
+    }
+    *out = dev;
+    return 0;
+}
+
+/* Memory that is given to the enclave and lives as long as the run. */
+struct loan {
+    void *address[12];
+    size_t bytes[12];
+    unsigned count;
+};
+
+static void *lend(struct loan *l, size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return NULL;
+    l->address[l->count] = p;
+    l->bytes[l->count++] = bytes;
+    return p;
+}
+
+static void lend_end(struct loan *l)
+{
+    while (l->count--)
+        munmap(l->address[l->count], l->bytes[l->count]);
+}
+
+static int strings(struct loan *l, char *const *list, struct boot_strings *out)
+{
+    size_t bytes = 0;
+    uint32_t count = 0;
+
+    for (; list && list[count]; count++)
+        bytes += strlen(list[count]) + 1;
+    if (bytes > BOOT_STRINGS_MAX)
+        return -E2BIG;
+    char *p = lend(l, bytes ? bytes : 1);
+    if (!p)
+        return -ENOMEM;
+    *out = (struct boot_strings){.host_address = (uint64_t)p, .size = bytes, .count = count};
+    for (uint32_t i = 0; i < count; i++)
+        p = stpcpy(p, list[i]) + 1;
+    return 0;
+}
+
+static int one_string(struct loan *l, const char *text, struct boot_strings *out)
+{
+    char *const list[] = {(char *)text, NULL};
+    return strings(l, list, out);
+}
+
+static int map_image(struct loan *l, const char *path, struct boot_image *out,
+                     struct host_error *err)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, &st)) {
+        int rc = -errno;
+        if (fd >= 0)
+            close(fd);
+        return host_fail(err, rc, "%s: %s", path, strerror(-rc));
+    }
+    if (!st.st_size) {
+        close(fd);
+        return host_fail(err, -EINVAL, "%s: the image is empty", path);
+    }
+    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    close(fd);
+    if (p == MAP_FAILED)
+        return host_fail(err, -errno, "%s: cannot map: %s", path, strerror(errno));
+    l->address[l->count] = p;
+    l->bytes[l->count++] = (size_t)st.st_size;
+    *out = (struct boot_image){.host_address = (uint64_t)p, .size = (uint64_t)st.st_size};
+    return 0;
+}
+
+static int has_subleaves(uint32_t leaf)
+{
+    switch (leaf) {
+    case 0x4: case 0x7: case 0xb: case 0xd: case 0xf: case 0x10: case 0x12: case 0x14:
+    case 0x17: case 0x18: case 0x1d: case 0x1f: case 0x8000001d: case 0x80000020:
+    case 0x80000026:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* Executed once where a leaf has no subleaves: the instruction is slow in a virtual machine. */
+static void cpuid_table(struct boot_info *b, struct boot_cpuid *table)
+{
+    uint32_t n = 0;
+
+    for (uint32_t base = 0; base <= 0x80000000u && base + 1; base += 0x80000000u) {
+        uint32_t last = __get_cpuid_max(base, NULL);
+        for (uint32_t leaf = base; leaf < base + 0x20 && leaf <= last; leaf++) {
+            for (uint32_t sub = 0; sub < 8; sub++) {
+                struct boot_cpuid *c = &table[n++];
+                if (sub && !has_subleaves(leaf))
+                    *c = c[-1];
+                else
+                    __cpuid_count(leaf, sub, c->eax, c->ebx, c->ecx, c->edx);
+                c->leaf = leaf;
+                c->subleaf = sub;
+            }
+        }
+        if (base)
+            break;
+    }
+    b->cpuid_address = (uint64_t)table;
+    b->cpuid_count = n;
+}
+
+static int fill_strings(struct loan *l, struct boot_info *b, const struct host_run_params *p,
+                        struct host_error *err)
+{
+    int rc;
+
+    if ((rc = strings(l, p->argv, &b->argv)) || (rc = strings(l, p->envp, &b->envp)) ||
+        (rc = one_string(l, p->program, &b->program)) ||
+        (rc = one_string(l, p->cwd ? p->cwd : "/", &b->cwd)) ||
+        (rc = one_string(l, p->hostname ? p->hostname : "occlum", &b->hostname)))
+        return host_fail(err, rc, "arguments and environment: %s", strerror(-rc));
+    return 0;
+}
+
+static int fill_boot(struct machine *m, struct loan *l, const struct host_run_params *p,
+                     struct host_error *err)
+{
+    struct boot_info *b = lend(l, sizeof(*b));
+    char *shared = lend(l, (size_t)m->count * VCPU_SHARED_STRIDE);
+    void *pool = lend(l, POOL_BYTES), *cpuid = lend(l, CPUID_MAX * sizeof(struct boot_cpuid));
+
+    if (!b || !shared || !pool || !cpuid)
+        return host_fail(err, -ENOMEM, "out of memory");
+    *b = (struct boot_info){
+        .magic = BOOT_MAGIC,
+        .version = BOOT_VERSION,
+        .vcpu_count = m->count,
+        .enclave_base = m->dev->base,
+        .enclave_size = m->dev->size,
+        .vcpu_shared = (uint64_t)shared,
+        .pool_address = (uint64_t)pool,
+        .pool_size = POOL_BYTES,
+        .memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
+        .log_level = p->log_level,
+        .platform = m->dev->ops->platform,
+        .uid = getuid(),
+        .gid = getgid(),
+    };
+    for (uint32_t i = 0; i < m->count; i++) {
+        m->vcpu[i].machine = m;
+        m->vcpu[i].index = i;
+        m->vcpu[i].shared = (struct vcpu_shared *)(shared + (size_t)i * VCPU_SHARED_STRIDE);
+    }
+    for (unsigned i = 0; i < BOOT_MAX_IMAGES; i++) {
+        int rc = p->images[i] ? map_image(l, p->images[i], &b->image[i], err) : 0;
+        if (rc)
+            return rc;
+    }
+    cpuid_table(b, cpuid);
+    m->boot = b;
+    return fill_strings(l, b, p, err);
+}
+
+static uint32_t vcpu_count(const struct host_run_params *p)
+{
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t want = p->vcpus ? p->vcpus : online > 0 ? (uint32_t)online : 1;
+
+    return want < p->plan->tcs_count ? want : p->plan->tcs_count;
+}
+
+static int check(const struct host_run_params *p, struct host_error *err)
+{
+    if (!p->plan || !p->sigstruct || !p->program || !p->argv || !p->plan->tcs_count ||
+        p->plan->tcs_count > 64)
+        return host_fail(err, -EINVAL, "incomplete parameters for a run");
+    return 0;
+}
+
+int host_run(const struct host_run_params *params, uint32_t *status, struct host_error *err)
+{
+    struct loan loan = {0};
+    int rc = check(params, err);
+
+    if (rc)
+        return rc;
+    const struct dev_ops *ops = choose(params->mode, err);
+    if (!ops)
+        return -ENODEV;
+    struct machine *m = calloc(1, sizeof(*m));
+    if (!m)
+        return host_fail(err, -ENOMEM, "out of memory");
+    pthread_mutex_init(&m->lock, NULL);
+    m->plan = params->plan;
+    m->count = vcpu_count(params);
+    if ((rc = load(params, ops, &m->dev, err)))
+        goto out_free;
+    if ((rc = fill_boot(m, &loan, params, err)) || (rc = host_signals_init(m->dev, err)))
+        goto out_destroy;
+    rc = machine_run(m, err);
+    *status = m->status;
+    if (rc == -EBUSY)
+        return rc; /* a thread still uses it all */
+    host_signals_fini();
+out_destroy:
+    ops->destroy(m->dev);
+    lend_end(&loan);
+out_free:
+    free(m);
+    return rc;
+}

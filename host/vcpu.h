@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The threads that run vCPUs, and what they share while an enclave runs. */
+#pragma once
+
+#include <pthread.h>
+#include <time.h>
+
+#include "boundary/boot.h"
+#include "boundary/hostcalls.h"
+#include "host/dev.h"
+#include "host/ring.h"
+#include "host/signal.h"
+
+struct vcpu_host {
+    struct machine *machine;
+    uint32_t index;
+    struct vcpu_shared *shared;
+    struct host_thread *thread;  /* NULL until it runs */
+    struct ring ring;
+    pthread_t pthread;
+    volatile int started, running;
+    timer_t timer;
+    int timer_made;
+    volatile uint64_t deadline_ns; /* what the enclave asked for; 0: none */
+    volatile int hurried;          /* the timer is set to something earlier */
+};
+
+/* One enclave and all that serves it. */
+struct machine {
+    struct dev *dev;
+    const struct page_plan *plan;
+    uint32_t count;
+    struct vcpu_host vcpu[64];
+    struct boot_info *boot;
+    pthread_mutex_t lock;
+    int exited;
+    uint32_t status;
+    int failed; /* negative errno: the enclave was lost; `error` says why */
+    struct host_error error;
+};
+
+/* Runs vCPU 0 on the calling thread, the others as the enclave asks; returns when all are back. */
+int machine_run(struct machine *m, struct host_error *err);
+
+int vcpu_start(struct machine *m, uint64_t index);
+int vcpu_interrupt(struct machine *m, uint64_t index);
+int vcpu_kick(struct machine *m, uint64_t index);
+int vcpu_set_timer(struct vcpu_host *v, uint64_t deadline_ns);
+/* Ends the run: from HOSTCALL_EXIT, or because something broke (failed < 0, with a message). */
+void machine_end(struct machine *m, uint32_t status, int failed, const char *message);
+
+/* hostcall.c: serves v->shared->call. */
+void hostcall_serve(struct vcpu_host *v);
