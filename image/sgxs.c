@@ -88,11 +88,13 @@ static struct err *read_chunks(struct reader *r, uint64_t offset)
 
     for (unsigned at = 0; at < SGX_PAGE; at += STREAM_CHUNK) {
         struct stream_eextend extend;
+        static const uint8_t zeros[sizeof(extend.reserved)];
 
         if (r->file.size - r->at < sizeof(extend) + STREAM_CHUNK)
             return damaged(r, "it ends within a page");
         memcpy(&extend, r->file.bytes + r->at, sizeof(extend));
-        if (extend.tag != STREAM_EEXTEND || extend.offset != offset + at)
+        if (extend.tag != STREAM_EEXTEND || extend.offset != offset + at ||
+            memcmp(extend.reserved, zeros, sizeof(zeros)))
             return damaged(r, "a page is not measured in order");
         memcpy(page + at, r->file.bytes + r->at + sizeof(extend), STREAM_CHUNK);
         r->at += sizeof(extend) + STREAM_CHUNK;
@@ -137,6 +139,16 @@ static struct plan_run *run_for(struct reader *r, const struct stream_eadd *add,
     return run;
 }
 
+/* A regular page or a TCS, and nothing else said. */
+static int secinfo_ok(const struct stream_eadd *add)
+{
+    static const uint64_t zeros[5];
+
+    return !memcmp(add->secinfo + 1, zeros, sizeof(zeros)) &&
+           ((add->secinfo[0] & ~SECINFO_RWX) == SECINFO_TYPE(PT_REG) ||
+            add->secinfo[0] == SECINFO_TYPE(PT_TCS));
+}
+
 static struct err *read_page(struct reader *r, uint64_t *floor)
 {
     struct stream_eadd add;
@@ -149,6 +161,8 @@ static struct err *read_page(struct reader *r, uint64_t *floor)
         return damaged(r, "an unknown record");
     if (add.offset % SGX_PAGE || add.offset < *floor || add.offset > plan->size - SGX_PAGE)
         return damaged(r, "a page out of order or out of range");
+    if (!secinfo_ok(&add))
+        return damaged(r, "impossible permissions or page type");
     r->at += sizeof(add);
     *floor = add.offset + SGX_PAGE;
     int measured = extend_follows(r);
