@@ -12,7 +12,7 @@ function ctype(kind) {
 }
 BEGIN {
     split("rdi rsi rdx r10 r8 r9", reg, " ")
-    if (out == "kernel") print "/* Generated from abi/syscalls.tbl. */\n#pragma once\n"
+    if (out == "kernel") print "/* Generated from abi/syscalls.tbl. */"
 }
 /^#/ || NF == 0 { next }
 {
@@ -47,7 +47,7 @@ BEGIN {
 END {
     if (failed) exit 1
     if (out == "kernel") {
-        print protos
+        print "#ifndef SYSCALL_PROTOTYPES\n#define SYSCALL_PROTOTYPES\n" protos "#endif"
         print "#ifdef SYSCALL_TABLE\n" wrap
         print "static const struct syscall_entry syscall_table[] = {\n" table "};\n#endif"
     } else {

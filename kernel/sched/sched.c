@@ -47,9 +47,15 @@ static struct run_queue *my_queue(void)
     return this_vcpu()->sched;
 }
 
+static bool frozen(const struct task *t)
+{
+    struct task *by = t->mm ? atomic_load(&((struct sched_mm *)t->mm)->frozen_by) : NULL;
+    return by && by != t;
+}
+
 static bool may_run(const struct task *t, uint32_t vcpu)
 {
-    return !t->affinity || (t->affinity >> vcpu & 1);
+    return (!t->affinity || (t->affinity >> vcpu & 1)) && !frozen(t);
 }
 
 /* ---- queues ---- */
@@ -364,6 +370,45 @@ void sched_user_return(void)
             (void)hostcall2(HOSTCALL_WAIT, 0, 0);
         set_tick(my_queue());
     }
+}
+
+/* ---- freezing ---- */
+
+static void wait_until_off(struct run_queue *q, struct sched_mm *mm)
+{
+    struct vcpu *v = q->vcpu;
+    struct task *asked = NULL;
+
+    for (;;) {
+        struct task *t = __atomic_load_n(&v->running, __ATOMIC_SEQ_CST);
+        if (!t || (struct sched_mm *)__atomic_load_n(&t->mm, __ATOMIC_SEQ_CST) != mm)
+            return;
+        if (t != asked) {
+            atomic_fetch_or(&t->flags, TASK_RESCHED);
+            (void)hostcall1(HOSTCALL_INTERRUPT, v->index);
+            asked = t;
+        }
+        task_yield();
+        if (q == my_queue()) /* moved there: it does not run now */
+            return;
+    }
+}
+
+void sched_freeze(struct sched_mm *mm)
+{
+    uint32_t n = atomic_load(&vcpu_online);
+
+    atomic_store(&mm->frozen_by, current);
+    for (uint32_t i = 0; i < n; i++) {
+        if (&queues[i] != my_queue())
+            wait_until_off(&queues[i], mm);
+    }
+}
+
+void sched_thaw(struct sched_mm *mm)
+{
+    atomic_store(&mm->frozen_by, NULL);
+    atomic_fetch_or(&current->flags, TASK_TICK);
 }
 
 /* ---- idle ---- */

@@ -25,6 +25,11 @@ enum task_state {
     TASK_DEAD,
 };
 
+/* What the scheduler knows of an address space: struct mm begins with it. */
+struct sched_mm {
+    struct task *_Atomic frozen_by; /* nobody else of this mm runs; NULL: not frozen */
+};
+
 /* struct task.flags */
 #define TASK_SIGNAL  0x1u /* a signal may be deliverable: look on the way to user code; ends sleeps */
 #define TASK_RESCHED 0x2u /* give up the CPU on the way to user code */
@@ -107,6 +112,11 @@ static inline bool task_signalled(void)
  * (already cleared by the caller), may change *regs, may not return (exit).
  */
 extern void (*task_signal_hook)(struct regs *regs);
+
+/* Keeps all other tasks of current->mm from running until sched_thaw(), and returns when they do
+ * not: pages of theirs can be filled or text rewritten under them. May sleep; no nesting. */
+void sched_freeze(struct sched_mm *mm);
+void sched_thaw(struct sched_mm *mm);
 
 /* Consumed CPU time of a task in ns: user+system, and system alone. */
 uint64_t task_cpu_ns(const struct task *t, uint64_t *system_ns);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Boot, as a list of calls. The first vCPU sets everything up and starts a task that mounts the
+ * file systems and starts the first program; then every vCPU is its own idle loop.
+ */
+#include "boundary/boot.h"
+#include "crypto/crypto.h"
+#include "enclave/boot.h"
+#include "enclave/clock.h"
+#include "enclave/config.h"
+#include "enclave/exception.h"
+#include "enclave/hostcall.h"
+#include "enclave/ring.h"
+#include "enclave/stop.h"
+#include "fs/core/cred.h"
+#include "fs/core/fd.h"
+#include "fs/core/mount.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+#include "mm/kmalloc.h"
+#include "proc/process.h"
+#include "sched/internal.h"
+#include "sched/task.h"
+#include "sched/vector.h"
+
+#define BOOT_FAILED (125u << 8)
+
+static unsigned cpu_number(void)
+{
+    return this_vcpu()->index;
+}
+
+static uint64_t hardware_random(void)
+{
+    uint64_t r;
+
+    for (int i = 0; i < 100; i++) {
+        uint8_t ok;
+        __asm__ volatile("rdrand %0; setc %1" : "=r"(r), "=qm"(ok));
+        if (ok)
+            return r;
+    }
+    panic("the CPU gives no random numbers");
+}
+
+static void start_crypto(void)
+{
+    uint32_t leaf7[4];
+
+    cpuid_emulate(7, 0, leaf7);
+    struct crypto_env env = {
+        .xfrm = enclave.attributes.xfrm, .cpuid7_ebx = leaf7[1], .cpuid7_ecx = leaf7[2],
+        .vector_begin = vector_begin, .vector_end = vector_end, .cpu = cpu_number,
+    };
+    crypto_init(&env);
+}
+
+static void mount_all(void)
+{
+    for (const struct config_record *r = NULL; (r = config_next(r)) != NULL;) {
+        const struct config_mount *m = config_payload(r);
+        if (r->type != CONFIG_MOUNT)
+            continue;
+        if (fs_boot_mount(m, config_mount_target(m), config_mount_source(m),
+                          config_mount_options(m)))
+            kernel_stop(BOOT_FAILED);
+    }
+}
+
+/* Runs as a kernel task: file systems wait for the host. */
+static void first_task(void *arg)
+{
+    bool try = enclave.config->flags & CONFIG_FLAG_TRY;
+    struct fd_table *files = fd_table_new();
+    struct cred *cred = cred_new(try ? boot_info->uid : 0, try ? boot_info->gid : 0);
+    struct fs_context *fs;
+
+    if (!files || !cred)
+        panic("no memory to boot");
+    current->cred = cred;
+    mount_all();
+    if (fs_boot_context(boot_args.cwd, &fs)) {
+        log_always("occlum: the working directory %s does not exist inside", boot_args.cwd);
+        kernel_stop(BOOT_FAILED);
+    }
+    if (fs_boot_console(files))
+        panic("no memory to boot");
+    proc_boot_configured(files, fs, cred_get(cred));
+    task_exit();
+}
+
+static void boot_task_gone(struct task *t)
+{
+    task_fini(t);
+    kfree(t);
+}
+
+static void start_first_task(void)
+{
+    struct task *t = kzalloc(sizeof(*t));
+
+    if (!t || task_init(t, first_task, NULL))
+        panic("no memory to boot");
+    memcpy(t->name, "boot", 5);
+    t->release = boot_task_gone;
+    task_start(t);
+}
+
+static void boot_first(haddr_t info)
+{
+    struct vcpu *v = this_vcpu();
+
+    boot_early(info);
+    heap_init();
+    boot_copy(info);
+    vector_init(enclave.attributes.xfrm);
+    ring_init(v);
+    clock_sync();
+    sched_init_vcpu(v);
+    start_crypto();
+    if (proc_init())
+        panic("no memory to boot");
+    log_info("enclave of %lu GiB at 0x%lx, %u vCPUs, %s", enclave.size >> 30, enclave.base,
+             boot_info->vcpu_count, crypto_describe());
+    start_first_task();
+    for (uint32_t i = 1; i < boot_info->vcpu_count; i++)
+        (void)hostcall1(HOSTCALL_START_VCPU, i);
+}
+
+static void boot_other(void)
+{
+    struct vcpu *v = this_vcpu();
+
+    if (!boot_info->vcpu_shared || v->index >= boot_info->vcpu_count)
+        for (;;)
+            __asm__ volatile("pause"); /* started by nobody here */
+    v->shared = boot_info->vcpu_shared + (uint64_t)v->index * VCPU_SHARED_STRIDE;
+    ring_init(v);
+    sched_init_vcpu(v);
+}
+
+/* Its own canary is set here, so this function has none. */
+__attribute__((no_stack_protector)) void vcpu_main(uint64_t command, haddr_t argument)
+{
+    this_vcpu()->canary = hardware_random() & ~0xffull;
+    if (command == ENTER_BOOT)
+        boot_first(argument);
+    else
+        boot_other();
+    sched_idle();
+}

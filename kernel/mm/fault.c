@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Bringing pages in, changing what they allow, giving them back.
+ * A fault brings in a window around the address that doubles while accesses go on in sequence.
+ * Anonymous pages are zero from EAUG. File pages are added readable and writable, filled, then
+ * given their permissions; meanwhile no other thread of the process runs, for an enclave page has
+ * one address and would be seen half filled. Pages of shared file mappings become writable at the
+ * first write, which marks them to be written back.
+ */
+#include "abi/errno.h"
+#include "enclave/pages.h"
+#include "lib/log.h"
+#include "mm/internal.h"
+#include "mm/patch.h"
+
+#define WINDOW_FIRST 16u
+#define WINDOW_FILE  32u
+#define WINDOW_MAX   512u
+
+uint32_t prot_to_perms(uint32_t prot)
+{
+    uint32_t perms = 0;
+
+    if (prot & (PROT_READ | PROT_WRITE | PROT_EXEC))
+        perms |= PAGES_R;
+    if (prot & PROT_WRITE)
+        perms |= PAGES_W;
+    if (prot & PROT_EXEC)
+        perms |= PAGES_X;
+    return perms;
+}
+
+static bool tracks_writes(const struct vma *v)
+{
+    return v->shared && v->file;
+}
+
+static uint32_t first_perms(const struct vma *v)
+{
+    uint32_t perms = prot_to_perms(v->prot);
+    return tracks_writes(v) ? perms & ~PAGES_W : perms;
+}
+
+static void count_resident(struct mm *mm, uint64_t pages)
+{
+    uint64_t now = atomic_fetch_add(&mm->resident_pages, pages) + pages;
+    if (now > atomic_load(&mm->peak_resident_pages))
+        atomic_store(&mm->peak_resident_pages, now);
+}
+
+/* Fills [start,end), present and writable; returns the end of what the file has, in whole pages. */
+static int64_t fill_from_file(struct vma *v, uaddr_t start, uaddr_t end)
+{
+    uint64_t offset = v->offset + (start - v->start);
+    uint64_t want = end - start;
+    struct iter to;
+
+    if (offset >= v->file_limit)
+        return (int64_t)end;
+    want = MIN(want, v->file_limit - offset);
+    iter_user(&to, start, want);
+    while (to.remaining) {
+        ssize_t n = v->file_ops->read(v->file, offset + (want - to.remaining), &to);
+        if (n < 0)
+            return n;
+        if (!n)
+            break;
+    }
+    if (v->file_limit != UINT64_MAX)
+        return (int64_t)end; /* the loader's mappings: the rest is zero by intention */
+    return (int64_t)align_up(end - (end - start - want) - to.remaining, PAGE_SIZE);
+}
+
+int pages_bring_in(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end)
+{
+    uint64_t count = (end - start) / PAGE_SIZE;
+    uint32_t perms = first_perms(v);
+    int64_t filled = (int64_t)end;
+    int e = present_reserve(start, end);
+
+    if (e)
+        return e;
+    if (v->file)
+        sched_freeze(&mm->sched);
+    e = enclave_pages_add(start, count);
+    if (e)
+        goto thaw;
+    present_set(start, end, PAGE_PRESENT | PAGES_R | PAGES_W);
+    count_resident(mm, count);
+    if (v->file) {
+        filled = fill_from_file(v, start, end);
+        if (filled < 0) {
+            e = filled == -ENOMEM ? -ENOMEM : -EIO;
+            filled = (int64_t)start;
+        }
+    }
+    if ((uaddr_t)filled < end)
+        pages_drop(mm, (uaddr_t)filled, end);
+    count = ((uaddr_t)filled - start) / PAGE_SIZE;
+    if (count && perms != (PAGES_R | PAGES_W)) {
+        enclave_pages_protect(start, count, PAGES_R | PAGES_W, perms);
+        present_set(start, (uaddr_t)filled, (uint8_t)(PAGE_PRESENT | perms));
+    }
+    if (!count && !e)
+        e = -EIO; /* beyond the end of the file */
+thaw:
+    if (v->file)
+        sched_thaw(&mm->sched);
+    return e;
+}
+
+static void choose_window(struct vma *v, uaddr_t address, uaddr_t *start, uaddr_t *end)
+{
+    uint8_t state;
+
+    if (!v->window)
+        v->window = v->file ? WINDOW_FILE : WINDOW_FIRST;
+    else if (address >= v->fault_end && address - v->fault_end <= v->window * PAGE_SIZE)
+        v->window = MIN(v->window * 2, WINDOW_MAX);
+    uint64_t bytes = v->window * PAGE_SIZE;
+    *start = MAX(align_down(address, bytes), v->start);
+    *end = MIN(align_down(address, bytes) + bytes, v->end);
+    /* Only the pages around the address that are not there yet. */
+    for (uaddr_t a = *start; a < address;) {
+        uaddr_t next = present_run(a, *end, &state);
+        if (state)
+            *start = next;
+        a = next;
+    }
+    *end = present_run(address, *end, &state);
+    v->fault_end = *end;
+}
+
+static int fault_present(struct vma *v, uaddr_t page, uint8_t state, uint32_t access)
+{
+    uint32_t have = state & PAGE_PERMS, want = prot_to_perms(v->prot);
+
+    if (state & PAGE_WARM)
+        panic("a warm page lies in a mapping");
+    if (have == want || !(access & VM_ACCESS_WRITE) || (have & PAGES_W))
+        return 0; /* another thread was faster */
+    enclave_pages_protect(page, 1, have, want);
+    present_set(page, page + PAGE_SIZE, (uint8_t)(PAGE_PRESENT | PAGE_DIRTY | want));
+    return 0;
+}
+
+static bool allowed(const struct vma *v, uint32_t access)
+{
+    if (access & VM_ACCESS_WRITE)
+        return v->prot & PROT_WRITE;
+    if (access & VM_ACCESS_EXEC)
+        return v->prot & PROT_EXEC;
+    return v->prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+}
+
+static int fault_locked(struct mm *mm, uaddr_t address, uint32_t access)
+{
+    uaddr_t page = align_down(address, PAGE_SIZE), start, end;
+    struct vma *v = vma_at(mm, page);
+
+    if (!v)
+        return -EFAULT;
+    if (!allowed(v, access))
+        return -EACCES;
+    uint8_t state = present_get(page);
+    if (state)
+        return fault_present(v, page, state, access);
+    choose_window(v, page, &start, &end);
+    int e = pages_bring_in(mm, v, start, end);
+    if (!e && !present_get(page))
+        return -EIO;
+    if (!e && (access & VM_ACCESS_WRITE) && tracks_writes(v))
+        return fault_present(v, page, present_get(page), access);
+    return e;
+}
+
+int vm_fault(struct mm *mm, uaddr_t address, uint32_t access)
+{
+    if (!mm || address < PAGE_SIZE)
+        return -EFAULT;
+    mutex_lock(&mm->lock);
+    int e = fault_locked(mm, address, access);
+    mutex_unlock(&mm->lock);
+    return e;
+}
+
+void pages_set_prot(struct vma *v, uaddr_t start, uaddr_t end)
+{
+    uint32_t to = prot_to_perms(v->prot);
+    uint8_t state;
+
+    while (start < end) {
+        uaddr_t next = present_run(start, end, &state);
+        uint32_t from = state & PAGE_PERMS, want = to;
+        if (tracks_writes(v) && !(state & PAGE_DIRTY))
+            want &= ~PAGES_W;
+        if ((state & PAGE_PRESENT) && from != want) {
+            enclave_pages_protect(start, (next - start) / PAGE_SIZE, from, want);
+            present_set(start, next, (uint8_t)((state & ~PAGE_PERMS) | want));
+        }
+        start = next;
+    }
+}
+
+void pages_drop(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    uint8_t state;
+
+    while (start < end) {
+        uaddr_t next = present_run(start, end, &state);
+        if (state & PAGE_PRESENT) {
+            uint64_t count = (next - start) / PAGE_SIZE;
+            enclave_pages_drop(start, count);
+            present_set(start, next, 0);
+            if (!(state & PAGE_WARM))
+                atomic_fetch_sub(&mm->resident_pages, count);
+        }
+        start = next;
+    }
+}
+
+int pages_write_back(struct vma *v, uaddr_t start, uaddr_t end)
+{
+    int result = 0;
+    uint8_t state;
+
+    if (!tracks_writes(v))
+        return 0;
+    while (start < end) {
+        uaddr_t next = present_run(start, end, &state);
+        if (state & PAGE_DIRTY) {
+            uint32_t from = state & PAGE_PERMS, to = from & ~PAGES_W;
+            uint64_t offset = v->offset + (start - v->start);
+            struct iter data;
+            if (from != to)
+                enclave_pages_protect(start, (next - start) / PAGE_SIZE, from, to);
+            present_set(start, next, (uint8_t)(PAGE_PRESENT | to));
+            iter_user(&data, start, next - start);
+            ssize_t n = v->file_ops->write(v->file, offset, &data);
+            if (n < 0)
+                result = (int)n;
+        }
+        start = next;
+    }
+    return result;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between the files of mm/ that make up an address space. Theory of operation: docs/memory.md. */
+#pragma once
+
+#include "lib/list.h"
+#include "lib/rbtree.h"
+#include "mm/vm.h"
+#include "sched/lock.h"
+#include "sched/task.h"
+
+/* One mapping. All fields under mm->lock. */
+struct vma {
+    struct rb_node node;
+    uaddr_t start, end;
+    uint32_t prot, max_prot;
+    bool shared;
+    void *file;
+    const struct vm_file_ops *file_ops;
+    uint64_t offset;     /* in the file, of `start` */
+    uint64_t file_limit; /* file offset from which on it reads as zero */
+    const char *name;
+    uaddr_t fault_end;   /* end of the last window brought in; for sequential access */
+    uint32_t window;     /* pages */
+};
+
+/* A piece of the user range that belongs to one mm. Under range_lock; owner under mm->lock too. */
+struct area {
+    struct rb_node node;
+    struct list in_mm;
+    struct mm *mm;
+    uaddr_t start, end;
+    uaddr_t cursor; /* where the search for free space begins, downwards */
+    bool search;    /* mappings without an address may go here */
+};
+
+struct mm {
+    struct sched_mm sched; /* first */
+    _Atomic uint32_t refs;
+    struct mutex lock;
+    struct rb_root vmas;
+    struct list areas;
+    uaddr_t brk_start, brk, brk_limit;
+    uint64_t rlimit_as, rlimit_data, rlimit_stack;
+    uint64_t total_pages;
+    _Atomic uint64_t resident_pages, peak_resident_pages;
+    struct mm_layout layout;
+    void *patch;           /* the patcher's */
+    uaddr_t reuse_address; /* the last small unmapping, and how often it was mapped again */
+    uint64_t reuse_pages;
+    uint32_t reuse_count;
+};
+
+/* ---- ranges.c: who owns what of the user range ---- */
+/* A gap of `length` for a mapping without an address. */
+int64_t range_find(struct mm *mm, uint64_t length) MUST_CHECK;
+/* A new area at a random place, or below 2 GiB. */
+int64_t range_random(struct mm *mm, uint64_t length, uint64_t alignment, bool low) MUST_CHECK;
+/* Makes [start,end) belong to mm; -ENOMEM if part of it is another's. */
+int range_claim(struct mm *mm, uaddr_t start, uaddr_t end) MUST_CHECK;
+/* [start,end) is free again: lets searches find it. */
+void range_freed(struct mm *mm, uaddr_t start, uaddr_t end);
+void range_release_all(struct mm *mm);
+
+/* ---- present.c: what the CPU holds for each page ---- */
+#define PAGE_PERMS   7u  /* PAGES_R .. */
+#define PAGE_PRESENT 8u
+#define PAGE_DIRTY   16u /* of a shared file mapping: written since the last write-back */
+#define PAGE_WARM    32u /* unmapped, zeroed and kept for the next mapping of this place */
+
+uint8_t present_get(uaddr_t address);
+/* Makes room for the state of [start,end). -ENOMEM. */
+int present_reserve(uaddr_t start, uaddr_t end) MUST_CHECK;
+void present_set(uaddr_t start, uaddr_t end, uint8_t state);
+/* The run of pages from `start` with the same state; returns its end, at most `end`. */
+uaddr_t present_run(uaddr_t start, uaddr_t end, uint8_t *state);
+
+/* ---- vma.c ---- */
+struct vma *vma_at(struct mm *mm, uaddr_t address);          /* contains it, or NULL */
+struct vma *vma_next_from(struct mm *mm, uaddr_t address);   /* first that ends above it */
+struct vma *vma_prev(struct vma *v);
+struct vma *vma_next(struct vma *v);
+struct vma *vma_new(const struct vma *like) MUST_CHECK;      /* a copy, with its own file reference */
+void vma_free(struct vma *v);
+void vma_insert(struct mm *mm, struct vma *v);
+void vma_remove(struct mm *mm, struct vma *v);
+/* Makes `at` a border between mappings if it lies inside one. -ENOMEM. */
+int vma_split(struct mm *mm, uaddr_t at) MUST_CHECK;
+/* Joins v with neighbours that continue it; v may be gone. */
+void vma_merge(struct mm *mm, struct vma *v);
+
+/* ---- fault.c ---- */
+uint32_t prot_to_perms(uint32_t prot);
+/* Brings in [start,end) of one mapping, none of it present. */
+int pages_bring_in(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end) MUST_CHECK;
+/* Present pages of [start,end) get what `prot` says. */
+void pages_set_prot(struct vma *v, uaddr_t start, uaddr_t end);
+/* Gives the pages of [start,end) back. */
+void pages_drop(struct mm *mm, uaddr_t start, uaddr_t end);
+/* Writes dirty pages of a shared file mapping back. */
+int pages_write_back(struct vma *v, uaddr_t start, uaddr_t end) MUST_CHECK;
+/* As vm_unmap(), with the lock held. */
+int unmap_locked(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock) MUST_CHECK;
+/* As vm_map(), with the lock held. */
+int64_t map_locked(struct mm *mm, const struct vm_map_args *a) HELD(mm->lock) MUST_CHECK;

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The user range and its owners. Every process has areas of its own: a first one at a random
+ * place, more as it needs, one for each mapping elsewhere that it asks for by address. Random
+ * places have a page's granularity over the whole range above 4 GiB; what lies below is left to
+ * programs linked at fixed addresses and to MAP_32BIT.
+ */
+#include "abi/errno.h"
+#include "crypto/random.h"
+#include "enclave/boot.h"
+#include "lib/log.h"
+#include "mm/internal.h"
+#include "mm/kmalloc.h"
+
+#define AREA_BYTES  (1ull << 30)
+#define RANDOM_LOW  (4ull << 30)
+#define LOW_END     (2ull << 30)
+#define TRIES       64
+
+static struct spinlock range_lock = SPINLOCK_INIT(RANK_VM_RANGE);
+static struct rb_root ranges;
+
+/* First area that ends above `address`. */
+static struct area *area_from(uaddr_t address) HELD(range_lock)
+{
+    struct rb_node *n = ranges.node;
+    struct area *best = NULL;
+
+    while (n) {
+        struct area *a = container_of(n, struct area, node);
+        if (a->end > address) {
+            best = a;
+            n = n->left;
+        } else {
+            n = n->right;
+        }
+    }
+    return best;
+}
+
+static bool is_free(uaddr_t start, uaddr_t end) HELD(range_lock)
+{
+    struct area *a = area_from(start);
+    return !a || a->start >= end;
+}
+
+static void area_insert(struct mm *mm, struct area *new) HELD(range_lock)
+{
+    struct rb_node **link = &ranges.node, *parent = NULL;
+
+    while (*link) {
+        parent = *link;
+        struct area *a = container_of(parent, struct area, node);
+        link = new->start < a->start ? &parent->left : &parent->right;
+    }
+    rb_insert(&ranges, parent, link, &new->node);
+    new->mm = mm;
+    new->cursor = new->end;
+    list_push(&mm->areas, &new->in_mm);
+}
+
+static bool place_random(struct mm *mm, struct area *a, uint64_t alignment, bool low)
+{
+    uint64_t length = a->end;
+    uint64_t from = low ? enclave.user_start : enclave.user_start + RANDOM_LOW;
+    uint64_t to = low ? MIN(LOW_END, enclave.user_end) : enclave.user_end;
+    bool placed = false;
+
+    if (from >= to || length > to - from)
+        return false;
+    for (int i = 0; i < TRIES && !placed; i++) {
+        uint64_t slots = (to - from - length) / PAGE_SIZE + 1;
+        uaddr_t start = align_down(from + random_below(slots) * PAGE_SIZE, alignment);
+        if (start < from)
+            continue;
+        spin_lock(&range_lock);
+        placed = is_free(start, start + length);
+        if (placed) {
+            a->start = start;
+            a->end = start + length;
+            area_insert(mm, a);
+        }
+        spin_unlock(&range_lock);
+    }
+    return placed;
+}
+
+/* The random search has failed: the lowest gap that is large enough. */
+static bool place_first(struct mm *mm, struct area *a, uint64_t alignment, bool low)
+{
+    uint64_t length = a->end;
+    uaddr_t start = align_up(enclave.user_start + (low ? 0 : RANDOM_LOW), alignment);
+    uaddr_t limit = low ? MIN(LOW_END, enclave.user_end) : enclave.user_end;
+
+    spin_lock(&range_lock);
+    for (struct area *b = area_from(start); b && b->start < start + length;) {
+        start = align_up(b->end, alignment);
+        b = area_from(start);
+    }
+    bool ok = start < limit && length <= limit - start;
+    if (ok) {
+        a->start = start;
+        a->end = start + length;
+        area_insert(mm, a);
+    }
+    spin_unlock(&range_lock);
+    return ok;
+}
+
+static struct area *area_new(struct mm *mm, uint64_t length, uint64_t alignment, bool low)
+{
+    struct area *a = kzalloc(sizeof(*a));
+
+    if (!a)
+        return NULL;
+    a->end = length;
+    if (place_random(mm, a, alignment, low))
+        return a;
+    a->start = 0;
+    a->end = length;
+    if (place_first(mm, a, alignment, low))
+        return a;
+    kfree(a);
+    return NULL;
+}
+
+int64_t range_random(struct mm *mm, uint64_t length, uint64_t alignment, bool low)
+{
+    struct area *a = area_new(mm, length, alignment, low);
+
+    return a ? (int64_t)a->start : -ENOMEM;
+}
+
+/* Going down from `end`, the highest gap of `length` in the area. */
+static uaddr_t gap_below(struct mm *mm, const struct area *a, uaddr_t end, uint64_t length)
+{
+    while (end - a->start >= length) {
+        struct vma *v = vma_next_from(mm, end - length);
+        if (!v || v->start >= end)
+            return end - length;
+        /* The highest mapping that reaches into the candidate decides. */
+        for (struct vma *w = vma_next(v); w && w->start < end; w = vma_next(w))
+            v = w;
+        end = v->start;
+        if (end <= a->start)
+            break;
+    }
+    return 0;
+}
+
+int64_t range_find(struct mm *mm, uint64_t length)
+{
+    struct area *a;
+
+    list_for_each(a, &mm->areas, in_mm) {
+        if (!a->search || a->end - a->start < length)
+            continue;
+        uaddr_t at = gap_below(mm, a, a->cursor, length);
+        if (!at && a->cursor < a->end)
+            at = gap_below(mm, a, a->end, length);
+        if (at) {
+            a->cursor = at;
+            return (int64_t)at;
+        }
+    }
+    a = area_new(mm, length >= AREA_BYTES / 4 ? align_up(length, 2ull << 20) : AREA_BYTES,
+                 PAGE_SIZE, false);
+    if (!a)
+        return -ENOMEM;
+    a->search = true;
+    a->cursor = a->end - length;
+    return (int64_t)a->cursor;
+}
+
+int range_claim(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    while (start < end) {
+        struct area *fresh = kzalloc(sizeof(*fresh));
+        if (!fresh)
+            return -ENOMEM;
+        spin_lock(&range_lock);
+        struct area *a = area_from(start);
+        bool other = a && a->start < end && a->mm != mm;
+        if (!other && (!a || a->start > start)) {
+            fresh->start = start;
+            fresh->end = a ? MIN(a->start, end) : end;
+            start = fresh->end;
+            area_insert(mm, fresh);
+            fresh = NULL;
+        } else if (!other) {
+            start = a->end;
+        }
+        spin_unlock(&range_lock);
+        kfree(fresh);
+        if (other)
+            return -ENOMEM; /* LIMIT: two processes that need the same fixed address */
+    }
+    return 0;
+}
+
+void range_freed(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    struct area *a;
+
+    list_for_each(a, &mm->areas, in_mm) {
+        if (a->search && start >= a->start && end <= a->end) {
+            a->cursor = MAX(a->cursor, end);
+            return;
+        }
+    }
+}
+
+void range_release_all(struct mm *mm)
+{
+    struct list *n;
+
+    while ((n = list_pop(&mm->areas))) {
+        struct area *a = list_entry(n, struct area, in_mm);
+        spin_lock(&range_lock);
+        rb_remove(&ranges, &a->node);
+        spin_unlock(&range_lock);
+        kfree(a);
+    }
+}

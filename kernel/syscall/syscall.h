@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The handlers of all system calls; prototypes are generated from abi/syscalls.tbl. */
+#pragma once
+
+#include "enclave/regs.h"
+#include "lib/types.h"
+#include "syscalls_gen.h"
+
+struct syscall_entry {
+    int64_t (*call)(const struct regs *regs);
+    const char *name;
+    const char *kinds; /* of the arguments, separated by spaces */
+    unsigned count;
+};
+
+/* Runs the call that `regs` asks for and stores its result in regs->rax. */
+void syscall_run(struct regs *regs);
+/* Tracing (OCCLUM_LOG_LEVEL=trace): one line before and one after a call. */
+void trace_enter(const struct syscall_entry *e, const struct regs *regs);
+void trace_exit(const struct syscall_entry *e, const struct regs *regs);
