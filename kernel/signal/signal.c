@@ -470,3 +470,19 @@ void signal_mask_end(bool interrupted)
     s->restore_mask = false;
     signal_mask_set(s->saved_mask);
 }
+
+/* ---- dispositions ------------------------------------------------------------------------------ */
+
+void signal_action(int sig, const struct abi_sigaction *fresh, struct abi_sigaction *old)
+{
+    struct signal_group *g = task_signals(current)->group;
+    spin_lock(&g->lock);
+    *old = g->action[sig];
+    if (fresh) {
+        g->action[sig] = *fresh;
+        if (fresh->handler == SIG_IGN ||
+            (fresh->handler == SIG_DFL && signal_ignored_by_default(sig)))
+            discard_everywhere(g, SIGBIT(sig));
+    }
+    spin_unlock(&g->lock);
+}

@@ -119,6 +119,9 @@ uint64_t signal_pending_set(struct signal_thread *s);
 /* A signal that would interrupt is pending: for code that must tell real from stale flags. */
 bool signal_deliverable(struct signal_thread *s);
 
+/* sigaction(2): the old disposition, and a new one unless NULL. */
+void signal_action(int sig, const struct abi_sigaction *fresh, struct abi_sigaction *old);
+
 /* Masks. */
 void signal_mask_set(uint64_t mask);
 /*
