@@ -15,6 +15,7 @@ struct err {
     char *text;
     char *hint;
     int status; /* 0: not set */
+    int path;   /* a component of a path */
 };
 
 static char out_of_memory_text[] = "out of memory";
@@ -71,6 +72,23 @@ struct err *err_wrap(struct err *cause, const char *format, ...)
     return err;
 }
 
+struct err *err_at(struct err *cause, const char *name)
+{
+    struct err *err = err_wrap(cause, "%s", name);
+
+    if (err && err != &out_of_memory)
+        err->path = 1;
+    return err;
+}
+
+/* What stands between a link and its cause. */
+static const char *separator(const struct err *err)
+{
+    if (!err->cause)
+        return "";
+    return err->path && err->cause->path ? "/" : ": ";
+}
+
 struct err *err_hint(struct err *err, const char *format, ...)
 {
     va_list args;
@@ -109,7 +127,7 @@ char *err_text(const struct err *err, char *buffer, size_t size)
     if (size)
         buffer[0] = 0;
     for (; err && used < size; err = err->cause) {
-        int n = snprintf(buffer + used, size - used, "%s%s", used ? ": " : "", err->text);
+        int n = snprintf(buffer + used, size - used, "%s%s", err->text, separator(err));
 
         used += n > 0 ? (size_t)n : 0;
     }
@@ -120,9 +138,9 @@ void err_print(FILE *stream, const char *program, const struct err *err)
 {
     const char *hint = NULL;
 
-    fprintf(stream, "%s", program);
+    fprintf(stream, "%s: ", program);
     for (; err; err = err->cause) {
-        fprintf(stream, ": %s", err->text);
+        fprintf(stream, "%s%s", err->text, separator(err));
         if (err->hint)
             hint = err->hint;
     }

@@ -29,6 +29,9 @@ MUST_CHECK struct err *err_sys(int errnum, const char *format, ...) PRINTF(2, 3)
 /* Puts context in front; takes over `cause`. NULL stays NULL. */
 MUST_CHECK struct err *err_wrap(struct err *cause, const char *format, ...) PRINTF(2, 3);
 
+/* A component of a path: neighbours are joined by "/" instead of ": ". */
+MUST_CHECK struct err *err_at(struct err *cause, const char *name);
+
 /* What to do about it, printed on a line of its own; the innermost hint wins. */
 MUST_CHECK struct err *err_hint(struct err *err, const char *format, ...) PRINTF(2, 3);
 

@@ -405,8 +405,7 @@ static struct err *emit_children(struct writer *w, int fd, struct tree_inode *di
 
         if (entry->inode->emitted || !entry->inode->host_ino)
             continue;
-        struct err *err =
-            err_wrap(emit_inode(w, fd, entry->name, entry->inode), "%s", entry->name);
+        struct err *err = err_at(emit_inode(w, fd, entry->name, entry->inode), entry->name);
 
         if (err)
             return err;
@@ -502,7 +501,7 @@ struct err *erofs_write(const struct erofs_options *options, int fd, const char 
         err = lay_out(&w);
     if (!err) {
         progress_begin("writing the image", w.blocks * EROFS_BLOCK);
-        err = err_wrap(write_all(&w, source), "%s", options->source);
+        err = err_at(write_all(&w, source), options->source);
         progress_end();
     }
     *stats = (struct erofs_stats){

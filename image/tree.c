@@ -248,8 +248,7 @@ static struct err *walk_directory(struct walk *walk, int fd, struct tree_inode *
 
         if (entry->inode)
             continue;
-        err = err_wrap(walk_name(walk, fd, entry->name, dir, depth, &entry->inode), "%s",
-                       entry->name);
+        err = err_at(walk_name(walk, fd, entry->name, dir, depth, &entry->inode), entry->name);
     }
     return err;
 }
@@ -276,7 +275,7 @@ struct err *tree_walk(int dirfd, const char *name, const struct tree_clamp *clam
         err = entry_add_dots(tree->root, tree->root);
     if (!err)
         err = walk_directory(&walk, dirfd, tree->root, 0);
-    return err_wrap(err, "%s", name);
+    return err_at(err, name);
 }
 
 /* ---- directories added ----------------------------------------------------------------------

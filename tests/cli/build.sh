@@ -79,6 +79,8 @@ mv image image.away
 refuses 1 'image: No such file' "$occlum" build
 mkdir image && echo file >image/tmp
 refuses 1 '/tmp: "tmp" is not a directory in the image' "$occlum" build
+rm -rf image && mkdir -p "image/$(printf 'd/%.0s' $(seq 600))" || fail "mkdir"
+refuses 1 '^occlum build: image/d/d/.*: more than 512 directories deep' "$occlum" build
 rm -rf image && mv image.away image
 [ "$(mrenclave)" = "$measured" ] || fail "a refusal changed the build"
 [ ! -e .__occlum_build.new ] || fail "something half-made was left"
