@@ -97,7 +97,7 @@ void aes_xts_decrypt(const struct aes_xts *k, const struct aes_xts_op *op)
 
 void aes128_cmac(const uint8_t key[16], const void *data, size_t size, uint8_t out[16])
 {
-    uint8_t keys[11 * 16];
+    uint8_t keys[11 * 16] __attribute__((aligned(16)));
     fence_begin();
     aes_keyexp_128_enc_sse(key, keys);
     aes_ni_cmac(keys, data, size, out);

@@ -91,7 +91,8 @@ static void drbg_generate(struct drbg *d, uint8_t keys[KEYS_BYTES], uint8_t *out
 
 void random_bytes(void *out, size_t size)
 {
-    uint8_t keys[KEYS_BYTES], *to = out;
+    uint8_t keys[KEYS_BYTES] __attribute__((aligned(16)));
+    uint8_t *to = out;
     while (size) {
         size_t n = MIN(size, (size_t)REQUEST_MAX);
         fence_begin();
@@ -124,7 +125,7 @@ uint64_t random_below(uint64_t bound)
 void random_test_vector(const uint8_t seed[48], uint8_t *out, size_t size)
 {
     struct drbg d = {0};
-    uint8_t keys[KEYS_BYTES];
+    uint8_t keys[KEYS_BYTES] __attribute__((aligned(16)));
     uint64_t words[SEED_WORDS];
     memcpy(words, seed, sizeof(words));
     fence_begin();

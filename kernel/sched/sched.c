@@ -39,6 +39,7 @@ struct run_queue {
 
 static struct run_queue queues[LAYOUT_VCPU_MAX];
 _Atomic uint32_t vcpu_online;
+void (*task_signal_hook)(struct regs *regs);
 
 void task_switch(struct task *from, struct task *to); /* switch.S */
 

@@ -55,11 +55,11 @@ static void stack_free(void *stack)
     spin_unlock(&stack_lock);
 }
 
-/* What task_switch() pops: six registers, then its return address. */
+/* What task_switch() pops: six registers, then its return address. Seven words below the aligned
+ * frame, so that the stack is aligned when task_first() makes its call. */
 struct first_frame {
     uint64_t registers[6];
     void (*start)(void);
-    uint64_t alignment;
 };
 
 int task_init(struct task *t, void (*entry)(void *arg), void *arg)
