@@ -42,15 +42,20 @@ int emu_dispatch_probe(void)
 #define HIGH(v) ((uint32_t)((v) >> 32))
 #define IP_LOW  offsetof(struct seccomp_data, instruction_pointer)
 
-/* Traps if start <= instruction pointer < end, both multiples of 4 GiB or start below 4 GiB. */
+/* Traps if start <= instruction pointer < end. */
 static int install_filter(uint64_t start, uint64_t end)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP_LOW + 4),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, HIGH(end), 4, 0),
-        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, HIGH(start), 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, HIGH(start), 0, 2),
-        BPF_JUMP(BPF_JMP | BPF_JA, 0, 0, 0),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, HIGH(start), 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, HIGH(start), 0, 8),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP_LOW),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, LOW(start), 0, 6),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP_LOW + 4),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, HIGH(end), 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, HIGH(end), 0, 2),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IP_LOW),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, LOW(end), 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
