@@ -130,12 +130,13 @@ static struct err *copy_file(struct copier *c, const struct plan_item *item)
 
 /* ---- folders ---- */
 
-static bool leads_out(const char *text, const char *name)
+/* True if a link at t->name, with this text, leads out of the copied folder. */
+static bool leads_out(const struct transfer *t, const char *text)
 {
-    int depth = 0;
+    int depth = t->item->contents ? 0 : -1;
     if (text[0] == '/')
         return true;
-    for (const char *at = name; (at = strchr(at, '/')); at++)
+    for (const char *at = t->name; (at = strchr(at, '/')); at++)
         depth++;
     while (*text) {
         size_t span = strcspn(text, "/");
@@ -176,9 +177,9 @@ static struct err *copy_entry(struct copier *c, const struct transfer *t, int di
         ssize_t length = readlink(t->src, text, sizeof(text) - 1);
         text[length < 0 ? 0 : length] = 0;
         bool dangling = stat(t->src, &st) < 0;
-        if (dangling && leads_out(text, t->name))
+        if (dangling && leads_out(t, text))
             bom_warn("%s: leads to %s, which is not there", t->src, text);
-        if (dangling || !leads_out(text, t->name)) {
+        if (dangling || !leads_out(t, text)) {
             error = root_link(text, dir_fd, name, &c->counts);
             return error ? failed(t->item, t->src, error, BOM_COPY_DIR) : NULL;
         }
