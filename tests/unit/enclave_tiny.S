@@ -58,8 +58,7 @@ bad:    mov     $-1, %rax
         .p2align 2
 table:  .long   do_add - table, do_load - table, do_syscall - table, do_regs - table
         .long   do_leaf - table, do_ud - table, do_bp - table, do_de - table
-        .long   do_cpuid - table, do_spin - table, do_store - table, do_rings - table
-        .long   do_leaf_pages - table
+        .long   do_cpuid - table, do_spin - table, do_store - table, do_leaf_pages - table
 
 do_add: lea     1(%rsi), %rax
         rdfsbase %rdx
@@ -311,12 +310,18 @@ call_host:
         mov     %r8, 32(%r10)
         push    %rbx
         push    %rbp
+        push    %r12
+        push    %r13
+        push    %r14
         mov     %rsp, %gs:TD_CALL_RSP
         xor     %esi, %esi
         mov     $1, %edi
         jmp     leave
 call_return:
         mov     %gs:TD_CALL_RSP, %rsp
+        pop     %r14
+        pop     %r13
+        pop     %r12
         pop     %rbp
         pop     %rbx
         mov     %gs:TD_SHARED, %r10
@@ -370,9 +375,6 @@ second:
         cmpq    $0, %gs:TD_STOP
         je      2b
         jmp     2b
-
-do_rings:
-        ret
 
 tiny_end:
         .section .rodata.tiny, "a", @progbits

@@ -4,7 +4,7 @@
 
 /* Offsets in the enclave. */
 #define TINY_SIZE     0x40000000
-#define TINY_CODE     0x0000000 /* 4 pages */
+#define TINY_CODE     0x0020000 /* 4 pages */
 #define TINY_CPU      0x0100000 /* TCS i at TINY_CPU + i * TINY_STRIDE */
 #define TINY_STRIDE   0x0040000
 #define TINY_DATA     0x0010000 /* relative to the TCS: GS; 8 pages: data, FS, stacks */
@@ -44,9 +44,8 @@
 #define TC_CPUID    0x18
 #define TC_SPIN     0x19 /* until TD_STOP is set, or RSI rounds */
 #define TC_STORE    0x1a /* a byte to RSI */
-#define TC_RINGS    0x1b /* address of struct vcpu_shared: NOP through the ring, WAIT */
-#define TC_LEAF_PAGES 0x1c /* EACCEPT of RSI pages from TD_LEAF's RCX */
-#define TC_LAST     0x1c
+#define TC_LEAF_PAGES 0x1b /* EACCEPT of RSI pages from TD_LEAF's RCX */
+#define TC_LAST     0x1b
 
 #ifndef __ASSEMBLER__
 

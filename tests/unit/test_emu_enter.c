@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* LINK: emu/*.c emu/*.S host/*.c host/*.S tests/unit/enclave_tiny.S tests/unit/tiny_sign.c
- * LIBS: -lcrypto -luring -lpthread
+/* LINK: emu/*.c emu/*.S host/*.c host/*.S image/*.c cli/err.c cli/progress.c tests/unit/enclave_tiny.S tests/unit/tiny_sign.c
+ * LIBS: -lcrypto -luring -lelf -ljansson -lpthread
  *
  * Entering, leaving, exceptions, interrupts and the ENCLU leaves, in every mode of the emulator. */
 #include <errno.h>
@@ -63,7 +63,7 @@ static uint64_t run(uint64_t command, uint64_t argument)
     return self->exit_value;
 }
 
-static void test_enter(void)
+static void test_enter(int rounds)
 {
     uint64_t fs;
 
@@ -73,11 +73,11 @@ static void test_enter(void)
     CHECK_EQ(fs, self->fs);
     struct timespec a, b;
     clock_gettime(CLOCK_MONOTONIC, &a);
-    for (int i = 0; i < 100000; i++)
+    for (int i = 0; i < rounds; i++)
         run(TC_ADD_ONE, 1);
     clock_gettime(CLOCK_MONOTONIC, &b);
     printf("enter and exit: %ld ns\n",
-           ((b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec) / 100000);
+           ((b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec) / rounds);
     self->tcs += 0x1000; /* no TCS there */
     CHECK_EQ(host_enter(self, TC_ADD_ONE, 1), (uint64_t)HOST_EXIT_FAULT | 14);
     self->tcs -= 0x1000;
@@ -296,7 +296,7 @@ static void run_mode(const char *mode)
     setenv("OCCLUM_EMU", mode, 1);
     printf("-- %s\n", *mode ? mode : "plain");
     load();
-    test_enter();
+    test_enter(stepping ? 100 : 100000);
     test_exceptions();
     if (stepping)
         CHECK_EQ(run(TC_REGS, 2000), 0);
