@@ -122,7 +122,6 @@ struct thread *thread_new(struct process *p, void (*entry)(void *), void *arg)
     t->task.release = thread_release;
     t->process = process_get(p);
     t->start_ns = clock_monotonic_ns();
-    t->affinity = ~0ull;
     t->timer_slack_ns = TIMER_SLACK;
     list_init(&t->node);
     signal_thread_init(&t->signals, &p->signals);

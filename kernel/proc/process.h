@@ -24,16 +24,16 @@ struct posix_timer;
 
 enum process_state { PROCESS_LIVE, PROCESS_ZOMBIE, PROCESS_REAPED };
 
+/* ITIMER_REAL; timers_lock. */
 struct itimer {
     struct timer timer;
-    struct process *process;
     uint64_t deadline_ns; /* 0: disarmed */
     uint64_t interval_ns;
 };
 
-/* ITIMER_VIRTUAL, ITIMER_PROF, RLIMIT_CPU: compared with consumed time. */
+/* ITIMER_VIRTUAL, ITIMER_PROF, RLIMIT_CPU: compared with consumed time; timers_lock. */
 struct cpu_itimer {
-    uint64_t value_ns; /* consumed time at which it expires; 0: disarmed */
+    uint64_t expires_ns; /* consumed time; 0: disarmed */
     uint64_t interval_ns;
 };
 
@@ -49,7 +49,6 @@ struct thread {
     int parent_death_signal;
     struct vfork_wait *vfork;  /* somebody waits until this one execs or exits; proc_lock */
     uint32_t policy, priority; /* sched_setscheduler(2): remembered */
-    uint64_t affinity;         /* bit mask of vCPUs */
     uint64_t timer_slack_ns;
     uint64_t start_ns;         /* CLOCK_MONOTONIC */
     uaddr_t set_child_tid;     /* the thread writes its tid there when it first runs */
@@ -92,11 +91,11 @@ struct process {
     struct wait_queue child_wait;  /* its parent's waits for children are here */
     struct signal_group signals;
 
+    struct spinlock timers_lock;   /* RANK_PROC */
     struct itimer real;
-    struct timer cpu_tick;         /* looks at the two below while one is armed */
-    struct cpu_itimer virtual, prof; /* signals.lock */
-    struct radix timers;           /* struct posix_timer by id; timers_lock */
-    struct spinlock timers_lock;
+    struct timer cpu_tick;         /* looks at the three below while one is armed */
+    struct cpu_itimer cpu_timer[3]; /* enum cpu_timer_kind */
+    struct radix timers;           /* struct posix_timer by id */
     int next_timer;
 };
 

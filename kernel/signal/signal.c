@@ -315,39 +315,54 @@ int signal_send_thread(struct signal_thread *s, const struct abi_siginfo *info)
     return send(s->group, s, info);
 }
 
-bool signal_send_queued(struct signal_group *g, struct signal_thread *s, struct signal_queued *q)
+void signal_send_queued(struct signal_group *g, struct signal_thread *s, struct signal_queued *q,
+                        uint32_t count)
 {
     int sig = q->info.si_signo;
-    bool fresh = true;
     spin_lock(&g->lock);
     struct signal_pending *p = s ? &s->pending : &g->pending;
-    if (!list_empty(&q->node)) {
-        if (q->info.overrun < INT32_MAX)
-            q->info.overrun++;
-        fresh = false;
-    } else if (!list_empty(s ? &s->node : &g->threads)) {
-        struct signal_thread *check = s;
-        if (!check)
-            check = list_entry(g->threads.next, struct signal_thread, node);
-        if (!is_ignored(g, check, sig)) {
-            list_append(&p->queue, &q->node);
-            p->set |= SIGBIT(sig);
-            if (!s)
-                notify_one(g, sig);
-            else if (!(s->blocked & SIGBIT(sig)))
-                notify_thread(s);
-            wait_wake_all(&g->arrival);
-        }
-    }
+    struct signal_thread *check = s;
+    if (!check && !list_empty(&g->threads))
+        check = list_entry(g->threads.next, struct signal_thread, node);
+    if (!check || list_empty(&check->node) || is_ignored(g, check, sig))
+        goto out;
+    bool queued = !list_empty(&q->node);
+    uint64_t overrun = (queued ? (uint64_t)q->info.overrun + count : count - 1ull);
+    q->info.overrun = (int32_t)MIN(overrun, (uint64_t)INT32_MAX);
+    if (queued)
+        goto out;
+    list_append(&p->queue, &q->node);
+    p->set |= SIGBIT(sig);
+    if (!s)
+        notify_one(g, sig);
+    else if (!(s->blocked & SIGBIT(sig)))
+        notify_thread(s);
+    wait_wake_all(&g->arrival);
+out:
     spin_unlock(&g->lock);
-    return fresh;
+}
+
+static void refresh_bit(struct signal_pending *p, int sig)
+{
+    struct signal_queued *q;
+    list_for_each(q, &p->queue, node) {
+        if (q->info.si_signo == sig)
+            return;
+    }
+    p->set &= ~SIGBIT(sig);
 }
 
 void signal_unqueue(struct signal_group *g, struct signal_queued *q)
 {
+    struct signal_thread *s;
+    int sig = q->info.si_signo;
     spin_lock(&g->lock);
-    if (!list_empty(&q->node))
-        list_remove(&q->node); /* its bit may stay: a signal without information */
+    if (!list_empty(&q->node)) {
+        list_remove(&q->node);
+        refresh_bit(&g->pending, sig);
+        list_for_each(s, &g->threads, node)
+            refresh_bit(&s->pending, sig);
+    }
     spin_unlock(&g->lock);
 }
 

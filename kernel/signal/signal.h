@@ -99,9 +99,10 @@ void signal_exec(struct signal_group *g, struct signal_thread *s);
 /* Sending. 0, or -EAGAIN when the queue is full (only for signals sent with a value). */
 int signal_send_group(struct signal_group *g, const struct abi_siginfo *info);
 int signal_send_thread(struct signal_thread *s, const struct abi_siginfo *info);
-/* A timer's own entry; false if it was still queued: info.overrun is counted up. `thread` may be NULL. */
-bool signal_send_queued(struct signal_group *g, struct signal_thread *thread,
-                        struct signal_queued *q);
+/* A timer's own entry, for `count` expirations; what is not delivered at once counts as overrun.
+ * `thread` may be NULL: the group. */
+void signal_send_queued(struct signal_group *g, struct signal_thread *thread,
+                        struct signal_queued *q, uint32_t count);
 /* Takes a preallocated entry out of whichever queue holds it. */
 void signal_unqueue(struct signal_group *g, struct signal_queued *q);
 /* To the current thread, as the kernel does for SIGPIPE, SIGXFSZ. */
