@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# make bench [ROUNDS=7] [B=expression]: the table goes to docs/results/bench.md.
+ROUNDS ?= 7
+B ?= .
+
+$(O)/bench/micro: bench/micro.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -O2 -g -D_GNU_SOURCE -Wall -Wextra -Werror -pthread $< -o $@
+
+bench: all $(O)/bench/micro
+	@mkdir -p docs/results $(O)/bench
+	sh bench/run $(O) $(ROUNDS) '$(B)' > $(O)/bench/table
+	@if [ '$(B)' = . ]; then cp $(O)/bench/table docs/results/bench.md; fi
+	@cat $(O)/bench/table

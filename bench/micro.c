@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Single operations, timed. The same binary runs natively and inside: `micro NAME...` prints
+ * "NAME nanoseconds" for each, `micro` alone lists the names. Files stand in TEST_DIR or /tmp.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+struct benchmark {
+    const char *name;
+    void (*run)(long count);
+    long count;             /* per round, so that a round takes some milliseconds natively */
+    void (*prepare)(void);
+};
+
+static volatile long sink;
+static char path[4096];
+static int file = -1;
+static int pipes[2][2];
+static char *megabyte;
+
+static long now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000000000L + ts.tv_nsec;
+}
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+/* ---- calls ---- */
+
+static void getppid_libc(long count)
+{
+    while (count--)
+        sink = getppid();
+}
+
+static long (*trap_site)(void);
+
+/* A site that no patcher can rewrite: a jump lands on the instruction, and a conditional one on
+ * the byte behind it, so that only its own two bytes are free. */
+static void prepare_trap(void)
+{
+    static const uint8_t code[] = {
+        0xb8, 0x6e, 0x00, 0x00, 0x00,   /* mov $110, %eax */
+        0xeb, 0x01,                     /* jmp 1f */
+        0x90,
+        0x0f, 0x05,                     /* 1: syscall */
+        0x48, 0x85, 0xc0,               /* 2: test %rax, %rax */
+        0x78, 0xfb,                     /* js 2b: never taken, getppid does not fail */
+        0xc3,
+    };
+    uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        die("mmap");
+    memcpy(page, code, sizeof(code));
+    memcpy(&trap_site, &page, sizeof(page));
+}
+
+static void getppid_trap(long count)
+{
+    while (count--)
+        sink = trap_site();
+}
+
+static void clock_vdso(long count)
+{
+    struct timespec ts;
+    while (count--)
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+    sink = ts.tv_nsec;
+}
+
+static void clock_syscall(long count)
+{
+    struct timespec ts;
+    while (count--)
+        syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &ts);
+    sink = ts.tv_nsec;
+}
+
+static void yield(long count)
+{
+    while (count--)
+        syscall(SYS_sched_yield);
+}
+
+/* ---- memory ---- */
+
+static void map_and_touch(size_t size)
+{
+    char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        die("mmap");
+    for (size_t i = 0; i < size; i += 4096)
+        p[i] = 1;
+    munmap(p, size);
+}
+
+static void mmap_4k(long count)
+{
+    while (count--)
+        map_and_touch(4096);
+}
+
+static void mmap_64m(long count)
+{
+    while (count--)
+        map_and_touch(64 << 20);
+}
+
+/* ---- files ---- */
+
+static void prepare_file(void)
+{
+    const char *base = getenv("TEST_DIR");
+    snprintf(path, sizeof(path), "%s/micro.%d", base ? base : "/tmp", (int)getpid());
+    megabyte = malloc(1 << 20);
+    if (!megabyte)
+        die("malloc");
+    memset(megabyte, 'x', 1 << 20);
+    file = open(path, O_CREAT | O_TRUNC | O_RDWR, 0600);
+    if (file < 0 || write(file, megabyte, 1 << 20) != 1 << 20)
+        die(path);
+}
+
+static void pread_4k(long count)
+{
+    while (count--)
+        if (pread(file, megabyte, 4096, (count & 255) * 4096) != 4096)
+            die("pread");
+}
+
+static void pwrite_4k(long count)
+{
+    while (count--)
+        if (pwrite(file, megabyte, 4096, (count & 255) * 4096) != 4096)
+            die("pwrite");
+}
+
+static void read_1m(long count)
+{
+    while (count--)
+        if (lseek(file, 0, SEEK_SET) || read(file, megabyte, 1 << 20) != 1 << 20)
+            die("read");
+}
+
+static void open_close(long count)
+{
+    while (count--)
+        close(open(path, O_RDONLY));
+}
+
+static void stat_file(long count)
+{
+    struct stat st;
+    while (count--)
+        if (stat(path, &st))
+            die("stat");
+}
+
+/* ---- two at a time ---- */
+
+static void prepare_pipes(void)
+{
+    if (pipe(pipes[0]) || pipe(pipes[1]))
+        die("pipe");
+}
+
+static void *echo(void *arg)
+{
+    char c;
+    while (read(pipes[0][0], &c, 1) == 1 && c)
+        if (write(pipes[1][1], &c, 1) != 1)
+            die("write");
+    return arg;
+}
+
+static void pipe_ping_pong(long count)
+{
+    pthread_t thread;
+    char c = 1;
+    if (pthread_create(&thread, NULL, echo, NULL))
+        die("pthread_create");
+    while (count--)
+        if (write(pipes[0][1], &c, 1) != 1 || read(pipes[1][0], &c, 1) != 1)
+            die("pipe");
+    c = 0;
+    if (write(pipes[0][1], &c, 1) != 1)
+        die("write");
+    pthread_join(thread, NULL);
+}
+
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static void thread_create_join(long count)
+{
+    pthread_t thread;
+    while (count--) {
+        if (pthread_create(&thread, NULL, nothing, NULL))
+            die("pthread_create");
+        pthread_join(thread, NULL);
+    }
+}
+
+/* ---- computing ---- */
+
+static void cpu_integer(long count)
+{
+    uint64_t x = 88172645463325252;
+    while (count--) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+    }
+    sink = (long)x;
+}
+
+static void cpu_float(long count)
+{
+    double x = 1;
+    while (count--)
+        x = x * 0.999999 + 1 / x;
+    sink = (long)x;
+}
+
+static void cpu_memory(long count)
+{
+    static uint32_t table[1 << 20];
+    uint32_t at = 1;
+    while (count--) {
+        at = at * 1664525 + 1013904223;
+        table[at >> 12]++;
+    }
+    sink = table[at >> 12];
+}
+
+static const struct benchmark benchmarks[] = {
+    {"getppid", getppid_libc, 100000, NULL},
+    {"getppid-trap", getppid_trap, 2000, prepare_trap},
+    {"clock_gettime", clock_vdso, 200000, NULL},
+    {"clock_gettime-syscall", clock_syscall, 50000, NULL},
+    {"sched_yield", yield, 20000, NULL},
+    {"mmap-4K", mmap_4k, 2000, NULL},
+    {"mmap-64M", mmap_64m, 1, NULL},
+    {"pread-4K", pread_4k, 20000, prepare_file},
+    {"pwrite-4K", pwrite_4k, 10000, NULL},
+    {"read-1M", read_1m, 200, NULL},
+    {"open+close", open_close, 5000, NULL},
+    {"stat", stat_file, 10000, NULL},
+    {"pipe-ping-pong", pipe_ping_pong, 2000, prepare_pipes},
+    {"thread-create+join", thread_create_join, 300, NULL},
+    {"cpu-integer", cpu_integer, 20000000, NULL},
+    {"cpu-float", cpu_float, 5000000, NULL},
+    {"cpu-memory", cpu_memory, 10000000, NULL},
+};
+
+#define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
+
+static void measure(const struct benchmark *b)
+{
+    double best = 0;
+    b->run(b->count / 10 + 1);
+    for (int i = 0; i < 3; i++) {
+        long start = now_ns();
+        b->run(b->count);
+        double each = (double)(now_ns() - start) / (double)b->count;
+        if (!i || each < best)
+            best = each;
+    }
+    printf("%s %.2f\n", b->name, best);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; i < BENCHMARKS; i++) {
+        int wanted = 0;
+        if (argc == 1)
+            puts(benchmarks[i].name);
+        for (int j = 1; j < argc; j++)
+            wanted |= !strcmp(argv[j], benchmarks[i].name) || !strcmp(argv[j], "all");
+        if (argc > 1 && benchmarks[i].prepare)
+            benchmarks[i].prepare();
+        if (wanted)
+            measure(&benchmarks[i]);
+    }
+    if (path[0])
+        unlink(path);
+    return 0;
+}
