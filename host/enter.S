@@ -54,7 +54,6 @@ host_enter_return:
         mov     HT_RSP(%rdx), %rsp
         cld
         ldmxcsr HT_MXCSR(%rdx)
-        fninit
         fldcw   HT_FCW(%rdx)
         mov     %rsi, HT_EXIT_VALUE(%rdx)
         mov     %rdi, %rax
