@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The table of system call sites of a memory, its trampolines, and the writing of both.
+ * Trampolines lie in zones of 64 KiB, so placed that any window of the text around finds a slot
+ * (docs/patching.md). Text is written under mm->lock with all other threads of the process frozen;
+ * one that stands inside the window then traps and is sent on by patch_redirect().
+ * Not here: what may be displaced and how (patch_plan.c).
+ * LIMIT: slots are not used again; memory that a program unmaps over a zone breaks its sites.
+ */
+#include "mm/patch.h"
+
+#include "abi/errno.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "enclave/pages.h"
+#include "mm/internal.h"
+#include "mm/kmalloc.h"
+#include "mm/patch_plan.h"
+#include "mm/user.h"
+
+#define ZONE_BYTES 0x10000ull
+#define GRANULE    16ull
+#define GRANULES   (ZONE_BYTES / GRANULE)
+#define MAX_ZONES  64u
+#define MAX_SITES  8192u /* of one memory; more are not worth the search */
+
+struct zone {
+    struct list node;
+    uaddr_t base;
+    uint64_t used[GRANULES / 64];
+};
+
+enum { SITE_COUNTING, SITE_PATCHED, SITE_FAILED };
+
+struct site {
+    struct rb_node by_site, by_trampoline;
+    uaddr_t at;
+    uint32_t state;
+    uint32_t traps, threshold;
+    uint8_t jump[PATCH_JUMP];
+    struct patch_site p; /* SITE_PATCHED */
+};
+
+struct patches {
+    _Atomic uint32_t refs;
+    _Atomic bool busy; /* somebody is rewriting; guards the zones, too */
+    struct spinlock lock; /* the trees and all that hangs in them */
+    struct rb_root sites, trampolines;
+    uint32_t site_count;
+    struct list zones;
+    uint32_t zone_count;
+};
+
+/* What one rewriting needs; too much for a stack. */
+struct work {
+    struct patch_text text;
+    uint8_t bytes[PATCH_BEFORE + PATCH_AFTER_SITE];
+    struct patch_window windows[PATCH_CANDIDATES];
+    uint8_t code[PATCH_TRAMPOLINE], jump[PATCH_JUMP];
+    struct patch_site built;
+};
+
+size_t user_copy_raw(void *dst, const void *src, size_t size);
+extern char syscall_entry[]; /* enclave/entry.S */
+
+/* ---- the table ---- */
+
+static struct site *of_site(struct rb_node *n)
+{
+    return container_of(n, struct site, by_site);
+}
+static struct site *of_trampoline(struct rb_node *n)
+{
+    return container_of(n, struct site, by_trampoline);
+}
+
+/* The first site at or above `at`. */
+static struct site *site_from(struct patches *p, uaddr_t at) HELD(p->lock)
+{
+    struct rb_node *n = p->sites.node;
+    struct site *best = NULL;
+    while (n) {
+        if (of_site(n)->at >= at) {
+            best = of_site(n);
+            n = n->left;
+        } else {
+            n = n->right;
+        }
+    }
+    return best;
+}
+
+static struct site *site_next(struct site *s)
+{
+    struct rb_node *n = rb_next(&s->by_site);
+    return n ? of_site(n) : NULL;
+}
+
+static void site_insert(struct patches *p, struct site *s) HELD(p->lock)
+{
+    struct rb_node **link = &p->sites.node, *parent = NULL;
+    while (*link) {
+        parent = *link;
+        link = s->at < of_site(parent)->at ? &parent->left : &parent->right;
+    }
+    rb_insert(&p->sites, parent, link, &s->by_site);
+    p->site_count++;
+}
+
+static void trampoline_insert(struct patches *p, struct site *s) HELD(p->lock)
+{
+    struct rb_node **link = &p->trampolines.node, *parent = NULL;
+    while (*link) {
+        parent = *link;
+        link = s->p.trampoline < of_trampoline(parent)->p.trampoline ? &parent->left
+                                                                     : &parent->right;
+    }
+    rb_insert(&p->trampolines, parent, link, &s->by_trampoline);
+}
+
+static void site_remove(struct patches *p, struct site *s) HELD(p->lock)
+{
+    if (s->state == SITE_PATCHED)
+        rb_remove(&p->trampolines, &s->by_trampoline);
+    rb_remove(&p->sites, &s->by_site);
+    p->site_count--;
+    kfree(s);
+}
+
+/* The rewritten site whose jump covers `rip`. */
+static struct site *site_around(struct patches *p, uaddr_t rip) HELD(p->lock)
+{
+    struct site *s = site_from(p, rip < PATCH_MAX_WINDOW ? 0 : rip - PATCH_MAX_WINDOW);
+    for (; s && s->at <= rip + PATCH_MAX_WINDOW; s = site_next(s))
+        if (s->state == SITE_PATCHED && rip - s->p.start < PATCH_JUMP)
+            return s;
+    return NULL;
+}
+
+static struct site *site_of_trampoline(struct patches *p, uaddr_t rip) HELD(p->lock)
+{
+    struct rb_node *n = p->trampolines.node;
+    while (n) {
+        struct site *s = of_trampoline(n);
+        if (rip - s->p.trampoline < s->p.length)
+            return s;
+        n = rip < s->p.trampoline ? n->left : n->right;
+    }
+    return NULL;
+}
+
+static bool window_taken(struct patches *p, const struct patch_window *w)
+{
+    bool taken = false;
+    spin_lock(&p->lock);
+    struct site *s = site_from(p, w->start < PATCH_MAX_WINDOW ? 0 : w->start - PATCH_MAX_WINDOW);
+    for (; s && s->at <= w->end + PATCH_MAX_WINDOW && !taken; s = site_next(s))
+        taken = s->state == SITE_PATCHED && w->start < s->p.end && s->p.start < w->end;
+    spin_unlock(&p->lock);
+    return taken;
+}
+
+static struct patches *patches_make(struct mm *mm)
+{
+    struct patches *p = kzalloc(sizeof(*p)), *old = NULL;
+    if (!p)
+        return NULL;
+    atomic_store(&p->refs, 1);
+    spin_init(&p->lock, RANK_VM_RANGE);
+    list_init(&p->zones);
+    if (__atomic_compare_exchange_n(&mm->patch, (void **)&old, p, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        return p;
+    kfree(p);
+    return old;
+}
+
+static struct patches *patches_of(struct mm *mm)
+{
+    return mm ? __atomic_load_n(&mm->patch, __ATOMIC_ACQUIRE) : NULL;
+}
+
+static void patches_put(struct patches *p)
+{
+    struct rb_node *n;
+    struct list *l;
+    if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
+        return;
+    spin_lock(&p->lock);
+    while ((n = rb_first(&p->sites)))
+        site_remove(p, of_site(n));
+    spin_unlock(&p->lock);
+    while ((l = list_pop(&p->zones)))
+        kfree(container_of(l, struct zone, node));
+    kfree(p);
+}
+
+/* ---- zones ---- */
+
+static bool slot_free(const struct zone *z, uint64_t offset, uint64_t size)
+{
+    if (offset + size > ZONE_BYTES)
+        return false;
+    for (uint64_t g = offset / GRANULE; g <= (offset + size - 1) / GRANULE; g++)
+        if (z->used[g / 64] >> g % 64 & 1)
+            return false;
+    return true;
+}
+
+static void slot_take(struct zone *z, uint64_t offset, uint64_t size)
+{
+    for (uint64_t g = offset / GRANULE; g <= (offset + size - 1) / GRANULE; g++)
+        z->used[g / 64] |= 1ull << g % 64;
+}
+
+/* A slot from where the window's jump is right; 0: none. */
+static uaddr_t slot_find(const struct zone *z, const struct patch_window *w, uint64_t size)
+{
+    bool exact = w->boundaries & 2; /* the lowest byte of the distance matters */
+    uaddr_t at = z->base;
+    while (at < z->base + ZONE_BYTES) {
+        uint64_t distance = at - (w->start + PATCH_JUMP);
+        if (patch_fits(w, at)) {
+            if (slot_free(z, at - z->base, size))
+                return at;
+            at += exact ? 1 : GRANULE - at % GRANULE;
+        } else {
+            at += exact ? 1 : 0x100 - (distance & 0xff); /* where the next byte changes */
+        }
+    }
+    return 0;
+}
+
+/* Maps a zone from which every window near `site` can be served: the two high bytes of each
+ * distance are such as trap. */
+static int zone_make(struct mm *mm, struct patches *p, uaddr_t site)
+{
+    static const uint8_t near[] = {0x07, 0x06, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f,
+                                   0x37, 0x3f, 0x60, 0x61, 0xea, 0xce, 0xcc, 0x9a};
+    /* A growing heap above shall not meet us early. */
+    bool far_first = mm->brk_start > site && mm->brk_start - site < 1ull << 31;
+    struct zone *z;
+    if (p->zone_count >= MAX_ZONES)
+        return -ENOSPC;
+    z = kzalloc(sizeof(*z));
+    if (!z)
+        return -ENOMEM;
+    for (size_t i = 0; i < sizeof(near); i++) {
+        uint8_t top = near[far_first ? (i + sizeof(near) - 5) % sizeof(near) : i];
+        int64_t distance = (int32_t)((uint32_t)top << 24 | 0x060000u);
+        struct vm_map_args args = {
+            .address = align_up(site + PATCH_JUMP + (uint64_t)distance, PAGE_SIZE),
+            .length = ZONE_BYTES, .prot = PROT_READ | PROT_EXEC, .name = "[trampolines]",
+            .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE};
+        if (user_range_ok(args.address, ZONE_BYTES) && vm_map(mm, &args) >= 0) {
+            z->base = args.address;
+            list_append(&p->zones, &z->node);
+            p->zone_count++;
+            return 0;
+        }
+    }
+    kfree(z);
+    return -ENOSPC;
+}
+
+static int slot_get(struct mm *mm, struct patches *p, const struct patch_window *w, uaddr_t *out)
+{
+    uint64_t size = w->end - w->start + 4u * w->count + 25;
+    struct zone *z;
+    for (int round = 0; round < 2; round++) {
+        list_for_each(z, &p->zones, node) {
+            *out = slot_find(z, w, size);
+            if (*out) {
+                slot_take(z, *out - z->base, size);
+                return 0;
+            }
+        }
+        int e = round ? -ENOSPC : zone_make(mm, p, w->start);
+        if (e)
+            return e;
+    }
+    return -ENOSPC;
+}
+
+/* ---- writing ---- */
+
+static int make_present(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end)
+{
+    for (uaddr_t page = align_down(start, PAGE_SIZE); page < end; page += PAGE_SIZE) {
+        int e = present_get(page) ? 0 : pages_bring_in(mm, v, page, page + PAGE_SIZE);
+        if (e)
+            return e;
+    }
+    return 0;
+}
+
+/* To present pages that programs cannot write. */
+static int write_pages(uaddr_t at, const void *bytes, size_t size)
+{
+    size_t left = 0;
+    for (size_t done = 0, n; done < size && !left; done += n) {
+        uaddr_t page = align_down(at + done, PAGE_SIZE);
+        uint32_t perms = present_get(page) & PAGE_PERMS;
+        n = MIN(size - done, (size_t)(page + PAGE_SIZE - (at + done)));
+        if (!(perms & PAGES_W))
+            enclave_pages_protect(page, 1, perms, perms | PAGES_W);
+        left = user_copy_raw((void *)(at + done), (const char *)bytes + done, n);
+        if (!(perms & PAGES_W))
+            enclave_pages_protect(page, 1, perms | PAGES_W, perms);
+    }
+    return left ? -EFAULT : 0;
+}
+
+static int write_trampoline(struct mm *mm, uaddr_t at, const uint8_t *code, size_t size)
+    HELD(mm->lock)
+{
+    struct vma *v = vma_at(mm, at);
+    if (!v || v->prot != (PROT_READ | PROT_EXEC) || v->shared || v->end < at + size)
+        return -EFAULT;
+    int e = make_present(mm, v, at, at + size);
+    return e ? e : write_pages(at, code, size);
+}
+
+static bool may_rewrite(const struct vma *v, uaddr_t start, uaddr_t end)
+{
+    return v && !v->shared && v->prot & PROT_EXEC && !(v->prot & PROT_WRITE) && v->start <= start &&
+           v->end >= end;
+}
+
+/* Enters the site as rewritten; false: it has been forgotten meanwhile. */
+static bool site_publish(struct patches *p, const struct work *k)
+{
+    spin_lock(&p->lock);
+    struct site *s = site_from(p, k->built.site);
+    bool good = s && s->at == k->built.site && s->state == SITE_COUNTING;
+    if (good) {
+        s->p = k->built;
+        s->state = SITE_PATCHED;
+        memcpy(s->jump, k->jump, sizeof(s->jump));
+        trampoline_insert(p, s);
+    }
+    spin_unlock(&p->lock);
+    return good;
+}
+
+static void site_unpublish(struct patches *p, uaddr_t at)
+{
+    spin_lock(&p->lock);
+    struct site *s = site_from(p, at);
+    rb_remove(&p->trampolines, &s->by_trampoline);
+    s->state = SITE_COUNTING;
+    spin_unlock(&p->lock);
+}
+
+/* The jump, if the text still is what the plan was made from. Nobody runs while text and table
+ * disagree. */
+static int write_jump(struct mm *mm, struct patches *p, const struct patch_window *w,
+                      const struct work *k) HELD(mm->lock)
+{
+    uint8_t now[PATCH_MAX_WINDOW];
+    size_t size = w->end - w->start;
+    struct vma *v = vma_at(mm, w->start);
+    if (!may_rewrite(v, w->start, w->end))
+        return -EACCES;
+    int e = make_present(mm, v, w->start, w->end);
+    if (e)
+        return e;
+    sched_freeze(&mm->sched);
+    e = -EAGAIN;
+    if (!user_copy_raw(now, (const void *)w->start, size) &&
+        !memcmp(now, k->text.bytes + (w->start - k->text.start), size) && site_publish(p, k)) {
+        e = write_pages(w->start, k->jump, PATCH_JUMP);
+        if (e)
+            site_unpublish(p, w->site);
+    }
+    sched_thaw(&mm->sched);
+    return e;
+}
+
+static int rewrite(struct mm *mm, struct patches *p, const struct patch_window *w, struct work *k)
+{
+    uaddr_t slot;
+    int e = slot_get(mm, p, w, &slot);
+    if (!e)
+        e = patch_build(w, &k->text, slot, (uaddr_t)syscall_entry, k->code, &k->built);
+    if (e)
+        return e;
+    patch_jump(w, slot, k->jump);
+    mutex_lock(&mm->lock);
+    e = write_trampoline(mm, slot, k->code, k->built.length);
+    if (!e)
+        e = write_jump(mm, p, w, k);
+    mutex_unlock(&mm->lock);
+    return e;
+}
+
+/* ---- deciding ---- */
+
+/* A copy of the text around `site`, as far as its mapping reaches. */
+static int read_text(struct mm *mm, uaddr_t site, uint8_t *buffer, struct patch_text *t)
+{
+    mutex_lock(&mm->lock);
+    struct vma *v = vma_at(mm, site);
+    bool good = may_rewrite(v, site, site + 2);
+    uaddr_t start = good ? MAX(v->start, site - MIN(site, (uaddr_t)PATCH_BEFORE)) : 0;
+    uaddr_t end = good ? MIN(v->end, site + PATCH_AFTER_SITE) : 0;
+    mutex_unlock(&mm->lock);
+    if (!good)
+        return -EACCES;
+    *t = (struct patch_text){.start = start, .bytes = buffer, .size = end - start};
+    return copy_from_user(buffer, start, t->size);
+}
+
+static int patch_now(struct mm *mm, struct patches *p, uaddr_t site)
+{
+    struct work *k = kmalloc(sizeof(*k));
+    if (!k)
+        return -ENOMEM;
+    int e = read_text(mm, site, k->bytes, &k->text);
+    unsigned n = e ? 0 : patch_plan(&k->text, site, k->windows);
+    if (!e)
+        e = -ENOEXEC;
+    for (unsigned i = 0; i < n && e; i++) {
+        if (!window_taken(p, &k->windows[i]))
+            e = rewrite(mm, p, &k->windows[i], k);
+    }
+    kfree(k);
+    return e;
+}
+
+/* Counts the trap; *fresh becomes NULL when the table took it. True: time to rewrite the site. */
+static bool site_due(struct patches *p, uaddr_t at, struct site **fresh)
+{
+    bool due = false;
+    spin_lock(&p->lock);
+    struct site *s = site_from(p, at);
+    if ((!s || s->at != at) && *fresh && p->site_count < MAX_SITES) {
+        s = *fresh;
+        *fresh = NULL;
+        s->at = at;
+        s->threshold = PATCH_TRAPS;
+        site_insert(p, s);
+    }
+    if (s && s->at == at && s->state == SITE_COUNTING)
+        due = ++s->traps >= s->threshold;
+    spin_unlock(&p->lock);
+    return due;
+}
+
+static bool site_known(struct patches *p, uaddr_t at)
+{
+    spin_lock(&p->lock);
+    struct site *s = site_from(p, at);
+    bool known = s && s->at == at;
+    spin_unlock(&p->lock);
+    return known;
+}
+
+/* What cannot be done stays so; what could not be done now is tried again, ever more rarely. */
+static void site_failed(struct patches *p, uaddr_t at, bool for_ever)
+{
+    spin_lock(&p->lock);
+    struct site *s = site_from(p, at);
+    if (s && s->at == at && s->state == SITE_COUNTING) {
+        s->traps = 0;
+        s->threshold *= 4;
+        if (for_ever || s->threshold > 1u << 20)
+            s->state = SITE_FAILED;
+    }
+    spin_unlock(&p->lock);
+}
+
+/* The text was replaced behind our back: its pages were made writable. */
+static bool still_ours(struct patches *p, uaddr_t rip)
+{
+    uint8_t now[PATCH_JUMP], jump[PATCH_JUMP];
+    uaddr_t start = 0, at = 0;
+    spin_lock(&p->lock);
+    struct site *s = site_around(p, rip);
+    if (s) {
+        start = s->p.start;
+        at = s->at;
+        memcpy(jump, s->jump, sizeof(jump));
+    }
+    spin_unlock(&p->lock);
+    if (!start)
+        return false;
+    if (!copy_from_user(now, start, sizeof(now)) && !memcmp(now, jump, sizeof(now)))
+        return true;
+    spin_lock(&p->lock);
+    s = site_from(p, at);
+    if (s && s->at == at && s->state == SITE_PATCHED && s->p.start == start)
+        site_remove(p, s);
+    spin_unlock(&p->lock);
+    return false;
+}
+
+int patch_site(struct mm *mm, uaddr_t site)
+{
+    struct patches *p = patches_of(mm);
+    struct site *fresh = NULL;
+    if (!p)
+        p = patches_make(mm);
+    if (!p)
+        return -ENOMEM;
+    (void)still_ours(p, site); /* a `syscall` where we wrote a jump: start afresh */
+    if (!site_known(p, site)) {
+        fresh = kzalloc(sizeof(*fresh));
+        if (!fresh)
+            return -ENOMEM;
+    }
+    bool due = site_due(p, site, &fresh);
+    kfree(fresh);
+    if (!due || atomic_load(&p->refs) > 1 || atomic_exchange(&p->busy, true))
+        return -EAGAIN;
+    int e = patch_now(mm, p, site);
+    atomic_store(&p->busy, false);
+    if (e)
+        site_failed(p, site, e == -ENOEXEC);
+    return e;
+}
+
+/* ---- translating ---- */
+
+uaddr_t patch_site_of(struct mm *mm, uaddr_t rip)
+{
+    struct patches *p = patches_of(mm);
+    if (!p)
+        return rip;
+    spin_lock(&p->lock);
+    struct site *s = site_of_trampoline(p, rip);
+    uaddr_t text = s ? patch_to_text(&s->p, rip) : rip;
+    spin_unlock(&p->lock);
+    return text;
+}
+
+bool patch_redirect(struct mm *mm, uaddr_t rip, uaddr_t *new_rip)
+{
+    struct patches *p = patches_of(mm);
+    if (!p || !still_ours(p, rip))
+        return false;
+    spin_lock(&p->lock);
+    struct site *s = site_around(p, rip);
+    bool found = s && patch_to_trampoline(&s->p, rip, new_rip);
+    spin_unlock(&p->lock);
+    return found;
+}
+
+/* ---- the life of a memory ---- */
+
+void patch_forget(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    struct patches *p = patches_of(mm);
+    if (!p || atomic_load(&p->refs) > 1) /* the others still have that text */
+        return;
+    spin_lock(&p->lock);
+    struct site *s = site_from(p, start < PATCH_MAX_WINDOW ? 0 : start - PATCH_MAX_WINDOW);
+    while (s && s->at < end + PATCH_MAX_WINDOW) {
+        struct site *next = site_next(s);
+        uaddr_t from = s->state == SITE_PATCHED ? s->p.start : s->at;
+        uaddr_t to = s->state == SITE_PATCHED ? s->p.end : s->at + 2;
+        if (from < end && start < to)
+            site_remove(p, s);
+        s = next;
+    }
+    spin_unlock(&p->lock);
+}
+
+void patch_mm_fork(struct mm *child, struct mm *parent)
+{
+    struct patches *p = patches_of(parent);
+    if (!p)
+        return;
+    atomic_fetch_add(&p->refs, 1);
+    child->patch = p;
+}
+
+void patch_mm_fini(struct mm *mm)
+{
+    patches_put(mm->patch);
+    mm->patch = NULL;
+}
+
+void patch_stats(struct mm *mm, struct patch_stats *out)
+{
+    struct patches *p = patches_of(mm);
+    *out = (struct patch_stats){0};
+    if (!p)
+        return;
+    spin_lock(&p->lock);
+    out->zones = p->zone_count;
+    for (struct site *s = site_from(p, 0); s; s = site_next(s)) {
+        out->sites++;
+        out->patched += s->state == SITE_PATCHED;
+        out->failed += s->state == SITE_FAILED;
+    }
+    spin_unlock(&p->lock);
+}
