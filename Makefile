@@ -76,6 +76,7 @@ ifeq ($(MODE),dbg)
 ENCLAVE_CFLAGS += -DOCCLUM_DEBUG -fsanitize=bounds,shift,signed-integer-overflow \
 	-fsanitize-undefined-trap-on-error
 endif
+-include kernel/proc/vdso.mk
 -include tools/san.mk
 ENCLAVE_LDFLAGS := -nostdlib -static-pie -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 	-Wl,-z,separate-code -Wl,--no-undefined -Wl,--gc-sections -Wl,-T,enclave/enclave.lds \
