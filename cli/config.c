@@ -372,6 +372,8 @@ void config_signature(const struct instance_config *config, struct sigstruct_inp
     input->miscmask = UINT32_MAX;
     input->product_id = (uint16_t)config->product_id;
     input->security_version = (uint16_t)config->version_number;
+    if (!config->enable_kss)
+        return; /* the CPU refuses the identifiers without KSS */
     put_id(input->family_id, config->family_high, config->family_low);
     put_id(input->ext_product_id, config->ext_product_high, config->ext_product_low);
 }
