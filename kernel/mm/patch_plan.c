@@ -102,9 +102,10 @@ static size_t find_before(const struct patch_text *t, size_t site, size_t starts
     return MAX_BEFORE;
 }
 
+/* Padding is not moved: a function might begin behind it. */
 static bool can_move_before(const struct x86_insn *d)
 {
-    return (d->kind == X86_PLAIN || d->kind == X86_NOP || d->kind == X86_JCC) && !d->locked;
+    return (d->kind == X86_PLAIN || d->kind == X86_JCC) && !d->locked;
 }
 
 static bool ends_flow(const struct x86_insn *d)
@@ -114,7 +115,7 @@ static bool ends_flow(const struct x86_insn *d)
 
 static bool can_move_after(const struct x86_insn *d)
 {
-    return can_move_before(d) || ends_flow(d);
+    return can_move_before(d) || d->kind == X86_NOP || ends_flow(d);
 }
 
 static void add_insn(struct patch_window *w, size_t at, const struct x86_insn *d)
