@@ -65,7 +65,7 @@ test-programs: $(UNIT_BIN) $(GUEST_BIN) $(REPLAY_BIN)
 
 # A test that does not build is a failed test, not the end of the run.
 check: all
-	-@$(MAKE) -k --no-print-directory test-programs O=$(O)
+	-@$(MAKE) -s -k -j$(shell nproc) --no-print-directory test-programs O=$(O)
 	@sh tools/run-tests $(O) '$(T)'
 
 fuzz: $(FUZZ_SRC:tests/fuzz/%.c=run-fuzz/%)

@@ -12,12 +12,15 @@ function words(key,    s) {
     return s
 }
 
+# Tests without flags of their own share their objects.
 function unit(name,    dir) {
-    dir = "$(O)/unit-obj/" name
+    dir = "$(O)/unit-obj/" (words("FLAGS") ~ /[^ ]/ ? name : "shared")
     printf "$(O)/unit/%s: $(patsubst %%,%s/%%.o,%s $(wildcard %s))\n", \
         name, dir, path, words("LINK")
     printf "$(O)/unit/%s: UNIT_FLAGS := %s\n", name, words("FLAGS")
     printf "$(O)/unit/%s: UNIT_LIBS := %s\n", name, words("LIBS")
+    if (seen[dir]++)
+        return
     printf "%s/%%.o: %% | $(GEN)\n\t@mkdir -p $(@D)\n\t$(CC) $(UNIT_CFLAGS) -c $< -o $@\n", dir
 }
 
