@@ -22,7 +22,7 @@ static void arm(struct vcpu_host *v, uint64_t ns, int flags)
     timer_settime(v->timer, flags, &its, NULL);
 }
 
-static int make_timer(struct vcpu_host *v)
+int vcpu_timer_new(struct vcpu_host *v)
 {
     struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_SIGNAL_TICK};
 
@@ -164,7 +164,7 @@ static int vcpu_life(struct vcpu_host *v, uint64_t command, uint64_t argument,
     v->thread->in_host = 1;
     v->thread->tcs = m->dev->base + m->plan->tcs_offset[v->index];
     rc = ring_init(&v->ring, err);
-    if (!rc && (rc = make_timer(v)))
+    if (!rc && (rc = vcpu_timer_new(v)))
         host_fail(err, rc, "timer_create: %s", strerror(-rc));
     if (!rc) {
         v->shared->ring = v->ring.map;

@@ -45,6 +45,7 @@ int machine_run(struct machine *m, struct host_error *err);
 int vcpu_start(struct machine *m, uint64_t index);
 int vcpu_interrupt(struct machine *m, uint64_t index);
 int vcpu_kick(struct machine *m, uint64_t index);
+int vcpu_timer_new(struct vcpu_host *v);
 int vcpu_set_timer(struct vcpu_host *v, uint64_t deadline_ns);
 /* Ends the run: from HOSTCALL_EXIT, or because something broke (failed < 0, with a message). */
 void machine_end(struct machine *m, uint32_t status, int failed, const char *message);
