@@ -236,7 +236,7 @@ static uaddr_t slot_find(const struct zone *z, const struct patch_window *w, uin
 static int zone_make(struct mm *mm, struct patches *p, uaddr_t site)
 {
     static const uint8_t near[] = {0x07, 0x06, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f,
-                                   0x37, 0x3f, 0x60, 0x61, 0xea, 0xce, 0xcc, 0x9a};
+                                   0x37, 0x3f, 0x60, 0x61, 0xea, 0xce, 0x9a};
     /* A growing heap above shall not meet us early. */
     bool far_first = mm->brk_start > site && mm->brk_start - site < 1ull << 31;
     struct zone *z;
@@ -246,7 +246,7 @@ static int zone_make(struct mm *mm, struct patches *p, uaddr_t site)
     if (!z)
         return -ENOMEM;
     for (size_t i = 0; i < sizeof(near); i++) {
-        uint8_t top = near[far_first ? (i + sizeof(near) - 5) % sizeof(near) : i];
+        uint8_t top = near[far_first ? (i + sizeof(near) - 4) % sizeof(near) : i];
         int64_t distance = (int32_t)((uint32_t)top << 24 | 0x060000u);
         struct vm_map_args args = {
             .address = align_up(site + PATCH_JUMP + (uint64_t)distance, PAGE_SIZE),

@@ -16,8 +16,8 @@ int patch_site(struct mm *mm, uaddr_t site);
 
 /* The address in the program's own text that `rip`, perhaps in a trampoline, stands for. */
 uaddr_t patch_site_of(struct mm *mm, uaddr_t rip);
-/* Where to go on when `rip` lies inside a rewritten window; false: it does not. For #UD, and for
- * #BP with the address of the int3. Acts on current->mm; may sleep. */
+/* Where to go on when `rip` lies inside a rewritten window; false: it does not. For #UD and for
+ * addresses that signal frames held. Acts on current->mm; may sleep. */
 bool patch_redirect(struct mm *mm, uaddr_t rip, uaddr_t *new_rip);
 
 /* [start,end) is being unmapped or replaced; mm->lock is held. */

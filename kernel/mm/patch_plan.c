@@ -22,7 +22,7 @@
 bool patch_byte_traps(uint8_t b)
 {
     switch (b) {
-    case 0x06: /* no instructions in 64-bit mode */
+    case 0x06: /* no instructions in 64-bit mode: #UD */
     case 0x07:
     case 0x0e:
     case 0x16:
@@ -38,7 +38,6 @@ bool patch_byte_traps(uint8_t b)
     case 0x9a:
     case 0xce:
     case 0xea:
-    case 0xcc: /* int3 */
         return true;
     default:
         return false;

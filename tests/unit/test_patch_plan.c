@@ -185,7 +185,7 @@ __asm__(".text\n.globl entry_stub\nentry_stub:\n"
 static void on_trap(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *uc = context;
-    uaddr_t rip = (uaddr_t)uc->uc_mcontext.gregs[REG_RIP] - (sig == SIGTRAP), to;
+    uaddr_t rip = (uaddr_t)uc->uc_mcontext.gregs[REG_RIP], to;
     for (unsigned i = 0; i < site_count; i++) {
         if (patch_to_trampoline(&sites[i], rip, &to)) {
             uc->uc_mcontext.gregs[REG_RIP] = (greg_t)to;
@@ -360,7 +360,6 @@ static void run_rewritten(unsigned choice)
     pid_t pid = fork();
     if (pid == 0) {
         struct sigaction sa = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_NODEFER};
-        sigaction(SIGTRAP, &sa, NULL);
         sigaction(SIGILL, &sa, NULL);
         never_block = choice > 1;
         unsigned done = rewrite_libc(choice);
