@@ -140,10 +140,14 @@ static void boot_other(void)
     sched_init_vcpu(v);
 }
 
-/* Its own canary is set here, so this function has none. */
+/* Tasks move between vCPUs in the middle of functions: all have the same canary. It is set here,
+ * so this function has none. */
+static uint64_t canary;
 __attribute__((no_stack_protector)) void vcpu_main(uint64_t command, haddr_t argument)
 {
-    this_vcpu()->canary = hardware_random() & ~0xffull;
+    if (command == ENTER_BOOT)
+        canary = hardware_random() & ~0xffull;
+    this_vcpu()->canary = canary;
     if (command == ENTER_BOOT)
         boot_first(argument);
     else
