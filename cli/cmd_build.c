@@ -108,10 +108,8 @@ static struct err *make_image(struct build *build)
     for (size_t i = 0; i < config->mount_count; i++)
         if (config->mounts[i].target[1] && strncmp(config->mounts[i].target, "/dev/", 5))
             targets[options.directory_count++] = config->mounts[i].target;
-    err = erofs_write(&options, fd, INSTANCE_BUILD "/" BUILD_ROOTFS, &build->stats);
-    if (!err)
-        err = verity_append(fd, INSTANCE_BUILD "/" BUILD_ROOTFS, build->stats.blocks,
-                            &build->verity);
+    err = erofs_write(&options, fd, INSTANCE_BUILD "/" BUILD_ROOTFS, &build->stats,
+                      &build->verity);
     if (close(fd) && !err)
         err = err_sys(errno, "%s: cannot be written", NEW(BUILD_ROOTFS));
 out:

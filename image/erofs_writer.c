@@ -17,12 +17,10 @@
 
 #include "cli/progress.h"
 #include "image/erofs_format.h"
-#include "image/file.h"
-#include "image/image.h"
+#include "image/pool.h"
 #include "image/tree.h"
 
-#define STREAM_BYTES (2u << 20)
-#define ROOT_NID     ((EROFS_SUPER_OFFSET + sizeof(struct erofs_super)) / EROFS_SLOT)
+#define ROOT_NID ((EROFS_SUPER_OFFSET + sizeof(struct erofs_super)) / EROFS_SLOT)
 
 struct writer {
     const char *name;
@@ -31,7 +29,9 @@ struct writer {
     struct tree tree;
     uint8_t *meta; /* from offset 0 of the file */
     uint64_t meta_blocks, blocks;
-    uint8_t *stream; /* data not written yet; starts at stream_offset */
+    struct verity_build *verity;
+    struct pool *pool;
+    uint8_t *stream; /* the buffer being filled; belongs at stream_offset */
     size_t stream_used;
     uint64_t stream_offset;
 };
@@ -117,25 +117,23 @@ static struct err *lay_out(struct writer *w)
         w->blocks += blocks;
     }
     w->meta = calloc(w->meta_blocks, EROFS_BLOCK);
-    w->stream = aligned_alloc(EROFS_BLOCK, STREAM_BYTES);
-    if (!w->meta || !w->stream)
-        return err_sys(ENOMEM, "%s", w->name);
     w->stream_offset = w->meta_blocks * EROFS_BLOCK;
-    return NULL;
+    return w->meta ? NULL : err_sys(ENOMEM, "%s", w->name);
 }
 
 /* ---- the data stream ------------------------------------------------------------------------
  */
 
+/* Hands the buffer over and takes a new one. An error of the pool shows up at its end. */
 static struct err *stream_flush(struct writer *w)
 {
-    struct err *err =
-        file_write_at(w->fd, w->name, w->stream, w->stream_used, w->stream_offset);
-
-    progress_add(w->stream_used);
+    if (pool_failed(w->pool))
+        return err_new("not written");
+    pool_put(w->pool, w->stream, w->stream_used, w->stream_offset);
     w->stream_offset += w->stream_used;
     w->stream_used = 0;
-    return err;
+    w->stream = pool_take(w->pool);
+    return NULL;
 }
 
 static struct err *stream_put(struct writer *w, const void *bytes, size_t size)
@@ -143,7 +141,7 @@ static struct err *stream_put(struct writer *w, const void *bytes, size_t size)
     const uint8_t *from = bytes;
 
     while (size > 0) {
-        size_t n = STREAM_BYTES - w->stream_used;
+        size_t n = POOL_BUFFER - w->stream_used;
 
         if (n > size)
             n = size;
@@ -151,7 +149,7 @@ static struct err *stream_put(struct writer *w, const void *bytes, size_t size)
         w->stream_used += n;
         from += n;
         size -= n;
-        struct err *err = w->stream_used == STREAM_BYTES ? stream_flush(w) : NULL;
+        struct err *err = w->stream_used == POOL_BUFFER ? stream_flush(w) : NULL;
 
         if (err)
             return err;
@@ -168,7 +166,7 @@ static struct err *stream_pad(struct writer *w)
         return NULL;
     memset(w->stream + w->stream_used, 0, EROFS_BLOCK - rest);
     w->stream_used += EROFS_BLOCK - rest;
-    return w->stream_used == STREAM_BYTES ? stream_flush(w) : NULL;
+    return w->stream_used == POOL_BUFFER ? stream_flush(w) : NULL;
 }
 
 static struct err *read_fully(int fd, void *buffer, size_t size)
@@ -194,7 +192,7 @@ static struct err *read_fully(int fd, void *buffer, size_t size)
 static struct err *stream_file(struct writer *w, int fd, uint64_t size)
 {
     while (size > 0) {
-        size_t n = STREAM_BYTES - w->stream_used;
+        size_t n = POOL_BUFFER - w->stream_used;
 
         if (n > size)
             n = (size_t)size;
@@ -204,7 +202,7 @@ static struct err *stream_file(struct writer *w, int fd, uint64_t size)
             return err;
         w->stream_used += n;
         size -= n;
-        err = w->stream_used == STREAM_BYTES ? stream_flush(w) : NULL;
+        err = w->stream_used == POOL_BUFFER ? stream_flush(w) : NULL;
         if (err)
             return err;
     }
@@ -455,7 +453,21 @@ static void put_super(struct writer *w)
     memcpy(at, &super, sizeof(super));
 }
 
-static struct err *write_all(struct writer *w, int source)
+/* The metadata through the pool as well. */
+static void put_meta(struct writer *w)
+{
+    uint64_t bytes = w->meta_blocks * EROFS_BLOCK;
+
+    for (uint64_t at = 0; at < bytes; at += POOL_BUFFER) {
+        size_t n = bytes - at < POOL_BUFFER ? bytes - at : POOL_BUFFER;
+        uint8_t *buffer = pool_take(w->pool);
+
+        memcpy(buffer, w->meta + at, n);
+        pool_put(w->pool, buffer, n, at);
+    }
+}
+
+static struct err *emit_all(struct writer *w, int source)
 {
     struct err *err;
 
@@ -471,9 +483,30 @@ static struct err *write_all(struct writer *w, int source)
     if (err)
         return err;
     if (w->stream_offset != w->blocks * EROFS_BLOCK)
-        return err_new("%s: the layout and the data disagree", w->name);
+        return err_new("the layout and the data disagree");
     put_super(w);
-    return file_write_at(w->fd, w->name, w->meta, w->meta_blocks * EROFS_BLOCK, 0);
+    put_meta(w);
+    return NULL;
+}
+
+static struct err *write_all(struct writer *w, const struct erofs_options *options, int source)
+{
+    w->verity = verity_begin(w->blocks);
+    w->pool = w->verity ? pool_new(w->fd, w->name, w->verity) : NULL;
+    if (!w->pool)
+        return err_sys(ENOMEM, "%s", w->name);
+    w->stream = pool_take(w->pool);
+    progress_begin("writing the image", w->blocks * EROFS_BLOCK);
+    struct err *err = err_at(emit_all(w, source), options->source);
+
+    pool_put(w->pool, w->stream, 0, 0);
+    struct err *failure = pool_finish(w->pool);
+
+    progress_end();
+    if (!failure)
+        return err;
+    err_free(err); /* it came of the failure, or does not matter any more */
+    return failure;
 }
 
 static struct err *make_tree(struct writer *w, const struct erofs_options *options, int source)
@@ -488,7 +521,7 @@ static struct err *make_tree(struct writer *w, const struct erofs_options *optio
 }
 
 struct err *erofs_write(const struct erofs_options *options, int fd, const char *name,
-                        struct erofs_stats *stats)
+                        struct erofs_stats *stats, struct verity_tree *tree)
 {
     struct writer w = {.name = name, .fd = fd};
     int source = open(options->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -499,16 +532,15 @@ struct err *erofs_write(const struct erofs_options *options, int fd, const char 
 
     if (!err)
         err = lay_out(&w);
-    if (!err) {
-        progress_begin("writing the image", w.blocks * EROFS_BLOCK);
-        err = err_at(write_all(&w, source), options->source);
-        progress_end();
-    }
+    if (!err)
+        err = write_all(&w, options, source);
+    if (!err)
+        err = verity_finish(w.verity, fd, name, tree);
     *stats = (struct erofs_stats){
         .blocks = w.blocks, .inodes = w.tree.inode_count, .bytes = w.tree.bytes};
     close(source);
+    verity_free(w.verity);
     tree_free(&w.tree);
     free(w.meta);
-    free(w.stream);
     return err;
 }

@@ -34,21 +34,19 @@ struct erofs_stats {
     uint64_t bytes; /* of file contents */
 };
 
-/* Writes an uncompressed EROFS file system from offset 0 of `fd`; `name` is for messages. */
-MUST_CHECK struct err *erofs_write(const struct erofs_options *options, int fd,
-                                   const char *name, struct erofs_stats *stats);
-
+/* A dm-verity tree: version 1, SHA-256, 4 KiB blocks, no salt, no superblock. */
 struct verity_tree {
     uint64_t data_blocks;
-    uint64_t hash_offset; /* bytes */
+    uint64_t hash_offset; /* bytes; where the data ends */
     uint64_t end;         /* bytes; where the tree ends */
     uint8_t root_hash[32];
 };
 
-/* Hashes the first `data_blocks` blocks of `fd` and writes the tree behind them (dm-verity
- * version 1, SHA-256, 4 KiB blocks, no salt, no superblock). */
-MUST_CHECK struct err *verity_append(int fd, const char *name, uint64_t data_blocks,
-                                     struct verity_tree *tree);
+/* Writes an uncompressed EROFS file system from offset 0 of `fd`, and its verity tree behind
+ * it; `name` is for messages. */
+MUST_CHECK struct err *erofs_write(const struct erofs_options *options, int fd,
+                                   const char *name, struct erofs_stats *stats,
+                                   struct verity_tree *tree);
 
 /* Where the tree of that many blocks ends, in bytes. */
 uint64_t verity_end(uint64_t data_blocks);

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "image/image.h"
+#include "image/verity.h"
 #include "tests/unit/unit.h"
 
 #define FANOUT 128u
@@ -47,6 +47,28 @@ static int path_ok(const uint8_t *file, const struct verity_tree *tree, uint64_t
     return !memcmp(digest, tree->root_hash, 32);
 }
 
+/* The blocks in pieces, the last piece first. */
+static void build_tree(int fd, uint64_t blocks, struct verity_tree *tree)
+{
+    struct verity_build *build = verity_begin(blocks);
+    uint64_t piece = blocks / 3 + 1;
+    uint8_t *data = malloc(piece * IMAGE_BLOCK);
+
+    CHECK(build && data);
+    for (uint64_t first = (blocks - 1) / piece * piece;; first -= piece) {
+        uint64_t count = blocks - first < piece ? blocks - first : piece;
+
+        CHECK_EQ(pread(fd, data, count * IMAGE_BLOCK, (off_t)(first * IMAGE_BLOCK)),
+                 count * IMAGE_BLOCK);
+        verity_hash(build, first, data, count);
+        if (!first)
+            break;
+    }
+    CHECK(!verity_finish(build, fd, "image", tree));
+    free(data);
+    verity_free(build);
+}
+
 static void check_size(uint64_t blocks)
 {
     int fd = memfd_create("image", MFD_CLOEXEC);
@@ -59,7 +81,7 @@ static void check_size(uint64_t blocks)
 
         CHECK_EQ(pwrite(fd, &word, sizeof(word), (off_t)(i * IMAGE_BLOCK)), sizeof(word));
     }
-    CHECK(!verity_append(fd, "image", blocks, &tree));
+    build_tree(fd, blocks, &tree);
     for (int i = levels_of(blocks, level) - 1; i >= 0; i--)
         hash_blocks += level[i];
     CHECK_EQ(tree.data_blocks, blocks);
@@ -85,10 +107,5 @@ int main(void)
 
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
         check_size(sizes[i]);
-    struct verity_tree tree;
-    struct err *err = verity_append(-1, "image", 5, &tree);
-
-    CHECK(err);
-    err_free(err);
     return 0;
 }
