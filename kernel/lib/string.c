@@ -7,6 +7,7 @@
 #include "lib/string.h"
 
 #include "abi/errno.h"
+#include "lib/san.h"
 
 /* The compiler must not turn these loops into calls of the function that they implement. */
 #if defined(__clang__)
@@ -108,6 +109,8 @@ ALWAYS_INLINE void move_rep(void *d, const void *s, size_t n)
 
 NO_IDIOMS void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 {
+    san_check(src, n, false);
+    san_check(dst, n, true);
     if (n <= 16)
         move_short(dst, src, n);
     else if (n < REP_MIN)
@@ -120,6 +123,8 @@ NO_IDIOMS void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 NO_IDIOMS void *memmove(void *dst, const void *src, size_t n)
 {
     uintptr_t distance = (uintptr_t)dst - (uintptr_t)src;
+    san_check(src, n, false);
+    san_check(dst, n, true);
     if (n <= 16)
         move_short(dst, src, n);
     else if (distance < n)
@@ -135,6 +140,7 @@ NO_IDIOMS void *memset(void *dst, int c, size_t n)
 {
     uint8_t *d = dst;
     uint64_t v = 0x0101010101010101ull * (uint8_t)c;
+    san_check(d, n, true);
     if (n >= REP_MIN) {
         __asm__ volatile("rep stosb" : "+D"(d), "+c"(n) : "a"(c) : "memory");
     } else if (n >= 8) {
