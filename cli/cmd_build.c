@@ -36,8 +36,7 @@ struct build {
     uint8_t mrenclave[32], mrsigner[32];
 };
 
-/* ---- options --------------------------------------------------------------------------------
- */
+/* ---- options ------------------------------------------------------------ */
 
 static struct err *yes_or_no(const char *option, const char *value)
 {
@@ -89,8 +88,7 @@ static struct err *read_options(struct build *build, int argc, char **argv)
     return NULL;
 }
 
-/* ---- making it, in the child ----------------------------------------------------------------
- */
+/* ---- making it, in the child -------------------------------------------- */
 
 static struct err *make_image(struct build *build)
 {
@@ -198,8 +196,7 @@ static void print_summary(const struct build *build)
             "note: signed with the public development key; use --sign-key for what you ship\n");
 }
 
-/* ---- taking its place -----------------------------------------------------------------------
- */
+/* ---- taking its place --------------------------------------------------- */
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -223,8 +220,7 @@ static struct err *take_place(void)
     return err_sys(errno, "%s: cannot be put in place", INSTANCE_BUILD);
 }
 
-/* ---- the parent -----------------------------------------------------------------------------
- */
+/* ---- the parent --------------------------------------------------------- */
 
 static volatile sig_atomic_t caught;
 

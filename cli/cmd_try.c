@@ -78,8 +78,7 @@ static struct err *read_options(struct try *t, int argc, char **argv, int *index
     return NULL;
 }
 
-/* ---- finding the program --------------------------------------------------------------------
- */
+/* ---- finding the program ------------------------------------------------ */
 
 static const char *root_prefix(const struct try *t)
 {
@@ -157,8 +156,15 @@ static void find_cwd(struct try *t)
         snprintf(t->cwd, sizeof(t->cwd), "%s", here + length);
 }
 
-/* ---- the enclave ----------------------------------------------------------------------------
- */
+/* ---- the enclave -------------------------------------------------------- */
+
+/* Where a directory of the host shows up: below the root at its place there, else as it is. */
+static const char *inside(const struct try *t, const char *path)
+{
+    size_t length = strlen(root_prefix(t));
+
+    return !strncmp(path, t->root, length) && path[length] == '/' ? path + length : path;
+}
 
 static int below_tmp(const char *path)
 {
@@ -169,7 +175,8 @@ static int below_tmp(const char *path)
 static int wants_host_tmp(const struct try *t)
 {
     for (size_t i = 0; i < t->writable.count; i++)
-        if (below_tmp(t->writable.items[i]) || !strcmp(t->writable.items[i], "/tmp"))
+        if (below_tmp(inside(t, t->writable.items[i])) ||
+            !strcmp(inside(t, t->writable.items[i]), "/tmp"))
             return 1;
     return below_tmp(t->program) || below_tmp(t->cwd);
 }
@@ -190,7 +197,7 @@ static struct err *make_mounts(struct try *t)
     if (!err && !wants_host_tmp(t))
         err = config_add_mount(config, CONFIG_FS_RAMFS, "/tmp", "", 0);
     for (size_t i = 0; !err && i < t->writable.count; i++)
-        err = config_add_mount(config, CONFIG_FS_HOSTFS, t->writable.items[i],
+        err = config_add_mount(config, CONFIG_FS_HOSTFS, inside(t, t->writable.items[i]),
                                t->writable.items[i], 0);
     return err;
 }

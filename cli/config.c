@@ -118,8 +118,7 @@ static const struct json_key top_keys[] = {
     {0},
 };
 
-/* ---- lists ----------------------------------------------------------------------------------
- */
+/* ---- lists -------------------------------------------------------------- */
 
 struct err *text_list_add(struct text_list *list, const char *text)
 {
@@ -164,8 +163,7 @@ struct err *config_add_mount(struct instance_config *config, uint32_t fs, const 
     return NULL;
 }
 
-/* ---- reading --------------------------------------------------------------------------------
- */
+/* ---- reading ------------------------------------------------------------ */
 
 void config_defaults(struct instance_config *config)
 {
@@ -274,8 +272,7 @@ void config_free(struct instance_config *config)
     memset(config, 0, sizeof(*config));
 }
 
-/* ---- what it turns into ---------------------------------------------------------------------
- */
+/* ---- what it turns into ------------------------------------------------- */
 
 uint64_t config_enclave_size(const struct instance_config *config)
 {

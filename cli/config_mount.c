@@ -239,8 +239,7 @@ struct err *config_read_mounts(struct json_place *place, json_t *value, void *ou
     return NULL;
 }
 
-/* ---- what every instance has ----------------------------------------------------------------
- */
+/* ---- what every instance has -------------------------------------------- */
 
 static int depth(const char *target)
 {

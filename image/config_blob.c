@@ -103,8 +103,7 @@ void config_blob_free(struct config_blob *blob)
     memset(blob, 0, sizeof(*blob));
 }
 
-/* ---- reading --------------------------------------------------------------------------------
- */
+/* ---- reading ------------------------------------------------------------ */
 
 /* Whether the record at `cursor` lies within `total`; advances past it. */
 static int step(const uint8_t *bytes, size_t total, size_t *cursor, struct config_view *view)

@@ -41,8 +41,7 @@ static uint64_t block_count(uint64_t bytes)
     return (bytes + EROFS_BLOCK - 1) / EROFS_BLOCK;
 }
 
-/* ---- layout ---------------------------------------------------------------------------------
- */
+/* ---- layout ------------------------------------------------------------- */
 
 /* The size of a directory's data: entries do not cross blocks. */
 static uint64_t directory_size(const struct tree_inode *dir)
@@ -121,8 +120,7 @@ static struct err *lay_out(struct writer *w)
     return w->meta ? NULL : err_sys(ENOMEM, "%s", w->name);
 }
 
-/* ---- the data stream ------------------------------------------------------------------------
- */
+/* ---- the data stream ---------------------------------------------------- */
 
 /* Hands the buffer over and takes a new one. An error of the pool shows up at its end. */
 static struct err *stream_flush(struct writer *w)
@@ -209,8 +207,7 @@ static struct err *stream_file(struct writer *w, int fd, uint64_t size)
     return stream_pad(w);
 }
 
-/* ---- inodes ---------------------------------------------------------------------------------
- */
+/* ---- inodes ------------------------------------------------------------- */
 
 /* Where an inode's tail goes. */
 static uint8_t *inline_place(struct writer *w, const struct tree_inode *inode)
@@ -422,8 +419,7 @@ static struct err *emit_added(struct writer *w)
     return NULL;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------
- */
+/* ---- the whole ---------------------------------------------------------- */
 
 static uint32_t crc32c(uint32_t crc, const uint8_t *bytes, size_t size)
 {

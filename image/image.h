@@ -17,8 +17,7 @@
 
 #define IMAGE_BLOCK 4096u
 
-/* ---- the file system image ------------------------------------------------------------------
- */
+/* ---- the file system image ---------------------------------------------- */
 
 struct erofs_options {
     const char *source; /* the directory that becomes the root */
@@ -51,8 +50,7 @@ MUST_CHECK struct err *erofs_write(const struct erofs_options *options, int fd,
 /* Where the tree of that many blocks ends, in bytes. */
 uint64_t verity_end(uint64_t data_blocks);
 
-/* ---- the measured configuration -------------------------------------------------------------
- */
+/* ---- the measured configuration ----------------------------------------- */
 
 /* A growing blob: struct enclave_config, then records (boundary/config.h). */
 struct config_blob {
@@ -83,8 +81,7 @@ MUST_CHECK struct err *config_check(const uint8_t *bytes, size_t size, const cha
  * passed. */
 int config_next(const uint8_t *bytes, size_t *cursor, struct config_view *view);
 
-/* ---- the enclave ----------------------------------------------------------------------------
- */
+/* ---- the enclave -------------------------------------------------------- */
 
 struct plan_input {
     const char *kernel; /* path of the kernel's ELF file */
@@ -112,8 +109,7 @@ MUST_CHECK struct err *sites_write(const struct page_plan *plan, const uint8_t m
 MUST_CHECK struct err *sites_read(const char *path, const uint8_t mrenclave[32],
                                   struct page_plan *plan);
 
-/* ---- the signature --------------------------------------------------------------------------
- */
+/* ---- the signature ------------------------------------------------------ */
 
 struct sigstruct_input {
     uint8_t mrenclave[32];

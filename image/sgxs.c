@@ -43,8 +43,7 @@ struct err *sgxs_write(const struct page_plan *plan, const char *path)
     return NULL;
 }
 
-/* ---- reading --------------------------------------------------------------------------------
- */
+/* ---- reading ------------------------------------------------------------ */
 
 struct reader {
     const char *path;
@@ -223,8 +222,7 @@ struct err *sgxs_read(const char *path, struct page_plan *plan, uint8_t mrenclav
     return err;
 }
 
-/* ---- the ENCLU sites ------------------------------------------------------------------------
- */
+/* ---- the ENCLU sites ---------------------------------------------------- */
 
 static void sites_checksum(const uint8_t mrenclave[32], const uint64_t *sites, size_t count,
                            uint8_t checksum[32])

@@ -48,8 +48,7 @@ static const char *openssl_reason(void)
     return reason ? reason : "unknown reason";
 }
 
-/* ---- keys -----------------------------------------------------------------------------------
- */
+/* ---- keys --------------------------------------------------------------- */
 
 static struct err *check_key(EVP_PKEY *pkey, const char *name, BIGNUM **modulus)
 {
@@ -105,8 +104,7 @@ void sign_key_free(struct sign_key *key)
     free(key);
 }
 
-/* ---- arithmetic -----------------------------------------------------------------------------
- */
+/* ---- arithmetic --------------------------------------------------------- */
 
 struct numbers {
     BN_CTX *ctx;
@@ -165,8 +163,7 @@ static void reverse(uint8_t *bytes, size_t size)
     }
 }
 
-/* ---- making ---------------------------------------------------------------------------------
- */
+/* ---- making ------------------------------------------------------------- */
 
 static struct err *sign(struct sgx_sigstruct *sig, const struct sign_key *key)
 {
@@ -214,8 +211,7 @@ struct err *sigstruct_make(const struct sigstruct_input *input, const struct sig
     return NULL;
 }
 
-/* ---- verifying ------------------------------------------------------------------------------
- */
+/* ---- verifying ---------------------------------------------------------- */
 
 /* S^3 mod M must be the PKCS#1 v1.5 encoding of the digest. */
 static int signature_ok(const struct sgx_sigstruct *sig)

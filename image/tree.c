@@ -27,8 +27,7 @@ struct walk {
     const struct tree_clamp *clamp;
 };
 
-/* ---- hard links -----------------------------------------------------------------------------
- */
+/* ---- hard links --------------------------------------------------------- */
 
 static size_t link_slot(const struct tree_links *links, dev_t dev, ino_t ino)
 {
@@ -73,8 +72,7 @@ static struct err *link_remember(struct tree_links *links, struct tree_inode *in
     return NULL;
 }
 
-/* ---- inodes and entries ---------------------------------------------------------------------
- */
+/* ---- inodes and entries ------------------------------------------------- */
 
 static struct tree_inode *inode_new(struct tree *tree)
 {
@@ -156,8 +154,7 @@ static struct err *read_link(int dirfd, const char *name, struct tree_inode *ino
     return inode->link ? NULL : err_sys(ENOMEM, "its target");
 }
 
-/* ---- the walk -------------------------------------------------------------------------------
- */
+/* ---- the walk ----------------------------------------------------------- */
 
 static struct err *walk_directory(struct walk *walk, int fd, struct tree_inode *dir, int depth);
 
@@ -278,8 +275,7 @@ struct err *tree_walk(int dirfd, const char *name, const struct tree_clamp *clam
     return err_at(err, name);
 }
 
-/* ---- directories added ----------------------------------------------------------------------
- */
+/* ---- directories added -------------------------------------------------- */
 
 static struct err *make_one(struct tree *tree, struct tree_inode *dir, const char *name,
                             struct tree_inode **out)

@@ -111,8 +111,7 @@ static const struct plan_run *run_at(const struct page_plan *plan, uint64_t offs
     return NULL;
 }
 
-/* ---- what lies where ------------------------------------------------------------------------
- */
+/* ---- what lies where ---------------------------------------------------- */
 
 static void check_kernel(const struct page_plan *plan, const struct small_kernel *k)
 {
@@ -181,8 +180,7 @@ static void check_order(const struct page_plan *plan)
     CHECK(floor <= plan->size);
 }
 
-/* ---- the measurement ------------------------------------------------------------------------
- */
+/* ---- the measurement ---------------------------------------------------- */
 
 static void put64(uint8_t *at, uint64_t value)
 {
@@ -226,8 +224,7 @@ static void measure_here(const struct page_plan *plan, uint8_t out[32])
     EVP_MD_CTX_free(hash);
 }
 
-/* ---- through a file and back ----------------------------------------------------------------
- */
+/* ---- through a file and back -------------------------------------------- */
 
 static void check_same(const struct page_plan *a, const struct page_plan *b)
 {
@@ -327,8 +324,7 @@ static void check_sites_flips(const uint8_t mrenclave[32])
     file_unmap(&map);
 }
 
-/* ---- damaged kernels ------------------------------------------------------------------------
- */
+/* ---- damaged kernels ---------------------------------------------------- */
 
 static void check_refused(const struct small_kernel *k, const char *why)
 {
