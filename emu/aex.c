@@ -4,8 +4,8 @@
  * exception or interrupt is to the CPU. The state goes to the current SSA frame, the signal
  * context becomes the synthetic state at the AEP, and from there on the host sees the signal.
  *
- * A signal that finds the emulator at work for the enclave is transparent: an instruction that has
- * begun is completed. Faults of the emulator on enclave memory are the leaf's own.
+ * A signal that finds the emulator at work for the enclave is transparent: an instruction that
+ * has begun is completed. Faults of the emulator on enclave memory are the leaf's own.
  */
 #include <errno.h>
 #include <string.h>
@@ -190,7 +190,8 @@ static void regs_to_context(const struct emu_thread *t, greg_t *r)
 }
 
 /* An ENCLU that trapped, at `site`; execution continues at `next`. Returns 1 if that is all. */
-static int trapped_enclu(struct emu_thread *t, struct host_signal *s, uint64_t site, uint64_t next)
+static int trapped_enclu(struct emu_thread *t, struct host_signal *s, uint64_t site,
+                         uint64_t next)
 {
     greg_t *r = s->uc->uc_mcontext.gregs;
     uint64_t slot = 0;
@@ -298,7 +299,8 @@ static int outside(struct emu_thread *t, struct host_signal *s)
     return host_cpuid(s);
 }
 
-/* Single stepping: 1 to resume plainly; 0: the host shall enter the next frame, as for a tick. */
+/* Single stepping: 1 to resume plainly; 0: the host shall enter the next frame, as for a tick.
+ */
 static int stepped(struct emu_thread *t, uint64_t rip)
 {
     uint64_t offset = rip - t->emu->dev.base;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * In enclave mode `syscall` raises #UD. Here the host kernel reports it as SIGSYS: by system call
- * dispatch on the enclave's range where it knows that mode; else by dispatch with everything
- * above the range allowed; else by a filter on the instruction pointer.
+ * In enclave mode `syscall` raises #UD. Here the host kernel reports it as SIGSYS: by system
+ * call dispatch on the enclave's range where it knows that mode; else by dispatch with
+ * everything above the range allowed; else by a filter on the instruction pointer.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -80,7 +80,8 @@ int emu_dispatch_on(struct emu *e, struct host_error *err)
     if (rc)
         rc = install_filter(start, end);
     if (rc)
-        return host_fail(err, rc, "this kernel cannot intercept system calls of the enclave: %s",
+        return host_fail(err, rc,
+                         "this kernel cannot intercept system calls of the enclave: %s",
                          strerror(-rc));
     cpuid_faults = syscall(SYS_arch_prctl, ARCH_CPUID_, 0) == 0;
     return 0;

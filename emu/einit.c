@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * EINIT: SIGSTRUCT's fields, its RSA-3072 signature and its agreement with the SECS. Launch is as
- * with flexible launch control and a matching key hash: no EINITTOKEN.
+ * EINIT: SIGSTRUCT's fields, its RSA-3072 signature and its agreement with the SECS. Launch is
+ * as with flexible launch control and a matching key hash: no EINITTOKEN.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <errno.h>
@@ -65,9 +65,9 @@ static int signature_equation(BIGNUM *v[8], BN_CTX *ctx, const struct sgx_sigstr
     uint8_t padded[RSA_BYTES];
 
     padded_hash(sig, padded);
-    if (!BN_lebin2bn(sig->modulus, RSA_BYTES, n) || !BN_lebin2bn(sig->signature, RSA_BYTES, s) ||
-        !BN_lebin2bn(sig->q1, RSA_BYTES, q1) || !BN_lebin2bn(sig->q2, RSA_BYTES, q2) ||
-        !BN_bin2bn(padded, RSA_BYTES, m))
+    if (!BN_lebin2bn(sig->modulus, RSA_BYTES, n) ||
+        !BN_lebin2bn(sig->signature, RSA_BYTES, s) || !BN_lebin2bn(sig->q1, RSA_BYTES, q1) ||
+        !BN_lebin2bn(sig->q2, RSA_BYTES, q2) || !BN_bin2bn(padded, RSA_BYTES, m))
         return 0;
     if (BN_num_bits(n) != 3072 || BN_cmp(s, n) >= 0)
         return 0;
@@ -115,7 +115,8 @@ static void hex(char out[65], const uint8_t hash[32])
     out[64] = 0;
 }
 
-static int measurement_check(struct emu *e, const struct sgx_sigstruct *sig, struct host_error *err)
+static int measurement_check(struct emu *e, const struct sgx_sigstruct *sig,
+                             struct host_error *err)
 {
     char want[65], have[65];
 
@@ -124,8 +125,9 @@ static int measurement_check(struct emu *e, const struct sgx_sigstruct *sig, str
         return 0;
     hex(want, sig->enclave_hash);
     hex(have, e->secs.mrenclave);
-    return host_fail(err, -EPERM, "EINIT: signed for enclave %s, but this is %s; build it again",
-                     want, have);
+    return host_fail(err, -EPERM,
+                     "EINIT: signed for enclave %s, but this is %s; build it again", want,
+                     have);
 }
 
 /* Puts calls in place of the ENCLU instructions of the kernel, now that all is measured. */
@@ -143,11 +145,13 @@ int emu_init(struct dev *dev, const struct sgx_sigstruct *sig, struct host_error
     if (!signature_ok(sig))
         return host_fail(err, -EPERM, "EINIT: SIGSTRUCT's signature does not verify");
     if (!attributes_ok(e, sig))
-        return host_fail(err, -EPERM, "EINIT: attributes 0x%lx, XFRM 0x%lx are not what was signed",
+        return host_fail(err, -EPERM,
+                         "EINIT: attributes 0x%lx, XFRM 0x%lx are not what was signed",
                          e->secs.attributes.flags, e->secs.attributes.xfrm);
     if (!(e->secs.attributes.flags & SGX_ATTR_KSS) &&
         !(all_zero(sig->isv_family_id, 16) && all_zero(sig->isv_ext_prod_id, 16)))
-        return host_fail(err, -EPERM, "EINIT: SIGSTRUCT has family or extended ids without KSS");
+        return host_fail(err, -EPERM,
+                         "EINIT: SIGSTRUCT has family or extended ids without KSS");
     if ((rc = measurement_check(e, sig, err)) || (rc = patch_sites(e, err)))
         return rc;
     SHA256(sig->modulus, RSA_BYTES, e->secs.mrsigner);

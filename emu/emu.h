@@ -1,49 +1,49 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The SGX architecture in software: shared structures. Section numbers are those of the SDM,
- * volume 3D. The enclave's range is real memory of this process; a byte per page (the EPCM) says
- * what the architecture knows about it, and page protection stands for the page tables.
+ * volume 3D. The enclave's range is real memory of this process; a byte per page (the EPCM)
+ * says what the architecture knows about it, and page protection stands for the page tables.
  */
 #pragma once
 
 /* struct emu_thread, as enter.S sees it. */
-#define ET_HOST_FS   0
-#define ET_HOST_GS   8
-#define ET_KEY       16
-#define ET_STACK     24
-#define ET_RETURN    32
-#define ET_URSP      40
-#define ET_URBP      48
-#define ET_ENTRY     56
-#define ET_CSSA      64
-#define ET_AEP       72
-#define ET_FS        80
-#define ET_GS        88
-#define ET_XFRM      96
-#define ET_XSAVE     104
-#define ET_STATE     112
-#define ET_STEP      120
-#define ET_LEAF      124
-#define ET_RAX       128
-#define ET_RCX       136
-#define ET_RDX       144
-#define ET_RBX       152
-#define ET_RSP       160
-#define ET_RBP       168
-#define ET_RSI       176
-#define ET_RDI       184
-#define ET_R8        192
-#define ET_R9        200
-#define ET_R10       208
-#define ET_R11       216
-#define ET_R12       224
-#define ET_R13       232
-#define ET_R14       240
-#define ET_R15       248
-#define ET_RFLAGS    256
-#define ET_RIP       264
-#define ET_IRET      272
-#define ET_SLOW_FS   312
+#define ET_HOST_FS 0
+#define ET_HOST_GS 8
+#define ET_KEY     16
+#define ET_STACK   24
+#define ET_RETURN  32
+#define ET_URSP    40
+#define ET_URBP    48
+#define ET_ENTRY   56
+#define ET_CSSA    64
+#define ET_AEP     72
+#define ET_FS      80
+#define ET_GS      88
+#define ET_XFRM    96
+#define ET_XSAVE   104
+#define ET_STATE   112
+#define ET_STEP    120
+#define ET_LEAF    124
+#define ET_RAX     128
+#define ET_RCX     136
+#define ET_RDX     144
+#define ET_RBX     152
+#define ET_RSP     160
+#define ET_RBP     168
+#define ET_RSI     176
+#define ET_RDI     184
+#define ET_R8      192
+#define ET_R9      200
+#define ET_R10     208
+#define ET_R11     216
+#define ET_R12     224
+#define ET_R13     232
+#define ET_R14     240
+#define ET_R15     248
+#define ET_RFLAGS  256
+#define ET_RIP     264
+#define ET_IRET    272
+#define ET_SLOW_FS 312
 
 #define EMU_HASH_SIZE 256
 
@@ -62,7 +62,7 @@
 #include "host/dev.h"
 #include "host/thread.h"
 
-#define EMU_TCS_MAX  128u
+#define EMU_TCS_MAX   128u
 #define EMU_STUB_SIZE 0x10000u
 #define EMU_STUB_TRAP 0x20u
 
@@ -91,7 +91,7 @@ struct emu {
     uint8_t isv_family_id[16], isv_ext_prod_id[16];
     uint8_t *epcm;
     int initialized;
-    int strict;     /* a page becomes accessible by EACCEPT only */
+    int strict; /* a page becomes accessible by EACCEPT only */
     SHA256_CTX hash;
     struct emu_tcs *tcs[EMU_TCS_MAX];
     uint32_t tcs_count;
@@ -200,7 +200,8 @@ uint32_t emu_eenter(struct emu_thread *t, uint64_t tcs, uint64_t aep);
 uint32_t emu_eresume(struct emu_thread *t, uint64_t tcs, uint64_t aep);
 EMU_FAST uint32_t emu_leaf_fast(struct emu_thread *t);
 uint32_t emu_leaf_slow(struct emu_thread *t);
-EMU_FAST uint32_t emu_fault(struct emu_thread *t, uint32_t vector, uint32_t error, uint64_t address);
+EMU_FAST uint32_t emu_fault(struct emu_thread *t, uint32_t vector, uint32_t error,
+                            uint64_t address);
 
 /* aex.c */
 int emu_signal(struct dev *dev, struct host_signal *s);

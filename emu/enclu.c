@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ENCLU: EENTER and ERESUME as the host runs them; EACCEPT, EMODPE and EACCEPTCOPY on the fast path,
- * with the enclave's FS and vector registers loaded; EREPORT and EGETKEY on the slow one.
+ * ENCLU: EENTER and ERESUME as the host runs them; EACCEPT, EMODPE and EACCEPTCOPY on the fast
+ * path, with the enclave's FS and vector registers loaded; EREPORT and EGETKEY on the slow one.
  * EEXIT is in enter.S. A fault is raised by returning to an instruction that traps (aex.c).
  */
 #include <string.h>
@@ -133,9 +133,21 @@ static int load_xsave(struct emu_thread *t, const char *frame)
 static void load_gpr(struct emu_thread *t, const struct sgx_ssa_gpr *g)
 {
     t->regs = (struct emu_regs){
-        .rax = g->rax, .rcx = g->rcx, .rdx = g->rdx, .rbx = g->rbx, .rbp = g->rbp, .rsi = g->rsi,
-        .rdi = g->rdi, .r8 = g->r8, .r9 = g->r9, .r10 = g->r10, .r11 = g->r11, .r12 = g->r12,
-        .r13 = g->r13, .r14 = g->r14, .r15 = g->r15,
+        .rax = g->rax,
+        .rcx = g->rcx,
+        .rdx = g->rdx,
+        .rbx = g->rbx,
+        .rbp = g->rbp,
+        .rsi = g->rsi,
+        .rdi = g->rdi,
+        .r8 = g->r8,
+        .r9 = g->r9,
+        .r10 = g->r10,
+        .r11 = g->r11,
+        .r12 = g->r12,
+        .r13 = g->r13,
+        .r14 = g->r14,
+        .r15 = g->r15,
     };
     uint64_t rflags = (g->rflags & RFLAGS_USER) | 2;
     uint16_t cs, ss;
@@ -274,7 +286,7 @@ static EMU_FAST uint32_t eaccept(struct emu_thread *t)
     old = __atomic_load_n(entry, __ATOMIC_RELAXED);
     if ((old & (uint8_t)~EPCM_PR) != want)
         return result(t, SGX_PAGE_ATTRIBUTES_MISMATCH);
-    uint8_t next = want & (uint8_t)~(EPCM_PENDING | EPCM_MODIFIED);
+    uint8_t next = want & (uint8_t) ~(EPCM_PENDING | EPCM_MODIFIED);
     if (!__atomic_compare_exchange_n(entry, &old, next, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return emu_fault(t, VECTOR_GP, 0, 0); /* two at once */
     if (t->emu->strict && (old & EPCM_PENDING))
@@ -309,7 +321,8 @@ static EMU_FAST uint32_t eacceptcopy(struct emu_thread *t)
     if ((rc = read_secinfo(t, &flags)) || (rc = read_target(t, to, &entry)) ||
         (rc = read_target(t, from, &source)))
         return rc;
-    if (flags & ~0xff07ull || flags >> 8 != PT_REG || ((flags & SECINFO_W) && !(flags & SECINFO_R)))
+    if (flags & ~0xff07ull || flags >> 8 != PT_REG ||
+        ((flags & SECINFO_W) && !(flags & SECINFO_R)))
         return emu_fault(t, VECTOR_GP, 0, 0);
     if ((*source & (EPCM_TYPE | EPCM_R | EPCM_PENDING | EPCM_MODIFIED)) != (EPCM_REG | EPCM_R))
         return page_fault(t, from);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ENCLU in software: EENTER and ERESUME as the host calls them, the other leaves as the enclave's
- * patched ENCLU sites call them through the stub page. A signal in here is taken transparently.
+ * ENCLU in software: EENTER and ERESUME as the host calls them, the other leaves as the
+ * enclave's patched ENCLU sites call them through the stub page. A signal in here is
+ * transparent: what has begun is completed.
  */
 #include "emu/emu.h"
 

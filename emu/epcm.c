@@ -86,12 +86,15 @@ static int check_run(struct emu *e, const struct plan_run *run, struct host_erro
     if (type == PT_TCS)
         bad |= perms != 0;
     else
-        bad |= type != PT_REG || perms & ~SECINFO_RWX || ((perms & SECINFO_W) && !(perms & SECINFO_R));
+        bad |= type != PT_REG || perms & ~SECINFO_RWX ||
+               ((perms & SECINFO_W) && !(perms & SECINFO_R));
     if (bad)
-        return host_fail(err, -EINVAL, "EADD: cannot add %lu pages at offset 0x%lx, SECINFO 0x%lx",
+        return host_fail(err, -EINVAL,
+                         "EADD: cannot add %lu pages at offset 0x%lx, SECINFO 0x%lx",
                          run->pages, run->offset, run->secinfo);
     if (!entries_are(&e->epcm[run->offset / SGX_PAGE], run->pages, EPCM_TYPE, 0))
-        return host_fail(err, -EEXIST, "EADD: pages at offset 0x%lx are there already", run->offset);
+        return host_fail(err, -EEXIST, "EADD: pages at offset 0x%lx are there already",
+                         run->offset);
     return 0;
 }
 
@@ -150,7 +153,7 @@ int emu_restrict(struct dev *dev, uint64_t offset, uint64_t pages, uint32_t perm
     uint8_t *entry = &e->epcm[offset / SGX_PAGE];
     if (!entries_are(entry, pages, EPCM_TYPE | EPCM_PENDING | EPCM_MODIFIED, EPCM_REG))
         return -EINVAL;
-    uint8_t keep = (uint8_t)(perms | (uint8_t)~(EPCM_R | EPCM_W | EPCM_X));
+    uint8_t keep = (uint8_t)(perms | (uint8_t) ~(EPCM_R | EPCM_W | EPCM_X));
     int prot = emu_prot((uint8_t)(EPCM_REG | perms)), common = prot;
     for (uint64_t i = 0; i < pages; i++) {
         uint8_t now = __atomic_and_fetch(&entry[i], keep, __ATOMIC_SEQ_CST);
@@ -167,8 +170,8 @@ int emu_extend(struct dev *dev, uint64_t offset, uint64_t pages, uint32_t perms)
 
     if (rc || perms & ~(uint32_t)SECINFO_RWX)
         return rc ? rc : -EINVAL;
-    if (!entries_are(&e->epcm[offset / SGX_PAGE], pages, (uint8_t)(EPCM_TYPE | EPCM_PENDING | perms),
-                     (uint8_t)(EPCM_REG | perms)))
+    if (!entries_are(&e->epcm[offset / SGX_PAGE], pages,
+                     (uint8_t)(EPCM_TYPE | EPCM_PENDING | perms), (uint8_t)(EPCM_REG | perms)))
         return -EACCES;
     return protect(e, offset, pages, emu_prot((uint8_t)(EPCM_REG | perms)));
 }

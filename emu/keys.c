@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * EREPORT and EGETKEY (SDM 40.4): keys are AES-CMACs of the key dependencies under emulated fuses.
- * The fuses are a public development constant, or 32 bytes in the file that OCCLUM_EMU_FUSES
- * names: sealed data and reports mean something on this emulated machine alone.
+ * EREPORT and EGETKEY (SDM 40.4): keys are AES-CMACs of the key dependencies under emulated
+ * fuses. The fuses are a public development constant, or 32 bytes in the file that
+ * OCCLUM_EMU_FUSES names: sealed data and reports mean something on this emulated machine
+ * alone.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <errno.h>
@@ -98,7 +99,8 @@ static void derive(const struct key_dependencies *d, uint8_t out[16])
 }
 
 /* Whether `bytes` at `address` are enclave memory with these rights; 0 or a vector. */
-static int operand(struct emu *e, uint64_t address, uint64_t bytes, uint64_t align, uint8_t rights)
+static int operand(struct emu *e, uint64_t address, uint64_t bytes, uint64_t align,
+                   uint8_t rights)
 {
     if (address % align || !emu_in_range(e, address) || !emu_in_range(e, address + bytes - 1))
         return VECTOR_GP;
@@ -216,7 +218,8 @@ static int software_key(const struct emu *e, const struct sgx_keyrequest *q,
     return 0;
 }
 
-static int derive_requested(const struct emu *e, const struct sgx_keyrequest *q, uint8_t key[16])
+static int derive_requested(const struct emu *e, const struct sgx_keyrequest *q,
+                            uint8_t key[16])
 {
     struct key_dependencies d = {.keyname = q->keyname};
     int rc = 0;

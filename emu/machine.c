@@ -56,10 +56,12 @@ int emu_options_parse(const char *text, struct host_error *err)
 static int emu_probe(struct host_error *err)
 {
     if (!(getauxval(AT_HWCAP2) & 2))
-        return host_fail(err, -ENOSYS, "the kernel does not enable FSGSBASE: Linux 5.9 or later "
-                                       "on a CPU of 2012 or later is needed");
+        return host_fail(err, -ENOSYS,
+                         "the kernel does not enable FSGSBASE: Linux 5.9 or later "
+                         "on a CPU of 2012 or later is needed");
     if (emu_dispatch_probe())
-        return host_fail(err, -ENOSYS, "the kernel offers neither system call dispatch nor seccomp");
+        return host_fail(err, -ENOSYS,
+                         "the kernel offers neither system call dispatch nor seccomp");
     return 0;
 }
 
@@ -93,14 +95,17 @@ static int check_secs(const struct dev_secs *s, struct host_error *err)
 
     if (s->size & (s->size - 1) || s->size < 2 * SGX_PAGE || s->size > 1ull << 46)
         return host_fail(err, -EINVAL, "ECREATE: enclave size 0x%lx is not possible", s->size);
-    if ((xfrm & 3) != 3 || xfrm & ~XFRM_KNOWN || (avx512 && (avx512 != SGX_XFRM_AVX512 || !(xfrm & 4))))
+    if ((xfrm & 3) != 3 || xfrm & ~XFRM_KNOWN ||
+        (avx512 && (avx512 != SGX_XFRM_AVX512 || !(xfrm & 4))))
         return host_fail(err, -EINVAL, "ECREATE: XFRM 0x%lx is not valid", xfrm);
     if (xfrm & ~host_xcr0())
-        return host_fail(err, -EINVAL, "ECREATE: XFRM 0x%lx asks for more than this CPU has (0x%lx)",
-                         xfrm, host_xcr0());
+        return host_fail(err, -EINVAL,
+                         "ECREATE: XFRM 0x%lx asks for more than this CPU has (0x%lx)", xfrm,
+                         host_xcr0());
     if (!(s->attributes.flags & SGX_ATTR_MODE64) || s->miscselect & ~SGX_MISC_EXINFO ||
         s->attributes.flags & (SGX_ATTR_INIT | SGX_ATTR_AEXNOTIFY))
-        return host_fail(err, -EINVAL, "ECREATE: attributes 0x%lx, MISCSELECT 0x%x are not valid",
+        return host_fail(err, -EINVAL,
+                         "ECREATE: attributes 0x%lx, MISCSELECT 0x%x are not valid",
                          s->attributes.flags, s->miscselect);
     if (s->ssa_frame_size > 16 ||
         s->ssa_frame_size * SGX_PAGE < xsave_bytes(xfrm) + 184 + sizeof(struct sgx_exinfo))
@@ -111,8 +116,8 @@ static int check_secs(const struct dev_secs *s, struct host_error *err)
 
 static void *map_at(uint64_t address, uint64_t bytes, int prot, int flags)
 {
-    void *p = mmap((void *)address, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags,
-                   -1, 0);
+    void *p = mmap((void *)address, bytes, prot,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
     if (p != MAP_FAILED && flags & MAP_FIXED_NOREPLACE && p != (void *)address) {
         munmap(p, bytes);
         return MAP_FAILED;
@@ -139,6 +144,7 @@ static int reserve(struct emu *e, int base_zero)
             e->stub = (char *)(base + size);
             if (size > LAYOUT_TOP_BYTES)
                 madvise((void *)(base + low), size - low - LAYOUT_TOP_BYTES, MADV_HUGEPAGE);
+            madvise((void *)(base + low), size - low, MADV_DONTDUMP);
             return 0;
         }
         if (base_zero)
@@ -193,8 +199,9 @@ static int emu_create(const struct dev_secs *secs, struct dev **out, struct host
     e->xsave_bytes = xsave_bytes(secs->attributes.xfrm);
     emu_current = e;
     if ((rc = reserve(e, secs->base_zero)) || (rc = fill_stub(e))) {
-        host_fail(err, rc, "cannot reserve %lu GiB of address space at %s: %s", secs->size >> 30,
-                  secs->base_zero ? "0x10000" : "a random address", strerror(-rc));
+        host_fail(err, rc, "cannot reserve %lu GiB of address space at %s: %s",
+                  secs->size >> 30, secs->base_zero ? "0x10000" : "a random address",
+                  strerror(-rc));
         goto fail;
     }
     void *epcm = map_at(0, secs->size / SGX_PAGE, PROT_READ | PROT_WRITE, 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * MRENCLAVE: SHA-256 over one 64-byte block for ECREATE, one for each EADD, and for each EEXTEND one
- * block and 256 bytes of the page. The emulator's own, as the CPU has its own; image/ has another.
+ * MRENCLAVE: SHA-256 over one 64-byte block for ECREATE, one for each EADD, and for each
+ * EEXTEND one block and 256 bytes of the page. The emulator's own, as the CPU has its own;
+ * image/ has another.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <string.h>

@@ -54,15 +54,16 @@ struct dev_ops {
     void (*thread_fini)(struct dev *dev);
 
     /*
-     * The machine's part of a signal that found this thread, before the runtime looks at it: where
-     * the thread was in the enclave, the AEX. Afterwards a thread that was interrupted in the
-     * enclave has RIP at the AEP it entered with, and the host's FS and GS bases.
-     * Returns 1 if the signal was all the machine's own and the context shall just be resumed.
-     * NULL: the hardware has done it.
+     * The machine's part of a signal that found this thread, before the runtime looks at it:
+     * where the thread was in the enclave, the AEX. Afterwards a thread that was interrupted in
+     * the enclave has RIP at the AEP it entered with, and the host's FS and GS bases. Returns 1
+     * if the signal was all the machine's own and the context shall just be resumed. NULL: the
+     * hardware has done it.
      */
     int (*signal)(struct dev *dev, struct host_signal *signal);
 
-    /* What host/enter.S calls in place of the ENCLU instruction (EENTER, ERESUME); NULL: ENCLU. */
+    /* What host/enter.S calls in place of the ENCLU instruction (EENTER, ERESUME); NULL: ENCLU.
+     */
     void (*enclu)(void);
 };
 

@@ -57,8 +57,9 @@ static int hw_probe(struct host_error *err)
     int fd = hw_os->open("/dev/sgx_enclave", O_RDWR | O_CLOEXEC);
 
     if (fd < 0 && errno == ENOENT)
-        return host_fail(err, -ENODEV, "no /dev/sgx_enclave: this machine, its firmware or its "
-                                       "kernel has no SGX");
+        return host_fail(err, -ENODEV,
+                         "no /dev/sgx_enclave: this machine, its firmware or its "
+                         "kernel has no SGX");
     if (fd < 0)
         return host_fail(err, -errno, "/dev/sgx_enclave: %s", strerror(errno));
     hw_os->close(fd);
@@ -185,12 +186,12 @@ static int hw_add_pages(struct dev *dev, const struct plan_run *run, struct host
         if (run->data && !direct)
             memcpy(h->bounce, run->data + done * SGX_PAGE, n * SGX_PAGE);
         rc = add_chunk(h, (struct hw_add_pages){
-            .src = (uint64_t)(direct ? run->data : h->bounce),
-            .offset = run->offset + done * SGX_PAGE,
-            .length = n * SGX_PAGE,
-            .secinfo = (uint64_t)&secinfo,
-            .flags = run->measured ? HW_PAGE_MEASURE : 0,
-        });
+                              .src = (uint64_t)(direct ? run->data : h->bounce),
+                              .offset = run->offset + done * SGX_PAGE,
+                              .length = n * SGX_PAGE,
+                              .secinfo = (uint64_t)&secinfo,
+                              .flags = run->measured ? HW_PAGE_MEASURE : 0,
+                          });
     }
     if (!rc)
         rc = protect(dev, run->offset, run->pages,
@@ -200,7 +201,8 @@ static int hw_add_pages(struct dev *dev, const struct plan_run *run, struct host
     return 0;
 }
 
-static int hw_init_enclave(struct dev *dev, const struct sgx_sigstruct *sig, struct host_error *err)
+static int hw_init_enclave(struct dev *dev, const struct sgx_sigstruct *sig,
+                           struct host_error *err)
 {
     struct hw *h = hw_of(dev);
 
@@ -250,7 +252,8 @@ static int change(struct hw *h, unsigned long request, struct hw_restrict arg)
 
 static int hw_restrict_perms(struct dev *dev, uint64_t offset, uint64_t pages, uint32_t perms)
 {
-    struct hw_restrict arg = {.offset = offset, .length = pages * SGX_PAGE, .permissions = perms};
+    struct hw_restrict arg = {
+        .offset = offset, .length = pages * SGX_PAGE, .permissions = perms};
     int rc = change(hw_of(dev), HW_RESTRICT, arg);
 
     return rc ? rc : protect(dev, offset, pages, prot_of(perms));

@@ -3,10 +3,10 @@
  * Entering the enclave, and what runs at the AEP. The same code serves both machines: where
  * host_thread.enclu is set it is called in place of the ENCLU instruction.
  *
- * The word at RSP during an entry is the struct host_thread, and the enclave gives RSP back at
- * EEXIT and the CPU at an AEX; after an EEXIT it is taken from the thread structure instead, as the
- * enclave could be wrong. At the AEP events are looked at first: the signal handler notes them in
- * host_thread.event, and sends a thread that has passed the check back to the AEP.
+ * The word at RSP during an entry is the struct host_thread; the CPU restores RSP at an AEX.
+ * After an EEXIT it comes from the thread structure, as the enclave could be wrong. At the AEP
+ * events are looked at first: the signal handler notes them in host_thread.event, and sends a
+ * thread that has passed the check back to the AEP.
  */
 #include "host/thread.h"
 
@@ -108,8 +108,8 @@ host_aep1_end:
         jmp     host_enter_return
 
 /*
- * long host_wait_syscall(t, nr, args): a system call that a KICK cannot miss. A signal that comes
- * after the check and before the call continues at host_wait_cancel.
+ * long host_wait_syscall(t, nr, args): a system call that a KICK cannot miss. A signal that
+ * comes after the check and before the call continues at host_wait_cancel.
  */
         .globl  host_wait_syscall, host_wait_begin, host_wait_insn, host_wait_cancel
         .type   host_wait_syscall, @function
@@ -134,8 +134,8 @@ host_wait_cancel:
         ret
 
 /*
- * Every signal handler. FS may be the enclave's: the host's is loaded before any C runs, and what
- * struct host_signal says afterwards.
+ * Every signal handler. FS may be the enclave's: the host's is loaded before any C runs, and
+ * what struct host_signal says afterwards.
  */
         .globl  host_signal_entry
         .type   host_signal_entry, @function

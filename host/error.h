@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One-line errors of the untrusted runtime: what failed and what to do, for the command to print.
+ * One-line errors of the untrusted runtime: what failed and what to do, for the command to
+ * print.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control calls of boundary/hostcalls.h. Arguments are what the header lists, in that order.
- * Not here: confinement. The enclave may do what the user who runs it may do.
+ * The control calls of boundary/hostcalls.h. Arguments are what the header lists, in that
+ * order. Not here: confinement. The enclave may do what the user who runs it may do.
  */
 #include <errno.h>
 #include <fcntl.h>

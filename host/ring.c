@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The kernel's io_uring, its memory handed to the enclave as it is; or, where the kernel refuses
- * one, the interpreter.
+ * The kernel's io_uring, its memory handed to the enclave as it is; or, where the kernel
+ * refuses one, the interpreter.
  */
 #include "host/ring.h"
 
@@ -41,13 +41,17 @@ static int uring_wait(struct ring *r, struct host_thread *t, uint64_t timeout_ns
     long rc;
 
     if (!min_complete) {
-        rc = submit ? syscall(SYS_io_uring_enter, r->fd, submit, 0, IORING_ENTER_GETEVENTS, NULL, 0)
+        rc = submit ? syscall(SYS_io_uring_enter, r->fd, submit, 0, IORING_ENTER_GETEVENTS,
+                              NULL, 0)
                     : 0;
         return rc < 0 ? -errno : 0;
     }
-    uint64_t args[6] = {(uint64_t)r->fd, submit, min_complete,
-                        IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, (uint64_t)&arg, sizeof(arg)};
+    uint64_t args[6] = {(uint64_t)r->fd, submit,
+                        min_complete,    IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+                        (uint64_t)&arg,  sizeof(arg)};
     rc = host_wait_syscall(t, SYS_io_uring_enter, args);
+    if (rc == -EINTR && (submit = unsubmitted(r))) /* kicked before it began */
+        syscall(SYS_io_uring_enter, r->fd, submit, 0, 0, NULL, 0);
     if (rc == -EINTR || rc == -ETIME || rc == -EAGAIN || rc == -EBUSY)
         return 0;
     return rc < 0 ? (int)rc : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A vCPU's ring pair: the kernel's io_uring, or the interpreter. OCCLUM_RING=uring|interp forces
- * one. Only the vCPU's own thread calls in here, from HOSTCALL_WAIT.
+ * A vCPU's ring pair: the kernel's io_uring, or the interpreter. OCCLUM_RING=uring|interp
+ * forces one. Only the vCPU's own thread calls in here, from HOSTCALL_WAIT.
  */
 #pragma once
 
@@ -16,14 +16,16 @@ struct ring_ops;
 struct ring {
     const struct ring_ops *ops;
     struct ring_map map;
-    int fd;              /* io_uring */
-    void *state;         /* the back end's */
+    int fd;      /* io_uring */
+    void *state; /* the back end's */
 };
 
 struct ring_ops {
     void (*fini)(struct ring *r);
-    /* Submits what is queued; waits for min_complete completions, a kick, a tick or the time. */
-    int (*wait)(struct ring *r, struct host_thread *t, uint64_t timeout_ns, uint32_t min_complete);
+    /* Submits what is queued; waits for min_complete completions, a kick, a tick or the time.
+     */
+    int (*wait)(struct ring *r, struct host_thread *t, uint64_t timeout_ns,
+                uint32_t min_complete);
 };
 
 int ring_init(struct ring *r, struct host_error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ring layout served with plain system calls. What would block is kept pending and polled, so
- * that a wait still ends at its time and at a kick. Reads of regular files never pend.
+ * The ring layout served with plain system calls. What would block is kept pending and polled,
+ * so that a wait still ends at its time and at a kick. Reads of regular files never pend.
  * LIMIT: no linked entries, no multishot poll: they complete with -EINVAL.
  */
 #include <errno.h>
@@ -64,7 +64,8 @@ static void complete(struct interp *in, uint64_t user_data, int64_t res)
     __atomic_store_n(&in->cq_tail, in->cq_tail + 1, __ATOMIC_RELEASE);
 }
 
-static int64_t positioned(const struct ring_sqe *s, const struct iovec *iov, int count, int writing)
+static int64_t positioned(const struct ring_sqe *s, const struct iovec *iov, int count,
+                          int writing)
 {
     off_t at = (off_t)s->off;
     ssize_t n = -1;
@@ -81,8 +82,9 @@ static int64_t transfer(const struct ring_sqe *s)
     int writing = s->opcode == RING_OP_WRITE || s->opcode == RING_OP_WRITEV;
 
     if (s->opcode == RING_OP_READV || s->opcode == RING_OP_WRITEV)
-        return s->len > 1024 ? -EINVAL
-                             : positioned(s, (const struct iovec *)s->addr, (int)s->len, writing);
+        return s->len > 1024
+                   ? -EINVAL
+                   : positioned(s, (const struct iovec *)s->addr, (int)s->len, writing);
     struct iovec one = {.iov_base = (void *)s->addr, .iov_len = s->len};
     return positioned(s, &one, 1, writing);
 }
@@ -218,7 +220,8 @@ static void submit_all(struct interp *in)
     }
 }
 
-/* Fires what is due; fills fds with what is polled for, and lowers *until to the next deadline. */
+/* Fires what is due; fills fds with what is polled for, and lowers *until to the next deadline.
+ */
 static uint32_t gather(struct interp *in, uint64_t *until)
 {
     uint32_t n = 0;
@@ -271,8 +274,8 @@ static int interp_wait(struct ring *r, struct host_thread *t, uint64_t timeout_n
                               .tv_nsec = (long)(left % 1000000000u)};
         if (!n && done)
             return 0;
-        uint64_t args[6] = {(uint64_t)in->fds, n, until == UINT64_MAX && !done ? 0 : (uint64_t)&ts,
-                            0, 0, 0};
+        uint64_t args[6] = {
+            (uint64_t)in->fds, n, until == UINT64_MAX && !done ? 0 : (uint64_t)&ts, 0, 0, 0};
         rc = host_wait_syscall(t, SYS_ppoll, args);
         if (rc > 0)
             serve(in, n);

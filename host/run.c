@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/tsc.h"
 #include "host/vcpu.h"
 
 #define POOL_BYTES  (16ull << 20)
@@ -170,8 +171,20 @@ static int map_image(struct loan *l, const char *path, struct boot_image *out,
 static int has_subleaves(uint32_t leaf)
 {
     switch (leaf) {
-    case 0x4: case 0x7: case 0xb: case 0xd: case 0xf: case 0x10: case 0x12: case 0x14:
-    case 0x17: case 0x18: case 0x1d: case 0x1f: case 0x8000001d: case 0x80000020:
+    case 0x4:
+    case 0x7:
+    case 0xb:
+    case 0xd:
+    case 0xf:
+    case 0x10:
+    case 0x12:
+    case 0x14:
+    case 0x17:
+    case 0x18:
+    case 0x1d:
+    case 0x1f:
+    case 0x8000001d:
+    case 0x80000020:
     case 0x80000026:
         return 1;
     default:
@@ -184,7 +197,8 @@ static void cpuid_table(struct boot_info *b, struct boot_cpuid *table)
 {
     uint32_t n = 0;
 
-    for (uint32_t base = 0; base <= 0x80000000u && base + 1; base += 0x80000000u) {
+    for (int half = 0; half < 2; half++) {
+        uint32_t base = half ? 0x80000000u : 0;
         uint32_t last = __get_cpuid_max(base, NULL);
         for (uint32_t leaf = base; leaf < base + 0x20 && leaf <= last; leaf++) {
             for (uint32_t sub = 0; sub < 8; sub++) {
@@ -197,8 +211,6 @@ static void cpuid_table(struct boot_info *b, struct boot_cpuid *table)
                 c->subleaf = sub;
             }
         }
-        if (base)
-            break;
     }
     b->cpuid_address = (uint64_t)table;
     b->cpuid_count = n;
@@ -235,6 +247,7 @@ static int fill_boot(struct machine *m, struct loan *l, const struct host_run_pa
         .vcpu_shared = (uint64_t)shared,
         .pool_address = (uint64_t)pool,
         .pool_size = POOL_BYTES,
+        .tsc_hz = tsc_hz(),
         .memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
         .log_level = p->log_level,
         .platform = m->dev->ops->platform,

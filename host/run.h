@@ -22,26 +22,27 @@ struct host_run_params {
     const struct page_plan *plan;
     const struct sgx_sigstruct *sigstruct;
     enum host_mode mode;
-    int base_zero;         /* programs at fixed addresses: the enclave's base is 0 */
-    int debug;             /* SECS.ATTRIBUTES.DEBUG, where SIGSTRUCT leaves it open */
+    int base_zero; /* programs at fixed addresses: the enclave's base is 0 */
+    int debug;     /* SECS.ATTRIBUTES.DEBUG, where SIGSTRUCT leaves it open */
     const char *images[BOOT_MAX_IMAGES]; /* files of read-only images, NULL: none */
-    const char *program;   /* path inside */
-    char *const *argv;     /* NULL-terminated; argv[0] included */
-    char *const *envp;     /* NULL-terminated; may be NULL */
-    const char *cwd;       /* inside; NULL: "/" */
-    const char *hostname;  /* NULL: "occlum" */
-    uint32_t log_level;    /* enum log_level */
-    uint32_t vcpus;        /* 0: online CPUs, at most the plan's TCSs */
+    const char *program;                 /* path inside */
+    char *const *argv;                   /* NULL-terminated; argv[0] included */
+    char *const *envp;                   /* NULL-terminated; may be NULL */
+    const char *cwd;                     /* inside; NULL: "/" */
+    const char *hostname;                /* NULL: "occlum" */
+    uint32_t log_level;                  /* enum log_level */
+    uint32_t vcpus;                      /* 0: online CPUs, at most the plan's TCSs */
 };
 
 #define HOST_STATUS_PANIC 0x80000000u
 
 /*
  * Returns 0 and what the enclave passed to HOSTCALL_EXIT: the low 16 bits are a wait(2) status,
- * HOST_STATUS_PANIC set: the kernel stopped. Or a negative errno with a message: never ran, or the
- * enclave was lost. One enclave at a time in a process.
+ * HOST_STATUS_PANIC set: the kernel stopped. Or a negative errno with a message: never ran, or
+ * the enclave was lost. One enclave at a time in a process.
  */
 int host_run(const struct host_run_params *params, uint32_t *status, struct host_error *err);
 
-/* Whether a mode can be used on this machine, for `occlum doctor`; 0, or negative and the reason. */
+/* Whether a mode can be used on this machine, for `occlum doctor`; 0, or negative and the
+ * reason. */
 int host_probe(enum host_mode mode, struct host_error *err);

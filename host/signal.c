@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a signal means to a thread that runs a vCPU. Hardware exceptions of the enclave appear at
- * the AEP and are passed in by entering the next SSA frame; ticks likewise. Everything else that
- * faults is a defect of the host side and ends the process as if there were no handler.
+ * What a signal means to a thread that runs a vCPU. Hardware exceptions of the enclave appear
+ * at the AEP and are passed in by entering the next SSA frame; ticks likewise. Everything else
+ * that faults is a defect of the host side and ends the process as if there were no handler.
  * Not here: the AEX itself (the CPU's, or emu/aex.c).
  */
 #include "host/signal.h"
@@ -61,6 +61,8 @@ static void sync_signal(struct host_signal *s)
         leave(s->uc, (uint64_t)HOST_EXIT_FAULT | (s->number == SIGILL ? 6 : 13));
     } else {
         signal((int)s->number, SIG_DFL);
+        if (s->info->si_code <= 0) /* sent, so it will not come again by itself */
+            syscall(SYS_tgkill, getpid(), t->tid, (int)s->number);
     }
 }
 
@@ -171,7 +173,8 @@ int host_signals_init(struct dev *dev, struct host_error *err)
             return host_fail(err, -errno, "sigaction: %s", strerror(errno));
     }
     sigaddset(&set, HOST_SIGNAL_TICK);
-    if (sigaction(HOST_SIGNAL_TICK, &sa, &saved_tick) || sigaction(SIGPIPE, &ignore, &saved_pipe))
+    if (sigaction(HOST_SIGNAL_TICK, &sa, &saved_tick) ||
+        sigaction(SIGPIPE, &ignore, &saved_pipe))
         return host_fail(err, -errno, "sigaction: %s", strerror(errno));
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     return 0;

@@ -8,7 +8,8 @@
 /* A tick, an interrupt, a kick, or the wish to have the thread back. */
 #define HOST_SIGNAL_TICK (SIGRTMIN + 8)
 
-/* Makes the calling thread one that can enter `dev`; undone by host_thread_fini() on the thread. */
+/* Makes the calling thread one that can enter `dev`; undone by host_thread_fini() on the
+ * thread. */
 int host_thread_new(struct dev *dev, struct host_thread **out, struct host_error *err);
 void host_thread_fini(struct dev *dev);
 void host_thread_free(struct host_thread *t); /* the block itself, by anyone */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A host thread that runs a vCPU. The structure lies at the start of a 64 KiB aligned block whose
- * rest is the thread's signal stack, so that a handler finds it from RSP alone, whatever FS is.
+ * A host thread that runs a vCPU. The structure lies at the start of a 64 KiB aligned block
+ * whose rest is the thread's signal stack, so that a handler finds it from RSP alone, whatever
+ * FS is.
  */
 #pragma once
 
@@ -39,10 +40,10 @@
 struct vcpu_host;
 
 struct host_thread {
-    uint64_t fs, gs;    /* the host's bases */
-    uint64_t tcs;       /* address of the TCS, as EENTER takes it */
-    uint64_t enclu;     /* dev_ops.enclu, or 0 */
-    uint64_t rsp;       /* host_enter()'s frame */
+    uint64_t fs, gs; /* the host's bases */
+    uint64_t tcs;    /* address of the TCS, as EENTER takes it */
+    uint64_t enclu;  /* dev_ops.enclu, or 0 */
+    uint64_t rsp;    /* host_enter()'s frame */
     uint64_t exit_value;
     volatile uint32_t event;  /* EVENT_* */
     volatile uint32_t kicked; /* KICK came; consumed by WAIT */
@@ -50,12 +51,12 @@ struct host_thread {
     uint16_t fcw, pad;
 
     pid_t tid;
-    volatile int in_host;      /* serving a call: a tick waits in tick_pending */
+    volatile int in_host; /* serving a call: a tick waits in tick_pending */
     volatile int tick_pending;
-    volatile int waiting;      /* in WAIT: KICK must send a signal */
-    volatile int in_enclave;   /* set by vcpu.c round host_enter() */
+    volatile int waiting;    /* in WAIT: KICK must send a signal */
+    volatile int in_enclave; /* set by vcpu.c round host_enter() */
     struct vcpu_host *vcpu;
-    void *machine;             /* dev_emu's part */
+    void *machine; /* dev_emu's part */
 };
 _Static_assert(offsetof(struct host_thread, tcs) == HT_TCS, "HT_TCS");
 _Static_assert(offsetof(struct host_thread, enclu) == HT_ENCLU, "HT_ENCLU");
@@ -83,7 +84,8 @@ long host_wait_syscall(struct host_thread *t, long nr, const uint64_t args[6]);
 void host_signal_entry(int number, siginfo_t *info, void *uc);
 extern const char host_aep0[], host_aep0_end[], host_aep1[], host_aep1_end[];
 extern const char host_enter_return[], host_event_return[];
-extern const char host_enclu_enter[], host_enclu_event[], host_enclu_resume0[], host_enclu_resume1[];
+extern const char host_enclu_enter[], host_enclu_event[], host_enclu_resume0[],
+    host_enclu_resume1[];
 extern const char host_wait_begin[], host_wait_insn[], host_wait_cancel[];
 
 #endif

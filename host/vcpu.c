@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define RETRY_NS 20000u
+#define RETRY_NS    20000u
 #define STACK_BYTES (256u << 10)
 
 static void arm(struct vcpu_host *v, uint64_t ns, int flags)

@@ -15,7 +15,7 @@ struct vcpu_host {
     struct machine *machine;
     uint32_t index;
     struct vcpu_shared *shared;
-    struct host_thread *thread;  /* NULL until it runs */
+    struct host_thread *thread; /* NULL until it runs */
     struct ring ring;
     pthread_t pthread;
     volatile int started, running;
@@ -39,7 +39,8 @@ struct machine {
     struct host_error error;
 };
 
-/* Runs vCPU 0 on the calling thread, the others as the enclave asks; returns when all are back. */
+/* Runs vCPU 0 on the calling thread, the others as the enclave asks; returns when all are back.
+ */
 int machine_run(struct machine *m, struct host_error *err);
 
 int vcpu_start(struct machine *m, uint64_t index);

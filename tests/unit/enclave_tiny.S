@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The code of the tiny enclave: position independent, copied to TINY_CODE. See enclave_tiny.h. */
+/* The code of the tiny enclave: position independent, copied to TINY_CODE. */
 #include "tests/unit/enclave_tiny.h"
 
 #define SSA_GPR (TINY_SSA - TINY_DATA + 4 * 4096 - 184) /* from GS base */
@@ -258,7 +258,7 @@ do_regs:
         pop     %rbx
         ret
 
-/* ---- the first-stage handler ---------------------------------------------------------------- */
+/* The first-stage handler. */
 exception:
         mov     %rsp, %gs:TD_EXC_RSP
         mov     %rbp, %gs:TD_EXC_RBP
@@ -300,7 +300,7 @@ exc_leave:
         ENCLU
         ud2
 
-/* ---- the boot protocol ------------------------------------------------------------------------ */
+/* The boot protocol. */
 /* EAX nr, RDX, RCX, R8: arguments; the result in RAX */
 call_host:
         mov     %gs:TD_SHARED, %r10

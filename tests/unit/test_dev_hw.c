@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* LINK: emu/*.c emu/*.S host/*.c host/*.S image/*.c cli/err.c cli/progress.c tests/unit/enclave_tiny.S tests/unit/tiny_sign.c
+/*
+ * dev_hw against a driver that checks every request as the kernel's does, answers in part,
+ * is interrupted, and hands what is right to the emulator: EINIT then compares MRENCLAVE.
+ * LINK: emu/*.[cS] host/*.[cS] image/*.c cli/err.c cli/progress.c tests/unit/*tiny*.[cS]
  * LIBS: -lcrypto -luring -lelf -ljansson -lpthread
- *
- * dev_hw against a driver that checks every request as the kernel's does, answers in part, is
- * interrupted, and hands what is right to the emulator: EINIT then compares MRENCLAVE. */
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,9 +24,9 @@
 
 static struct host_error err;
 static struct dev *model;
-static uint64_t base, size;    /* what was mapped with the driver's descriptor */
+static uint64_t base, size; /* what was mapped with the driver's descriptor */
 static int open_enclave, open_provision, provisioned, missing, calls, corrupt;
-static uint64_t next_offset;   /* runs come in ascending order */
+static uint64_t next_offset; /* runs come in ascending order */
 static uint8_t max_prot[PAGES], mapped_prot[PAGES];
 
 static int fail(int code)
@@ -89,8 +90,10 @@ static void check_range(uint64_t offset, uint64_t length)
 static int create(const struct hw_create *a)
 {
     const struct sgx_secs *s = (const void *)a->src;
-    struct dev_secs secs = {.size = s->size, .ssa_frame_size = s->ssa_frame_size,
-                            .miscselect = s->miscselect, .attributes = s->attributes};
+    struct dev_secs secs = {.size = s->size,
+                            .ssa_frame_size = s->ssa_frame_size,
+                            .miscselect = s->miscselect,
+                            .attributes = s->attributes};
 
     CHECK_EQ(a->src % 4096, 0);
     CHECK_EQ(s->base, base);
@@ -191,14 +194,20 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 }
 
 static const struct hw_os fake = {
-    .open = fake_open, .close = fake_close, .ioctl = fake_ioctl,
-    .mmap = fake_mmap, .munmap = munmap, .mprotect = fake_mprotect,
+    .open = fake_open,
+    .close = fake_close,
+    .ioctl = fake_ioctl,
+    .mmap = fake_mmap,
+    .munmap = munmap,
+    .mprotect = fake_mprotect,
 };
 
 static struct dev *load(const struct page_plan *plan, const struct sgx_sigstruct *sig, int want,
                         uint64_t flags)
 {
-    struct dev_secs secs = {.size = plan->size, .ssa_frame_size = 4, .miscselect = 1,
+    struct dev_secs secs = {.size = plan->size,
+                            .ssa_frame_size = 4,
+                            .miscselect = 1,
                             .attributes = {SGX_ATTR_MODE64 | flags, 7}};
     struct dev *dev;
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* LINK: emu/*.c emu/*.S host/*.c host/*.S image/*.c cli/err.c cli/progress.c tests/unit/enclave_tiny.S tests/unit/tiny_sign.c
+/*
+ * Entering, leaving, exceptions, interrupts and the ENCLU leaves, in every mode of the
+ * emulator.
+ * LINK: emu/*.[cS] host/*.[cS] image/*.c cli/err.c cli/progress.c tests/unit/*tiny*.[cS]
  * LIBS: -lcrypto -luring -lelf -ljansson -lpthread
- *
- * Entering, leaving, exceptions, interrupts and the ENCLU leaves, in every mode of the emulator. */
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -36,7 +38,9 @@ static void ok(int rc)
 static void load(void)
 {
     struct page_plan *plan = tiny_plan(1);
-    struct dev_secs secs = {.size = plan->size, .ssa_frame_size = 4, .miscselect = 1,
+    struct dev_secs secs = {.size = plan->size,
+                            .ssa_frame_size = 4,
+                            .miscselect = 1,
                             .attributes = {SGX_ATTR_MODE64, 7}};
     struct sgx_sigstruct sig;
 
@@ -316,7 +320,8 @@ static void run_mode(const char *mode)
 
 int main(void)
 {
-    static const char *const modes[] = {"", "trap", "strict", "seccomp", "step", "trap,strict,step"};
+    static const char *const modes[] = {"",        "trap", "strict",
+                                        "seccomp", "step", "trap,strict,step"};
 
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         fflush(stdout);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* LINK: emu/*.c emu/*.S host/*.c host/*.S image/*.c cli/err.c cli/progress.c tests/unit/enclave_tiny.S tests/unit/tiny_sign.c
+/*
+ * host_run() from the page plan to the exit status, with one vCPU and with two.
+ * LINK: emu/*.[cS] host/*.[cS] image/*.c cli/err.c cli/progress.c tests/unit/*tiny*.[cS]
  * LIBS: -lcrypto -luring -lelf -ljansson -lpthread
- *
- * host_run() from the page plan to the exit status, with one vCPU and with two. */
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -40,8 +41,12 @@ int main(void)
     struct page_plan *plan = tiny_plan(4);
     struct sgx_sigstruct sig;
     char *const argv[] = {"prog", "arg", NULL};
-    struct host_run_params p = {.plan = plan, .sigstruct = &sig, .mode = HOST_MODE_SIM,
-                                .program = "/bin/prog", .argv = argv, .vcpus = 1};
+    struct host_run_params p = {.plan = plan,
+                                .sigstruct = &sig,
+                                .mode = HOST_MODE_SIM,
+                                .program = "/bin/prog",
+                                .argv = argv,
+                                .vcpus = 1};
     struct timespec start;
     uint32_t status;
 

@@ -19,8 +19,12 @@ static void ok(struct err *e)
 void tiny_sign(const struct page_plan *plan, struct sgx_sigstruct *sig)
 {
     struct sigstruct_input in = {
-        .attributes = {SGX_ATTR_MODE64, 3}, .attribute_mask = {~SGX_ATTR_DEBUG, 3},
-        .miscselect = 1, .miscmask = ~0u, .product_id = 1, .security_version = 1,
+        .attributes = {SGX_ATTR_MODE64, 3},
+        .attribute_mask = {~SGX_ATTR_DEBUG, 3},
+        .miscselect = 1,
+        .miscmask = ~0u,
+        .product_id = 1,
+        .security_version = 1,
         .date = 0x20260101,
     };
     struct sign_key *key;
