@@ -10,12 +10,14 @@
 #include "enclave/config.h"
 #include "enclave/exception.h"
 #include "enclave/hostcall.h"
+#include "enclave/pages.h"
 #include "enclave/ring.h"
 #include "enclave/stop.h"
 #include "fs/core/cred.h"
 #include "fs/core/fd.h"
 #include "fs/core/mount.h"
 #include "lib/log.h"
+#include "lib/san.h"
 #include "lib/string.h"
 #include "mm/heap.h"
 #include "mm/kmalloc.h"
@@ -107,13 +109,47 @@ static void start_first_task(void)
     task_start(t);
 }
 
+#ifdef OCCLUM_SAN
+/* The end of the stacks' range, far above any stack, holds the shadow. */
+static void start_sanitizer(void)
+{
+    uint64_t shadow = enclave.stack_end - (enclave.heap_end - enclave.heap_start) / 8;
+    struct san_env env = {
+        .heap_start = enclave.heap_start, .heap_end = enclave.heap_end,
+        .user_start = enclave.user_start, .user_end = enclave.user_end,
+        .shadow = align_down(shadow, PAGE_SIZE), .add_pages = enclave_pages_add,
+    };
+    san_start(&env);
+}
+
+/* SAN_TEST=name in the environment: the sanitizers shall stop us. */
+static void test_sanitizer(void)
+{
+    for (char **e = boot_args.envp; *e; e++) {
+        if (str_starts(*e, "SAN_TEST=")) {
+            san_self_test(*e + 9);
+            panic("the sanitizers did not notice %s", *e + 9);
+        }
+    }
+}
+#else
+static void start_sanitizer(void)
+{
+}
+static void test_sanitizer(void)
+{
+}
+#endif
+
 static void boot_first(haddr_t info)
 {
     struct vcpu *v = this_vcpu();
 
     boot_early(info);
     heap_init();
+    start_sanitizer();
     boot_copy(info);
+    test_sanitizer();
     vector_init(enclave.attributes.xfrm);
     ring_init(v);
     clock_sync();

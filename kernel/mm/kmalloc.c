@@ -161,9 +161,9 @@ static void *large_alloc(size_t size)
 
 void *kmalloc(size_t size)
 {
-    if (size > CLASS_MAX)
+    if (size > CLASS_MAX - SAN_REDZONE)
         return size > (1ull << 40) ? NULL : large_alloc(size);
-    return slab_alloc(class_for(size ? size : 1), size);
+    return slab_alloc(class_for(size + SAN_REDZONE), size);
 }
 
 void *kzalloc(size_t size)

@@ -9,6 +9,7 @@
 #include "enclave/pages.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
+#include "lib/san.h"
 #include "lib/string.h"
 #include "mm/heap.h"
 #include "mm/kmalloc.h"
@@ -114,8 +115,10 @@ void *block_alloc(unsigned order, enum page_kind kind)
             used_pages += 1ull << order;
         }
         spin_unlock(&page_lock);
-        if (m)
+        if (m) {
+            san_unpoison(page_of_meta(m), PAGE_SIZE << order);
             return page_of_meta(m);
+        }
         if (!add_chunk())
             return NULL;
     }
@@ -127,6 +130,7 @@ void block_free(void *p)
     uint64_t chunk = align_down((uint64_t)p, CHUNK_BYTES);
     unsigned order = m->order;
 
+    san_poison(p, PAGE_SIZE << order);
     spin_lock(&page_lock);
     assert(m->kind == PAGE_BLOCK || m->kind == PAGE_SLAB);
     used_pages -= 1ull << order;
