@@ -35,7 +35,7 @@ cmp Occlum.json ../a/Occlum.json || fail "new and init differ"
 mkdir -p ../c/image && cd ../c || fail "mkdir"
 refuses 1 'image is here already' "$occlum" init
 
-for command in try new init build run print status doctor version; do
+for command in try new init build run print package status doctor version; do
     "$occlum" help "$command" | grep -q "^usage: occlum $command" || fail "help $command"
     "$occlum" "$command" --help | grep -q "^usage: occlum $command" || fail "$command --help"
     "$occlum" help | grep -q "^  $command " || fail "help does not list $command"
