@@ -57,6 +57,29 @@ static void panic_begin(void)
         kernel_stop(STOP_STATUS_PANIC);
 }
 
+extern const char __image_start[] __attribute__((weak)), __text_end[] __attribute__((weak));
+
+/* Return addresses of the callers, relative to the image, along the chain of frame pointers. */
+static void print_callers(void)
+{
+    const uint64_t *frame = __builtin_frame_address(0);
+    char line[256];
+    int n = 0;
+
+    for (int i = 0; i < 16 && (uint64_t)frame % 8 == 0 && frame; i++) {
+        uint64_t address = frame[1], next = frame[0];
+        if (address < (uint64_t)__image_start || address >= (uint64_t)__text_end)
+            break;
+        n += format_string(line + n, sizeof(line) - (size_t)n, " 0x%lx",
+                           address - (uint64_t)__image_start);
+        if (next <= (uint64_t)frame || next - (uint64_t)frame > (64u << 10))
+            break;
+        frame = (const uint64_t *)next;
+    }
+    if (n)
+        log_always("called from%s", line);
+}
+
 void panic(const char *format, ...)
 {
     va_list args;
@@ -64,6 +87,7 @@ void panic(const char *format, ...)
     va_start(args, format);
     log_v("kernel stopped: ", format, args);
     va_end(args);
+    print_callers();
     kernel_stop(STOP_STATUS_PANIC);
 }
 
