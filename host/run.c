@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/tsc.h"
 #include "host/vcpu.h"
 
 #define POOL_BYTES  (16ull << 20)
@@ -247,7 +246,7 @@ static int fill_boot(struct machine *m, struct loan *l, const struct host_run_pa
         .vcpu_shared = (uint64_t)shared,
         .pool_address = (uint64_t)pool,
         .pool_size = POOL_BYTES,
-        .tsc_hz = tsc_hz(),
+        .tsc_hz = tsc_hz(&m->begin),
         .memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
         .log_level = p->log_level,
         .platform = m->dev->ops->platform,
@@ -299,6 +298,7 @@ int host_run(const struct host_run_params *params, uint32_t *status, struct host
     if (!m)
         return host_fail(err, -ENOMEM, "out of memory");
     pthread_mutex_init(&m->lock, NULL);
+    m->begin = tsc_begin();
     m->plan = params->plan;
     m->count = vcpu_count(params);
     if ((rc = load(params, ops, &m->dev, err)))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The frequency of the time stamp counter, as the kernel knows it if it tells (a dummy perf
- * event's page carries it), else as cpuid says, else measured for a moment.
+ * event's page carries it), else as cpuid says, else measured over the time of loading.
  */
 #include "host/tsc.h"
 
@@ -15,7 +15,7 @@
 #include <x86intrin.h>
 
 #define NS_PER_S   1000000000ull
-#define MEASURE_NS 2000000u
+#define MEASURE_NS 1000000u
 
 static uint64_t from_perf(void)
 {
@@ -49,29 +49,47 @@ static uint64_t from_cpuid(void)
     return a && b && c ? (uint64_t)c * b / a : 0;
 }
 
-static uint64_t monotonic_ns(void)
+/* Both clocks at one moment: the tightest of a few readings. */
+static struct tsc_sample sample(void)
 {
+    struct tsc_sample best = {0};
+    uint64_t width = UINT64_MAX;
     struct timespec ts;
 
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+    for (int i = 0; i < 8; i++) {
+        uint64_t before = __rdtsc();
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        uint64_t after = __rdtsc();
+        if (after - before >= width)
+            continue;
+        width = after - before;
+        best.tsc = before + width / 2;
+        best.ns = (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+    }
+    return best;
 }
 
-static uint64_t measured(void)
+struct tsc_sample tsc_begin(void)
 {
-    uint64_t ns = monotonic_ns(), tsc = __rdtsc(), now;
+    return sample();
+}
+
+static uint64_t measured(const struct tsc_sample *begin)
+{
+    struct tsc_sample now;
 
     do {
-        now = monotonic_ns();
-    } while (now - ns < MEASURE_NS);
-    return (uint64_t)((unsigned __int128)(__rdtsc() - tsc) * NS_PER_S / (now - ns));
+        now = sample();
+    } while (now.ns - begin->ns < MEASURE_NS);
+    return (uint64_t)((unsigned __int128)(now.tsc - begin->tsc) * NS_PER_S /
+                      (now.ns - begin->ns));
 }
 
-uint64_t tsc_hz(void)
+uint64_t tsc_hz(const struct tsc_sample *begin)
 {
     uint64_t hz = from_perf();
 
     if (!hz)
         hz = from_cpuid();
-    return hz ? hz : measured();
+    return hz ? hz : measured(begin);
 }

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* The frequency of the time stamp counter. */
 #pragma once
 
 #include <stdint.h>
 
-/* Ticks of the time stamp counter in a second. */
-uint64_t tsc_hz(void);
+struct tsc_sample {
+    uint64_t tsc, ns;
+};
+
+/* Called early, so that time passes meanwhile. */
+struct tsc_sample tsc_begin(void);
+/* Ticks in a second; waits until a millisecond has passed since `begin` if it has to measure. */
+uint64_t tsc_hz(const struct tsc_sample *begin);

@@ -10,6 +10,7 @@
 #include "host/dev.h"
 #include "host/ring.h"
 #include "host/signal.h"
+#include "host/tsc.h"
 
 struct vcpu_host {
     struct machine *machine;
@@ -32,6 +33,7 @@ struct machine {
     uint32_t count;
     struct vcpu_host vcpu[64];
     struct boot_info *boot;
+    struct tsc_sample begin;
     pthread_mutex_t lock;
     int exited;
     uint32_t status;
