@@ -27,13 +27,17 @@ static uint8_t image_shadow[IMAGE_MAX / 8];
 static uint64_t present[BATCHES / 64];
 static uint32_t adding; /* a spinlock of its own: the kernel's may be poisoned */
 
+static bool in_image(uint64_t address)
+{
+    return address - (uint64_t)__image_start < (uint64_t)(__image_end - __image_start);
+}
+
 /* Shadow of an address, NULL when it is not watched or has none yet. */
 static uint8_t *shadow_of(uint64_t address)
 {
-    uint64_t at = address - (uint64_t)__image_start;
-    if (at < IMAGE_MAX)
-        return &image_shadow[at / 8];
-    at = address - env.heap_start;
+    if (in_image(address))
+        return &image_shadow[(address - (uint64_t)__image_start) / 8];
+    uint64_t at = address - env.heap_start;
     if (at >= env.heap_end - env.heap_start || at >= WATCHED_MAX)
         return NULL;
     uint64_t batch = at / 8 / PAGE_SIZE / BATCH;
@@ -87,7 +91,7 @@ static NORETURN void report(uint64_t address, size_t size, bool write, const voi
     ready = false;
     if (address >= env.user_start && address < env.user_end)
         where = "guest memory, past the copy routines";
-    else if (address - (uint64_t)__image_start < IMAGE_MAX)
+    else if (in_image(address))
         where = "beyond a global variable";
     panic("address sanitizer: %s of %zu bytes at %p: %s; by image+0x%lx",
           write ? "write" : "read", size, (void *)address, where,
@@ -98,7 +102,7 @@ static NORETURN void report(uint64_t address, size_t size, bool write, const voi
 static bool bad_byte(uint64_t address)
 {
     const uint8_t *s = shadow_of(address);
-    return s && *s && (address & 7) >= *s;
+    return s && *s && (*s == POISON || (address & 7) >= *s);
 }
 
 static bool bad(uint64_t address, size_t size)
