@@ -5,11 +5,12 @@
 #include "fs/core/file.h"
 
 void ipc_register(void);
+void pipe_register(void);
+void epoll_register(void);
 
 /* flags: O_NONBLOCK, O_DIRECT (LIMIT: packet mode is refused). */
 int pipe_new(uint32_t flags, struct file **reader, struct file **writer) MUST_CHECK;
 bool pipe_is(const struct file *f);
-/* splice between two pipes, without going through programs' memory. */
 int eventfd_new(uint64_t count, uint32_t flags, struct file **out) MUST_CHECK;
 
 int epoll_new(struct file **out) MUST_CHECK;

@@ -111,6 +111,10 @@ static int open_inode(struct file *f)
     uint32_t mount_flags = atomic_load_explicit(&f->path.mount->flags, memory_order_relaxed);
     bool atime = inode_is_reg(i) && !(mount_flags & (MS_NOATIME | MS_RDONLY)) &&
                  !(i->sb->flags & SUPER_RDONLY) && !(f->flags & O_NOATIME);
+    if (i->file_ops && i->type != S_IFREG && i->type != S_IFDIR) { /* a stream of the host */
+        f->state |= FILE_STREAM;
+        return i->ops->open ? i->ops->open(i, f) : -ENXIO;
+    }
     switch (i->type) {
     case S_IFCHR:
         return open_device(f);

@@ -124,7 +124,10 @@ int host_node_new(struct host_super *s, struct host_node *parent, const char *na
         inode_get(&parent->inode);
         n->parent = parent;
     }
-    i->file_ops = type == S_IFDIR ? &host_dir_file_ops : &host_file_ops;
+    if (type == S_IFDIR)
+        i->file_ops = &host_dir_file_ops;
+    else if (type == S_IFREG)
+        i->file_ops = &host_file_ops;
     i->cached = type == S_IFREG;
     i->ino = x->stx_ino;
     i->rdev = MAKEDEV(x->stx_rdev_major, x->stx_rdev_minor);

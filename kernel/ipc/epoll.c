@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * epoll(7). Each item waits on its file's queues for good; an announcement moves it to the ready
+ * list. Collecting polls the items on that list again: level-triggered ones that are still ready
+ * stay on it.
+ *
+ * Locks: ep->lock (mutex) orders control and collection; ep->ready_lock (spinlock) protects the
+ * ready list and is taken in announcements, under a wait queue's lock of another object. The lock
+ * of epolls that watch epolls nests, bounded by NEST_MAX; a circle is refused (-ELOOP).
+ * An item does not keep its file open: the file's end removes it (epoll_forget).
+ */
+#include "abi/errno.h"
+#include "ipc/ipc.h"
+#include "lib/rbtree.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+#include "sched/task.h"
+
+#define NEST_MAX 5
+
+struct epoll {
+    struct mutex lock;
+    struct rb_root items;       /* by file and descriptor; lock */
+    struct spinlock ready_lock;
+    struct list ready;          /* ready_lock */
+    struct wait_queue wait;
+    struct file *file;          /* its own; not counted */
+};
+
+struct epoll_item {
+    struct rb_node node;
+    struct list ready_node;     /* ready_lock */
+    struct list file_node;      /* file->epoll_items; links_lock */
+    struct epoll *ep;
+    struct file *file;          /* not counted */
+    int fd;
+    uint32_t events;            /* with EPOLLET, EPOLLONESHOT */
+    uint64_t data;
+    bool disabled;              /* one shot was fired */
+    struct poll_table table;
+};
+
+static const struct file_ops epoll_ops;
+/* All items of all files: file->epoll_items. Held while a file goes away, so that neither the
+ * item nor its epoll can vanish under the other. */
+static struct mutex links_lock;
+
+static void announce(struct waiter *w)
+{
+    struct poll_entry *e = container_of(w, struct poll_entry, waiter);
+    struct epoll_item *item = e->owner;
+    struct epoll *ep = item->ep;
+    spin_lock(&ep->ready_lock);
+    if (list_empty(&item->ready_node))
+        list_append(&ep->ready, &item->ready_node);
+    spin_unlock(&ep->ready_lock);
+    wait_wake_all(&ep->wait);
+}
+
+static int item_compare(const struct epoll_item *a, const struct file *f, int fd)
+{
+    uintptr_t x = (uintptr_t)a->file, y = (uintptr_t)f;
+    if (x != y)
+        return x < y ? -1 : 1;
+    return a->fd < fd ? -1 : a->fd > fd;
+}
+
+static struct epoll_item *item_find(struct epoll *ep, struct file *f, int fd)
+{
+    struct rb_node *n = ep->items.node;
+    while (n) {
+        struct epoll_item *i = container_of(n, struct epoll_item, node);
+        int c = item_compare(i, f, fd);
+        if (c == 0)
+            return i;
+        n = c > 0 ? n->left : n->right;
+    }
+    return NULL;
+}
+
+static void item_insert(struct epoll *ep, struct epoll_item *item)
+{
+    struct rb_node *parent = NULL, **link = &ep->items.node;
+    while (*link) {
+        parent = *link;
+        struct epoll_item *at = container_of(parent, struct epoll_item, node);
+        link = item_compare(at, item->file, item->fd) > 0 ? &parent->left : &parent->right;
+    }
+    rb_insert(&ep->items, parent, link, &item->node);
+}
+
+static uint32_t item_poll(struct epoll_item *item, struct poll_table *t)
+{
+    return file_poll(item->file, t) & (item->events | POLLERR | POLLHUP);
+}
+
+static void make_ready(struct epoll_item *item)
+{
+    spin_lock(&item->ep->ready_lock);
+    if (list_empty(&item->ready_node))
+        list_append(&item->ep->ready, &item->ready_node);
+    spin_unlock(&item->ep->ready_lock);
+    wait_wake_all(&item->ep->wait);
+}
+
+static void item_remove(struct epoll_item *item)
+{
+    struct epoll *ep = item->ep;
+    poll_table_fini(&item->table); /* no announcement after this */
+    spin_lock(&ep->ready_lock);
+    if (!list_empty(&item->ready_node))
+        list_remove(&item->ready_node);
+    spin_unlock(&ep->ready_lock);
+    rb_remove(&ep->items, &item->node);
+    list_remove(&item->file_node);
+    atomic_fetch_sub(&item->file->epolls, 1);
+    kfree(item);
+}
+
+/* How deep epolls nest below `f`; NEST_MAX or more: too deep, or `target` is among them. */
+static int depth_below(struct file *f, struct file *target, int level)
+{
+    int deepest = level;
+    if (f == target || level >= NEST_MAX)
+        return NEST_MAX;
+    if (!epoll_is(f))
+        return level;
+    struct epoll *ep = f->private;
+    for (struct rb_node *n = rb_first(&ep->items); n; n = rb_next(n)) {
+        struct epoll_item *item = container_of(n, struct epoll_item, node);
+        if (epoll_is(item->file))
+            deepest = MAX(deepest, depth_below(item->file, target, level + 1));
+    }
+    return deepest;
+}
+
+static int item_add(struct epoll *ep, int fd, struct file *f, const struct abi_epoll_event *event)
+{
+    if (item_find(ep, f, fd))
+        return -EEXIST;
+    struct epoll_item *item = kzalloc(sizeof(*item));
+    if (!item)
+        return -ENOMEM;
+    item->ep = ep;
+    item->file = f;
+    item->fd = fd;
+    item->events = event->events;
+    item->data = event->data;
+    list_init(&item->ready_node);
+    poll_table_init(&item->table, announce, item);
+    item_insert(ep, item);
+    list_append(&f->epoll_items, &item->file_node);
+    atomic_fetch_add(&f->epolls, 1);
+    uint32_t ready = item_poll(item, &item->table);
+    if (item->table.failed) {
+        item_remove(item);
+        return -ENOMEM;
+    }
+    if (ready)
+        make_ready(item);
+    return 0;
+}
+
+static int item_change(struct epoll *ep, int fd, struct file *f,
+                       const struct abi_epoll_event *event)
+{
+    struct epoll_item *item = item_find(ep, f, fd);
+    if (!item)
+        return -ENOENT;
+    if ((item->events | event->events) & EPOLLEXCLUSIVE)
+        return -EINVAL;
+    item->events = event->events;
+    item->data = event->data;
+    item->disabled = false;
+    if (item_poll(item, NULL))
+        make_ready(item);
+    return 0;
+}
+
+static int control_locked(struct epoll *ep, int op, int fd, struct file *f,
+                          const struct abi_epoll_event *event)
+{
+    struct epoll_item *item;
+    switch (op) {
+    case EPOLL_CTL_ADD:
+        if (epoll_is(f) && depth_below(f, ep->file, 1) >= NEST_MAX)
+            return -ELOOP;
+        return item_add(ep, fd, f, event);
+    case EPOLL_CTL_MOD:
+        return item_change(ep, fd, f, event);
+    case EPOLL_CTL_DEL:
+        item = item_find(ep, f, fd);
+        if (item)
+            item_remove(item);
+        return item ? 0 : -ENOENT;
+    default:
+        return -EINVAL;
+    }
+}
+
+int epoll_control(struct file *file, int op, int fd, struct file *f,
+                  const struct abi_epoll_event *event)
+{
+    struct epoll *ep = file->private;
+    if (f == file)
+        return -EINVAL;
+    if (!f->ops->poll)
+        return -EPERM; /* regular files and directories */
+    mutex_lock(&links_lock);
+    mutex_lock(&ep->lock);
+    int r = control_locked(ep, op, fd, f, event);
+    mutex_unlock(&ep->lock);
+    mutex_unlock(&links_lock);
+    return r;
+}
+
+/* The last reference to a file is gone: so are its items. */
+static void epoll_forget(struct file *f)
+{
+    mutex_lock(&links_lock);
+    while (!list_empty(&f->epoll_items)) {
+        struct epoll_item *item = list_entry(f->epoll_items.next, struct epoll_item, file_node);
+        struct epoll *ep = item->ep;
+        mutex_lock(&ep->lock);
+        item_remove(item);
+        mutex_unlock(&ep->lock);
+    }
+    mutex_unlock(&links_lock);
+}
+
+/* Takes the ready list, polls each item once, gives back those that stay ready. */
+static int collect(struct epoll *ep, struct abi_epoll_event *out, int max)
+{
+    struct list batch = LIST_INIT(batch), again = LIST_INIT(again), *n;
+    int count = 0;
+    mutex_lock(&ep->lock);
+    spin_lock(&ep->ready_lock);
+    while ((n = list_pop(&ep->ready)) != NULL)
+        list_append(&batch, n);
+    while (count < max && (n = list_pop(&batch)) != NULL) {
+        struct epoll_item *item = list_entry(n, struct epoll_item, ready_node);
+        spin_unlock(&ep->ready_lock);
+        uint32_t ready = item->disabled ? 0 : item_poll(item, NULL);
+        spin_lock(&ep->ready_lock);
+        if (!ready)
+            continue;
+        out[count++] = (struct abi_epoll_event){ready, item->data};
+        if (item->events & EPOLLONESHOT)
+            item->disabled = true;
+        else if (!(item->events & EPOLLET) && list_empty(&item->ready_node))
+            list_append(&again, &item->ready_node);
+    }
+    while ((n = list_pop(&again)) != NULL)
+        list_append(&ep->ready, n);
+    while ((n = list_pop(&batch)) != NULL) {
+        list_push(&ep->ready, n);
+    }
+    spin_unlock(&ep->ready_lock);
+    mutex_unlock(&ep->lock);
+    return count;
+}
+
+static bool maybe_ready(struct epoll *ep)
+{
+    spin_lock(&ep->ready_lock);
+    bool any = !list_empty(&ep->ready);
+    spin_unlock(&ep->ready_lock);
+    return any;
+}
+
+int epoll_wait_events(struct file *file, struct abi_epoll_event *out, int max,
+                      uint64_t deadline_ns)
+{
+    struct epoll *ep = file->private;
+    for (;;) {
+        int count = maybe_ready(ep) ? collect(ep, out, max) : 0;
+        if (count || deadline_ns == 0)
+            return count;
+        int r = wait_event(&ep->wait, maybe_ready(ep), deadline_ns);
+        if (r == -ETIMEDOUT)
+            return 0;
+        if (r < 0)
+            return r;
+    }
+}
+
+/* Readiness of the epoll itself: some item is really ready. */
+static uint32_t epoll_poll(struct file *f, struct poll_table *t)
+{
+    struct epoll *ep = f->private;
+    poll_add(t, &ep->wait);
+    return maybe_ready(ep) ? POLLIN | POLLRDNORM : 0;
+}
+
+static void epoll_release(struct file *f)
+{
+    struct epoll *ep = f->private;
+    struct rb_node *n;
+    mutex_lock(&links_lock);
+    mutex_lock(&ep->lock);
+    while ((n = rb_first(&ep->items)) != NULL)
+        item_remove(container_of(n, struct epoll_item, node));
+    mutex_unlock(&ep->lock);
+    mutex_unlock(&links_lock);
+    kfree(ep);
+}
+
+static const struct file_ops epoll_ops = {.poll = epoll_poll, .release = epoll_release};
+
+bool epoll_is(const struct file *f)
+{
+    return f->ops == &epoll_ops;
+}
+
+int epoll_new(struct file **out)
+{
+    struct inode *i;
+    struct epoll *ep = kzalloc(sizeof(*ep));
+    if (!ep)
+        return -ENOMEM;
+    mutex_init(&ep->lock, RANK_FS_PRIVATE);
+    spin_init(&ep->ready_lock, RANK_WAIT);
+    list_init(&ep->ready);
+    wait_queue_init(&ep->wait);
+    int r = inode_new_anonymous(0600, &i);
+    if (r == 0)
+        r = file_new_anonymous(i, "anon_inode:[eventpoll]", O_RDWR, &epoll_ops, ep, out);
+    if (r < 0)
+        kfree(ep);
+    else
+        ep->file = *out;
+    return r;
+}
+
+void epoll_register(void)
+{
+    mutex_init(&links_lock, RANK_PAGE_CACHE);
+    fs_hooks.epoll_forget = epoll_forget;
+}

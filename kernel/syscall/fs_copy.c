@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * System calls that copy between files: sendfile, copy_file_range, splice, tee; memfd_create.
+ * Data passes through a kernel buffer. LIMIT: splice and tee copy; tee needs data it can put back
+ * and is refused.
+ */
+#include "abi/errno.h"
+#include "fs/core/fd.h"
+#include "fs/ramfs/ramfs.h"
+#include "ipc/ipc.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+#include "mm/user.h"
+#include "sched/task.h"
+#include "syscall/syscall.h"
+
+#define CHUNK 65536u
+
+struct copy {
+    struct file *in, *out;
+    uint64_t *in_pos, *out_pos; /* NULL: the file's own */
+};
+
+/* What was read but could not be written goes back, where the source has a position. */
+static void unread(const struct copy *c, uint64_t bytes)
+{
+    if (c->in_pos)
+        *c->in_pos -= bytes;
+    else if (c->in->state & FILE_SEEK)
+        (void)!file_seek(c->in, -(int64_t)bytes, SEEK_CUR);
+}
+
+/* One round through the buffer: bytes, 0 at the end, or negative errno. */
+static ssize_t copy_chunk(const struct copy *c, void *buffer, size_t size)
+{
+    struct iter it;
+    iter_kernel(&it, buffer, size);
+    ssize_t got = file_read(c->in, &it, c->in_pos);
+    if (got <= 0)
+        return got;
+    iter_kernel(&it, buffer, (size_t)got);
+    ssize_t put = file_write(c->out, &it, c->out_pos);
+    if (put < got)
+        unread(c, (uint64_t)(got - MAX(put, (ssize_t)0)));
+    return put;
+}
+
+static int64_t copy_files(const struct copy *c, uint64_t size)
+{
+    uint64_t done = 0;
+    void *buffer = kmalloc((size_t)MIN(size, (uint64_t)CHUNK) + 1);
+    ssize_t r = buffer ? 0 : -ENOMEM;
+    while (r >= 0 && done < size) {
+        r = copy_chunk(c, buffer, (size_t)MIN(size - done, (uint64_t)CHUNK));
+        if (r <= 0)
+            break;
+        done += (uint64_t)r;
+        if ((c->in->state & FILE_STREAM) || task_signalled())
+            break; /* pipes: what was there; big files: signals get their turn */
+    }
+    kfree(buffer);
+    return done ? (int64_t)done : r;
+}
+
+static int get_offset(uaddr_t at, uint64_t *value, uint64_t **out)
+{
+    *out = NULL;
+    if (!at)
+        return 0;
+    if (get_user(value, at) < 0)
+        return -EFAULT;
+    *out = value;
+    return (int64_t)*value < 0 ? -EINVAL : 0;
+}
+
+int64_t sys_sendfile(int out_fd, int in_fd, uaddr_t offset, uint64_t count)
+{
+    struct copy c = {.in = fd_file(in_fd), .out = fd_file(out_fd)};
+    uint64_t pos;
+    int64_t r = c.in && c.out ? 0 : -EBADF;
+    if (r == 0 && (!(c.in->state & FILE_READ) || !(c.out->state & FILE_WRITE)))
+        r = -EBADF;
+    if (r == 0)
+        r = get_offset(offset, &pos, &c.in_pos);
+    if (r == 0 && (c.in->state & FILE_STREAM))
+        r = offset ? -ESPIPE : -EINVAL;
+    if (r == 0 && (c.out->flags & O_APPEND))
+        r = -EINVAL;
+    if (r == 0)
+        r = copy_files(&c, MIN(count, ITER_MAX_BYTES));
+    if (r >= 0 && c.in_pos && put_user(offset, *c.in_pos) < 0)
+        r = -EFAULT;
+    file_put(c.in);
+    file_put(c.out);
+    return r;
+}
+
+static int check_range(const struct copy *c, uint64_t count)
+{
+    struct inode *in = c->in->inode, *out = c->out->inode;
+    if (!(c->in->state & FILE_READ) || !(c->out->state & FILE_WRITE) || (c->out->flags & O_APPEND))
+        return -EBADF;
+    if (inode_is_dir(in) || inode_is_dir(out))
+        return -EISDIR;
+    if (!inode_is_reg(in) || !inode_is_reg(out))
+        return -EINVAL;
+    uint64_t from = c->in_pos ? *c->in_pos : c->in->pos, to = c->out_pos ? *c->out_pos : c->out->pos;
+    if (in == out && from < to + count && to < from + count)
+        return -EINVAL;
+    return 0;
+}
+
+int64_t sys_copy_file_range(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_off,
+                            uint64_t count, uint32_t flags)
+{
+    struct copy c = {.in = fd_file(in_fd), .out = fd_file(out_fd)};
+    uint64_t in_pos, out_pos;
+    int64_t r = c.in && c.out ? 0 : -EBADF;
+    count = MIN(count, ITER_MAX_BYTES);
+    if (r == 0)
+        r = flags ? -EINVAL : get_offset(in_off, &in_pos, &c.in_pos);
+    if (r == 0)
+        r = get_offset(out_off, &out_pos, &c.out_pos);
+    if (r == 0)
+        r = check_range(&c, count);
+    if (r == 0)
+        r = copy_files(&c, count);
+    if (r >= 0 && c.in_pos && put_user(in_off, in_pos) < 0)
+        r = -EFAULT;
+    if (r >= 0 && c.out_pos && put_user(out_off, out_pos) < 0)
+        r = -EFAULT;
+    file_put(c.in);
+    file_put(c.out);
+    return r;
+}
+
+int64_t sys_splice(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_off, uint64_t count,
+                   uint32_t flags)
+{
+    struct copy c = {.in = fd_file(in_fd), .out = fd_file(out_fd)};
+    uint64_t in_pos, out_pos;
+    int64_t r = c.in && c.out ? 0 : -EBADF;
+    if (r == 0 && (!(c.in->state & FILE_READ) || !(c.out->state & FILE_WRITE)))
+        r = -EBADF;
+    if (r == 0 && ((flags & ~15u) || (!pipe_is(c.in) && !pipe_is(c.out))))
+        r = -EINVAL;
+    if (r == 0 && ((in_off && pipe_is(c.in)) || (out_off && pipe_is(c.out))))
+        r = -ESPIPE;
+    if (r == 0)
+        r = get_offset(in_off, &in_pos, &c.in_pos);
+    if (r == 0)
+        r = get_offset(out_off, &out_pos, &c.out_pos);
+    if (r == 0)
+        r = copy_files(&c, MIN(count, (uint64_t)CHUNK));
+    if (r >= 0 && c.in_pos && put_user(in_off, in_pos) < 0)
+        r = -EFAULT;
+    if (r >= 0 && c.out_pos && put_user(out_off, out_pos) < 0)
+        r = -EFAULT;
+    file_put(c.in);
+    file_put(c.out);
+    return r;
+}
+
+int64_t sys_memfd_create(uaddr_t name, uint32_t flags)
+{
+    char text[256] = "/memfd:";
+    struct file *f;
+    if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC))
+        return -EINVAL;
+    ssize_t n = strncpy_from_user(text + 7, name, 249);
+    if (n < 0)
+        return n == -ENAMETOOLONG ? -EINVAL : n;
+    (void)!str_copy(text + 7 + n, sizeof(text) - 7 - (size_t)n, " (deleted)");
+    int r = ramfs_new_memfd(text, flags & MFD_NOEXEC_SEAL ? 0666 : 0777, &f);
+    return r < 0 ? r : fd_add(f, flags & MFD_CLOEXEC);
+}

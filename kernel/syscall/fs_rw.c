@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* System calls that move data: read, write and their vectored and positioned forms, seeking. */
+#include "abi/errno.h"
+#include "fs/core/fd.h"
+#include "mm/iter.h"
+#include "mm/kmalloc.h"
+#include "mm/user.h"
+#include "syscall/syscall.h"
+
+/* One transfer. position: NULL, or where (then the file must be seekable). */
+static int64_t transfer(int fd, struct iter *it, uint64_t *position, bool write)
+{
+    struct file *f = fd_file(fd);
+    int64_t r;
+    if (!f)
+        return -EBADF;
+    if (position && (f->state & FILE_STREAM))
+        r = -ESPIPE;
+    else if (write)
+        r = file_write(f, it, position);
+    else
+        r = file_read(f, it, position);
+    file_put(f);
+    return r;
+}
+
+static int64_t transfer_buffer(int fd, uaddr_t buffer, uint64_t count, uint64_t *position,
+                               bool write)
+{
+    struct iter it;
+    if ((int64_t)count < 0)
+        return -EINVAL;
+    if (!user_range_ok(buffer, count)) {
+        struct file *f = fd_file(fd); /* a bad descriptor counts first */
+        file_put(f);
+        return f ? -EFAULT : -EBADF;
+    }
+    iter_user(&it, buffer, MIN(count, ITER_MAX_BYTES));
+    return transfer(fd, &it, position, write);
+}
+
+int64_t sys_read(int fd, uaddr_t buffer, uint64_t count)
+{
+    return transfer_buffer(fd, buffer, count, NULL, false);
+}
+
+int64_t sys_write(int fd, uaddr_t buffer, uint64_t count)
+{
+    return transfer_buffer(fd, buffer, count, NULL, true);
+}
+
+int64_t sys_pread64(int fd, uaddr_t buffer, uint64_t count, int64_t offset)
+{
+    uint64_t position = (uint64_t)offset;
+    return offset < 0 ? -EINVAL : transfer_buffer(fd, buffer, count, &position, false);
+}
+
+int64_t sys_pwrite64(int fd, uaddr_t buffer, uint64_t count, int64_t offset)
+{
+    uint64_t position = (uint64_t)offset;
+    return offset < 0 ? -EINVAL : transfer_buffer(fd, buffer, count, &position, true);
+}
+
+static int64_t transfer_vector(int fd, uaddr_t iov, uint64_t count, uint64_t *position, bool write)
+{
+    struct iter it;
+    struct iter_segment *segments;
+    struct file *f = fd_file(fd);
+    file_put(f);
+    if (!f)
+        return -EBADF;
+    if (count > ITER_MAX_SEGMENTS)
+        return -EINVAL;
+    int r = iter_user_vector(&it, iov, count, &segments);
+    if (r < 0)
+        return r;
+    int64_t n = transfer(fd, &it, position, write);
+    kfree(segments);
+    return n;
+}
+
+int64_t sys_readv(int fd, uaddr_t iov, uint64_t count)
+{
+    return transfer_vector(fd, iov, count, NULL, false);
+}
+
+int64_t sys_writev(int fd, uaddr_t iov, uint64_t count)
+{
+    return transfer_vector(fd, iov, count, NULL, true);
+}
+
+int64_t sys_preadv(int fd, uaddr_t iov, uint64_t count, int64_t low, int64_t high)
+{
+    uint64_t position = (uint64_t)low;
+    (void)high; /* 64-bit offsets fit into the first */
+    return low < 0 ? -EINVAL : transfer_vector(fd, iov, count, &position, false);
+}
+
+int64_t sys_pwritev(int fd, uaddr_t iov, uint64_t count, int64_t low, int64_t high)
+{
+    uint64_t position = (uint64_t)low;
+    (void)high;
+    return low < 0 ? -EINVAL : transfer_vector(fd, iov, count, &position, true);
+}
+
+/* RWF_NOWAIT is refused: whether data is cached cannot be told in advance. */
+static int check_rwf(int flags)
+{
+    if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
+        return -EOPNOTSUPP;
+    return 0;
+}
+
+int64_t sys_preadv2(int fd, uaddr_t iov, uint64_t count, int64_t low, int64_t high, int flags)
+{
+    int r = check_rwf(flags);
+    if (r < 0)
+        return r;
+    return low == -1 ? sys_readv(fd, iov, count) : sys_preadv(fd, iov, count, low, high);
+}
+
+int64_t sys_pwritev2(int fd, uaddr_t iov, uint64_t count, int64_t low, int64_t high, int flags)
+{
+    int64_t r = check_rwf(flags);
+    if (r < 0)
+        return r;
+    r = low == -1 ? sys_writev(fd, iov, count) : sys_pwritev(fd, iov, count, low, high);
+    struct file *f = r > 0 && (flags & (RWF_DSYNC | RWF_SYNC)) ? fd_file(fd) : NULL;
+    if (f && f->ops->fsync) {
+        int synced = f->ops->fsync(f, !(flags & RWF_SYNC));
+        r = synced < 0 ? synced : r;
+    }
+    file_put(f);
+    return r;
+}
+
+int64_t sys_lseek(int fd, int64_t offset, int whence)
+{
+    struct file *f = fd_file(fd);
+    if (!f)
+        return -EBADF;
+    int64_t r = whence < SEEK_SET || whence > SEEK_HOLE ? -EINVAL : file_seek(f, offset, whence);
+    file_put(f);
+    return r;
+}
+
+int64_t sys_truncate(uaddr_t path, int64_t size)
+{
+    struct path p;
+    if (size < 0)
+        return -EINVAL;
+    int r = path_walk_user(AT_FDCWD, path, WALK_FOLLOW, &p);
+    if (r < 0)
+        return r;
+    r = path_truncate(&p, (uint64_t)size);
+    path_put(&p);
+    return r;
+}
+
+int64_t sys_ftruncate(int fd, int64_t size)
+{
+    if (size < 0)
+        return -EINVAL;
+    struct file *f = fd_file(fd);
+    if (!f)
+        return -EBADF;
+    int r = f->ops->fcntl ? (int)f->ops->fcntl(f, F_GET_SEALS, 0) : 0;
+    r = r > 0 && r != -EINVAL ? -EPERM : file_truncate(f, (uint64_t)size);
+    file_put(f);
+    return r;
+}
+
+static int check_fallocate(struct file *f, int mode, int64_t offset, int64_t size)
+{
+    static const int known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE |
+                             FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;
+    int64_t end;
+    if (offset < 0 || size <= 0)
+        return -EINVAL;
+    if (mode & ~known)
+        return -EOPNOTSUPP;
+    if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))
+        return -EOPNOTSUPP;
+    if (!(f->state & FILE_WRITE))
+        return -EBADF;
+    if (f->state & FILE_STREAM)
+        return -ESPIPE;
+    if (inode_is_dir(f->inode))
+        return -EISDIR;
+    if (!inode_is_reg(f->inode))
+        return -ENODEV;
+    if (add_overflows(offset, size, &end))
+        return -EFBIG;
+    if (!(mode & FALLOC_FL_KEEP_SIZE) && (uint64_t)end > fs_rlimit(FS_RLIMIT_FSIZE))
+        return -EFBIG;
+    return f->ops->fallocate ? 0 : -EOPNOTSUPP;
+}
+
+int64_t sys_fallocate(int fd, int mode, int64_t offset, int64_t size)
+{
+    struct file *f = fd_file(fd);
+    if (!f)
+        return -EBADF;
+    int r = check_fallocate(f, mode, offset, size);
+    if (r == 0) {
+        mutex_lock(&f->inode->lock);
+        r = f->ops->fallocate(f, (uint32_t)mode, (uint64_t)offset, (uint64_t)size);
+        mutex_unlock(&f->inode->lock);
+    }
+    file_put(f);
+    return r;
+}
+
+static int64_t sync_file(int fd, bool data_only)
+{
+    struct file *f = fd_file(fd);
+    if (!f)
+        return -EBADF;
+    int r = f->ops->fsync ? f->ops->fsync(f, data_only) : -EINVAL;
+    file_put(f);
+    return r;
+}
+
+int64_t sys_fsync(int fd)
+{
+    return sync_file(fd, false);
+}
+
+int64_t sys_fdatasync(int fd)
+{
+    return sync_file(fd, true);
+}
+
+int64_t sys_sync_file_range(int fd, int64_t offset, int64_t size, uint32_t flags)
+{
+    if (offset < 0 || size < 0 || (flags & ~7u))
+        return -EINVAL;
+    struct file *f = fd_file(fd);
+    bool stream = f && (f->state & FILE_STREAM);
+    file_put(f);
+    if (!f || stream)
+        return f ? -ESPIPE : -EBADF;
+    return sync_file(fd, true);
+}
+
+int64_t sys_sync(void)
+{
+    mount_sync_all();
+    return 0;
+}
+
+int64_t sys_syncfs(int fd)
+{
+    struct file *f = fd_file(fd);
+    if (!f)
+        return -EBADF;
+    struct super *sb = f->inode->sb;
+    int r = sb->ops->sync ? sb->ops->sync(sb) : 0;
+    file_put(f);
+    return r;
+}
+
+int64_t sys_fadvise64(int fd, int64_t offset, int64_t size, int advice)
+{
+    struct file *f = fd_file(fd);
+    (void)offset;
+    if (!f)
+        return -EBADF;
+    bool stream = f->state & FILE_STREAM;
+    file_put(f);
+    if (stream)
+        return -ESPIPE;
+    return size < 0 || advice < 0 || advice > 5 ? -EINVAL : 0;
+}
+
+int64_t sys_readahead(int fd, int64_t offset, uint64_t count)
+{
+    struct file *f = fd_file(fd);
+    (void)offset;
+    (void)count;
+    if (!f)
+        return -EBADF;
+    bool ok = (f->state & FILE_READ) && inode_is_reg(f->inode);
+    bool readable = f->state & FILE_READ;
+    file_put(f);
+    return ok ? 0 : readable ? -EINVAL : -EBADF;
+}
