@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# try: a program of this machine, its statuses, its surroundings, what it may write.
+# TIMEOUT: 120
+. tests/cli/lib/instance
+
+busybox=$(command -v busybox) || skip "busybox is not here"
+umask 022
+
+status() {
+    want=$1
+    shift
+    "$@" >"$work/out" 2>"$work/err" </dev/null
+    got=$?
+    [ $got -eq "$want" ] || { cat "$work/out" "$work/err"; fail "status $got, not $want: $*"; }
+}
+says() {
+    [ "$(cat "$work/out")" = "$1" ] || {
+        cat "$work/out" "$work/err"
+        fail "said that instead of \"$1\""
+    }
+}
+
+status 0 "$occlum" try "$busybox" true
+grep -q 'untrusted' "$work/err" || fail "it does not say that the root is untrusted"
+[ "$(wc -l <"$work/err")" -eq 1 ] || fail "it says more than once"
+status 0 "$occlum" try --quiet "$busybox" true
+[ ! -s "$work/err" ] || fail "--quiet is not quiet"
+for n in 1 42 255; do
+    status $n "$occlum" try -q "$busybox" sh -c "exit $n"
+done
+status 137 "$occlum" try -q "$busybox" sh -c 'kill -9 $$'
+status 0 "$occlum" try -q busybox echo 'two words' '' '*'
+says "two words  *"
+FROM_OUTSIDE=here
+export FROM_OUTSIDE
+status 0 "$occlum" try -q busybox sh -c 'echo $FROM_OUTSIDE'
+says here
+mkdir -p "$work/dir"
+cd "$work/dir" || fail "cd"
+status 0 "$occlum" try -q busybox pwd
+says "$work/dir"
+
+# The machine's tree can be read, not written; --rw opens a directory of it.
+echo data >file
+status 0 "$occlum" try -q busybox cat file
+says data
+status 1 "$occlum" try -q busybox touch new
+[ ! -e new ] || fail "the root was written"
+status 0 "$occlum" try -q --rw "$work/dir" busybox sh -c 'echo written >new'
+[ "$(cat new)" = written ] || fail "--rw was not written"
+status 1 "$occlum" try -q --rw "$work/dir" busybox touch "$work/beside"
+[ ! -e "$work/beside" ] || fail "something beside --rw was written"
+
+# Another root.
+mkdir -p "$work/root/bin" "$work/root/etc" "$work/root/dev" "$work/root/proc" "$work/root/tmp"
+mkdir "$work/root/data"
+cp "$busybox" "$work/root/bin/busybox"
+echo inside >"$work/root/etc/place"
+status 0 "$occlum" try -q --root "$work/root" /bin/busybox cat /etc/place
+says inside
+status 0 "$occlum" try -q --root "$work/root" --rw "$work/root/data" /bin/busybox touch /data/x
+[ -e "$work/root/data/x" ] || fail "--rw below --root"
+refuses 127 'sh: No such file' "$occlum" try -q --root "$work/root" sh
+exit 0
