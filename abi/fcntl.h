@@ -4,27 +4,27 @@
 
 #include <stdint.h>
 
-#define O_ACCMODE   00000003u
-#define O_RDONLY    00000000u
-#define O_WRONLY    00000001u
-#define O_RDWR      00000002u
-#define O_CREAT     00000100u
-#define O_EXCL      00000200u
-#define O_NOCTTY    00000400u
-#define O_TRUNC     00001000u
-#define O_APPEND    00002000u
-#define O_NONBLOCK  00004000u
-#define O_DSYNC     00010000u
-#define O_ASYNC     00020000u
-#define O_DIRECT    00040000u
-#define O_LARGEFILE 00100000u
-#define O_DIRECTORY 00200000u
-#define O_NOFOLLOW  00400000u
-#define O_NOATIME   01000000u
-#define O_CLOEXEC   02000000u
-#define O_SYNC      04010000u
-#define O_PATH      010000000u
-#define O_TMPFILE   020200000u
+#define O_ACCMODE     00000003u
+#define O_RDONLY      00000000u
+#define O_WRONLY      00000001u
+#define O_RDWR        00000002u
+#define O_CREAT       00000100u
+#define O_EXCL        00000200u
+#define O_NOCTTY      00000400u
+#define O_TRUNC       00001000u
+#define O_APPEND      00002000u
+#define O_NONBLOCK    00004000u
+#define O_DSYNC       00010000u
+#define O_ASYNC       00020000u
+#define O_DIRECT      00040000u
+#define O_LARGEFILE   00100000u
+#define O_DIRECTORY   00200000u
+#define O_NOFOLLOW    00400000u
+#define O_NOATIME     01000000u
+#define O_CLOEXEC     02000000u
+#define O_SYNC        04010000u
+#define O_PATH        010000000u
+#define O_TMPFILE     020200000u
 #define O_TMPFILE_BIT 020000000u
 
 #define AT_FDCWD            (-100)
@@ -111,8 +111,8 @@ _Static_assert(sizeof(struct abi_flock) == 32, "struct flock");
 #define UTIME_NOW  0x3fffffff
 #define UTIME_OMIT 0x3ffffffe
 
-#define XATTR_CREATE  1
-#define XATTR_REPLACE 2
+#define XATTR_CREATE   1
+#define XATTR_REPLACE  2
 #define XATTR_NAME_MAX 255u
 #define XATTR_SIZE_MAX 65536u
 #define XATTR_LIST_MAX 65536u
@@ -147,14 +147,14 @@ _Static_assert(sizeof(struct abi_flock) == 32, "struct flock");
 #define MFD_NOEXEC_SEAL   8u
 #define MFD_EXEC          16u
 
-#define MS_RDONLY 1u
-#define MS_NOSUID 2u
-#define MS_NODEV  4u
-#define MS_NOEXEC 8u
-#define MS_REMOUNT 32u
-#define MS_NOATIME 1024u
-#define MS_BIND   4096u
-#define MS_MOVE   8192u
-#define MS_REC    16384u
-#define MS_PROPAGATION 0x1e0000u
+#define MS_RDONLY       1u
+#define MS_NOSUID       2u
+#define MS_NODEV        4u
+#define MS_NOEXEC       8u
+#define MS_REMOUNT      32u
+#define MS_NOATIME      1024u
+#define MS_BIND         4096u
+#define MS_MOVE         8192u
+#define MS_REC          16384u
+#define MS_PROPAGATION  0x1e0000u
 #define UMOUNT_NOFOLLOW 8u

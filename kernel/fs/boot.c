@@ -33,8 +33,9 @@ static void register_all(void)
 static struct fs_type *type_of_config(uint32_t fs)
 {
     static const char *const names[] = {
-        [CONFIG_FS_EROFS] = "erofs", [CONFIG_FS_HOSTFS] = "hostfs",   [CONFIG_FS_RAMFS] = "tmpfs",
-        [CONFIG_FS_DEVFS] = "devfs", [CONFIG_FS_PROCFS] = "proc",     [CONFIG_FS_SEFS] = "sefs",
+        [CONFIG_FS_EROFS] = "erofs",     [CONFIG_FS_HOSTFS] = "hostfs",
+        [CONFIG_FS_RAMFS] = "tmpfs",     [CONFIG_FS_DEVFS] = "devfs",
+        [CONFIG_FS_PROCFS] = "proc",     [CONFIG_FS_SEFS] = "sefs",
         [CONFIG_FS_UNIONFS] = "overlay",
     };
     return fs < ARRAY_SIZE(names) && names[fs] ? fs_type_find(names[fs]) : NULL;
@@ -97,7 +98,8 @@ int fs_boot_mount(const struct config_mount *m, const char *target, const char *
     register_all();
     struct fs_type *type = type_of_config(m->fs);
     if (!type) {
-        log_always("occlum: mount %s: this kernel has no file system of kind %u", target, m->fs);
+        log_always("occlum: mount %s: this kernel has no file system of kind %u", target,
+                   m->fs);
         return -ENODEV;
     }
     if (target[0] != '/' || (!mount_have_root() && target[1])) {

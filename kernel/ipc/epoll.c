@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * epoll(7). Each item waits on its file's queues for good; an announcement moves it to the ready
- * list. Collecting polls the items on that list again: level-triggered ones that are still ready
- * stay on it.
+ * epoll(7). Each item waits on its file's queues for good; an announcement moves it to the
+ * ready list. Collecting polls the items on that list again: level-triggered ones that are
+ * still ready stay on it.
  *
  * Locks: ep->lock (mutex) orders control and collection; ep->ready_lock (spinlock) protects the
- * ready list and is taken in announcements, under a wait queue's lock of another object. The lock
- * of epolls that watch epolls nests, bounded by NEST_MAX; a circle is refused (-ELOOP).
- * An item does not keep its file open: the file's end removes it (epoll_forget).
+ * ready list and is taken in announcements, under a wait queue's lock of another object. The
+ * lock of epolls that watch epolls nests, bounded by NEST_MAX; a circle is refused (-ELOOP). An
+ * item does not keep its file open: the file's end removes it (epoll_forget).
  */
 #include "abi/errno.h"
 #include "ipc/ipc.h"
@@ -20,23 +20,23 @@
 
 struct epoll {
     struct mutex lock;
-    struct rb_root items;       /* by file and descriptor; lock */
+    struct rb_root items; /* by file and descriptor; lock */
     struct spinlock ready_lock;
-    struct list ready;          /* ready_lock */
+    struct list ready; /* ready_lock */
     struct wait_queue wait;
-    struct file *file;          /* its own; not counted */
+    struct file *file; /* its own; not counted */
 };
 
 struct epoll_item {
     struct rb_node node;
-    struct list ready_node;     /* ready_lock */
-    struct list file_node;      /* file->epoll_items; links_lock */
+    struct list ready_node; /* ready_lock */
+    struct list file_node;  /* file->epoll_items; links_lock */
     struct epoll *ep;
-    struct file *file;          /* not counted */
+    struct file *file; /* not counted */
     int fd;
-    uint32_t events;            /* with EPOLLET, EPOLLONESHOT */
+    uint32_t events; /* with EPOLLET, EPOLLONESHOT */
     uint64_t data;
-    bool disabled;              /* one shot was fired */
+    bool disabled; /* one shot was fired */
     struct poll_table table;
 };
 
@@ -134,7 +134,8 @@ static int depth_below(struct file *f, struct file *target, int level)
     return deepest;
 }
 
-static int item_add(struct epoll *ep, int fd, struct file *f, const struct abi_epoll_event *event)
+static int item_add(struct epoll *ep, int fd, struct file *f,
+                    const struct abi_epoll_event *event)
 {
     if (item_find(ep, f, fd))
         return -EEXIST;

@@ -19,5 +19,5 @@ struct abi_epoll_event;
 int epoll_control(struct file *ep, int op, int fd, struct file *f,
                   const struct abi_epoll_event *event) MUST_CHECK;
 /* Up to `max` events into `out`; 0 at the deadline (0: do not wait). */
-int epoll_wait_events(struct file *ep, struct abi_epoll_event *out, int max, uint64_t deadline_ns)
-    MUST_CHECK;
+int epoll_wait_events(struct file *ep, struct abi_epoll_event *out, int max,
+                      uint64_t deadline_ns) MUST_CHECK;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Pipes and FIFOs (pipe(7), fifo(7)). A ring of bytes in kernel memory; a mutex orders copies,
- * because programs' memory cannot be touched under a spinlock. Writes of up to PIPE_BUF bytes are
- * whole or not at all. The buffer starts with one page and grows up to its size as it fills.
+ * because programs' memory cannot be touched under a spinlock. Writes of up to PIPE_BUF bytes
+ * are whole or not at all. The buffer starts with one page and grows up to its size as it
+ * fills.
  */
 #include "abi/errno.h"
 #include "ipc/ipc.h"
@@ -18,14 +19,14 @@
 struct pipe {
     struct mutex lock;
     uint8_t *buffer;
-    uint32_t allocated;      /* bytes of `buffer`, a power of two */
-    uint32_t capacity;       /* what F_GETPIPE_SZ says; a power of two */
-    uint32_t head, used;     /* first byte, and how many */
+    uint32_t allocated;  /* bytes of `buffer`, a power of two */
+    uint32_t capacity;   /* what F_GETPIPE_SZ says; a power of two */
+    uint32_t head, used; /* first byte, and how many */
     _Atomic uint32_t readers, writers;
     _Atomic uint32_t read_opens, write_opens; /* ever: for open(2) of FIFOs */
     struct wait_queue read_wait, write_wait;
     bool fifo;
-    _Atomic uint32_t refs;   /* ends that are open */
+    _Atomic uint32_t refs; /* ends that are open */
 };
 
 static const struct file_ops pipe_ops;
@@ -336,7 +337,8 @@ static int fifo_open(struct file *f)
     bool nonblock = f->flags & O_NONBLOCK;
     if (writes && !reads && nonblock && atomic_load(&p->readers) == 0)
         return -ENXIO;
-    uint32_t read_opens = atomic_load(&p->read_opens), write_opens = atomic_load(&p->write_opens);
+    uint32_t read_opens = atomic_load(&p->read_opens),
+             write_opens = atomic_load(&p->write_opens);
     attach(f, p);
     wait_wake_all(&p->read_wait);
     wait_wake_all(&p->write_wait);

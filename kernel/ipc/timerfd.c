@@ -15,7 +15,7 @@ struct timerfd {
     struct spinlock lock; /* RANK_EVENT */
     uint64_t deadline_ns; /* 0: disarmed */
     uint64_t interval_ns;
-    uint64_t count;       /* expirations not yet read */
+    uint64_t count; /* expirations not yet read */
 };
 
 static void fire(struct timer *timer)

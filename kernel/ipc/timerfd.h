@@ -12,6 +12,6 @@ struct file;
 /* `flags`: O_NONBLOCK counts. */
 int timerfd_new(int clock, uint32_t flags, struct file **out) MUST_CHECK;
 /* -EINVAL: not a timerfd. The values are replaced by the old ones. */
-int timerfd_set(struct file *f, bool absolute, uint64_t *interval_ns, uint64_t *value_ns)
-    MUST_CHECK;
+int timerfd_set(struct file *f, bool absolute, uint64_t *interval_ns,
+                uint64_t *value_ns) MUST_CHECK;
 int timerfd_get(struct file *f, uint64_t *interval_ns, uint64_t *value_ns) MUST_CHECK;

@@ -262,7 +262,8 @@ static int name_allowed(const struct inode *i, const char *name, bool change)
     if (str_starts(name, "security.") && change && !cred_fs_root(c))
         return -EPERM;
     return strchr(name, '.') && (str_starts(name, "security.") || str_starts(name, "system."))
-               ? 0 : -EOPNOTSUPP;
+               ? 0
+               : -EOPNOTSUPP;
 }
 
 static int64_t xattr_get(struct inode *i, const char *name, const struct xattr_call *call)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * System calls that copy between files: sendfile, copy_file_range, splice, tee; memfd_create.
- * Data passes through a kernel buffer. LIMIT: splice and tee copy; tee needs data it can put back
- * and is refused.
+ * Data passes through a kernel buffer. LIMIT: splice and tee copy; tee needs data it can put
+ * back and is refused.
  */
 #include "abi/errno.h"
 #include "fs/core/fd.h"
@@ -98,13 +98,15 @@ int64_t sys_sendfile(int out_fd, int in_fd, uaddr_t offset, uint64_t count)
 static int check_range(const struct copy *c, uint64_t count)
 {
     struct inode *in = c->in->inode, *out = c->out->inode;
-    if (!(c->in->state & FILE_READ) || !(c->out->state & FILE_WRITE) || (c->out->flags & O_APPEND))
+    if (!(c->in->state & FILE_READ) || !(c->out->state & FILE_WRITE) ||
+        (c->out->flags & O_APPEND))
         return -EBADF;
     if (inode_is_dir(in) || inode_is_dir(out))
         return -EISDIR;
     if (!inode_is_reg(in) || !inode_is_reg(out))
         return -EINVAL;
-    uint64_t from = c->in_pos ? *c->in_pos : c->in->pos, to = c->out_pos ? *c->out_pos : c->out->pos;
+    uint64_t from = c->in_pos ? *c->in_pos : c->in->pos,
+             to = c->out_pos ? *c->out_pos : c->out->pos;
     if (in == out && from < to + count && to < from + count)
         return -EINVAL;
     return 0;

@@ -154,7 +154,8 @@ int64_t sys_symlink(uaddr_t target, uaddr_t path)
 
 /* ---- mount ---- */
 
-static int attach_root(struct super *sb, const struct path *at, uint32_t flags, const char *source)
+static int attach_root(struct super *sb, const struct path *at, uint32_t flags,
+                       const char *source)
 {
     struct dentry *root = dentry_new_root(inode_get(sb->root), "/");
     if (!root)

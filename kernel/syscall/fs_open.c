@@ -22,8 +22,8 @@ static int64_t do_open(int dirfd, uaddr_t path, const struct abi_open_how *how)
         kfree(name);
         return fd;
     }
-    r = file_open(dirfd, name, (uint32_t)how->flags, (uint32_t)how->mode, (uint32_t)how->resolve,
-                  &f);
+    r = file_open(dirfd, name, (uint32_t)how->flags, (uint32_t)how->mode,
+                  (uint32_t)how->resolve, &f);
     kfree(name);
     if (r < 0) {
         fd_unreserve(fd);
@@ -163,8 +163,8 @@ static int64_t set_flags(struct file *f, uint32_t flags)
         !inode_owner_or_root(f->inode, fs_cred()))
         return -EPERM;
     uint32_t old = atomic_load(&f->flags);
-    while (!atomic_compare_exchange_weak(&f->flags, &old,
-                                         (old & ~SETTABLE) | (flags & SETTABLE)))
+    while (
+        !atomic_compare_exchange_weak(&f->flags, &old, (old & ~SETTABLE) | (flags & SETTABLE)))
         ;
     return 0;
 }

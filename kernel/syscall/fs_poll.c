@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* System calls that wait for files: poll, select, epoll; and those that make pipes and eventfds. */
+/* System calls that wait for files: poll, select, epoll; and those that make pipes and
+ * eventfds. */
 #include "abi/errno.h"
 #include "enclave/clock.h"
 #include "fs/core/fd.h"
@@ -121,7 +122,8 @@ static int64_t poll_user(uaddr_t fds, uint64_t count, uint64_t deadline)
     for (uint64_t i = 0; i < count && r >= 0; i++)
         p[i].revents = (int16_t)w[i].ready;
     for (uint64_t i = 0; i < count && r >= 0; i++) {
-        if (put_user(fds + i * sizeof(*p) + offsetof(struct abi_pollfd, revents), p[i].revents) < 0)
+        if (put_user(fds + i * sizeof(*p) + offsetof(struct abi_pollfd, revents),
+                     p[i].revents) < 0)
             r = -EFAULT;
     }
     if (w)
@@ -229,7 +231,8 @@ static int64_t select_user(int n, const uaddr_t user[3], uint64_t deadline)
     struct fd_sets s;
     if (n < 0)
         return -EINVAL;
-    uint32_t count = (uint32_t)MIN((uint64_t)n, MAX(fs_rlimit(FS_RLIMIT_NOFILE), (uint64_t)1024));
+    uint32_t count =
+        (uint32_t)MIN((uint64_t)n, MAX(fs_rlimit(FS_RLIMIT_NOFILE), (uint64_t)1024));
     s.bytes = (count + 63) / 64 * 8;
     s.bits = kzalloc(MAX(6 * s.bytes, (size_t)1));
     if (!s.bits)

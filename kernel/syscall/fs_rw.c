@@ -61,7 +61,8 @@ int64_t sys_pwrite64(int fd, uaddr_t buffer, uint64_t count, int64_t offset)
     return offset < 0 ? -EINVAL : transfer_buffer(fd, buffer, count, &position, true);
 }
 
-static int64_t transfer_vector(int fd, uaddr_t iov, uint64_t count, uint64_t *position, bool write)
+static int64_t transfer_vector(int fd, uaddr_t iov, uint64_t count, uint64_t *position,
+                               bool write)
 {
     struct iter it;
     struct iter_segment *segments;
@@ -139,7 +140,8 @@ int64_t sys_lseek(int fd, int64_t offset, int whence)
     struct file *f = fd_file(fd);
     if (!f)
         return -EBADF;
-    int64_t r = whence < SEEK_SET || whence > SEEK_HOLE ? -EINVAL : file_seek(f, offset, whence);
+    int64_t r =
+        whence < SEEK_SET || whence > SEEK_HOLE ? -EINVAL : file_seek(f, offset, whence);
     file_put(f);
     return r;
 }

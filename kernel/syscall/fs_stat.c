@@ -171,7 +171,8 @@ int64_t sys_fstatfs(int fd, uaddr_t out)
     return r;
 }
 
-/* access(2) asks for the real ids: a private copy of the credentials for the length of the call. */
+/* access(2) asks for the real ids: a private copy of the credentials for the length of the
+ * call. */
 static int as_real_user(struct cred **saved)
 {
     struct cred *own = current->cred;
@@ -274,7 +275,7 @@ struct user_sink {
     struct dir_sink sink;
     uint8_t *buffer;
     size_t used, size;
-    bool old;      /* the layout of getdents, not of getdents64 */
+    bool old; /* the layout of getdents, not of getdents64 */
     bool too_small;
 };
 

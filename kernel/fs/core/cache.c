@@ -2,9 +2,9 @@
 /*
  * The page cache. A page leaves the map by eviction, truncation or invalidation; whoever has it
  * pinned then still reads the old bytes, as from a page that was read a moment earlier.
- * Locks: map (RANK_INODE_DATA), then the list of all reclaimable pages (RANK_CACHE_LRU). Eviction
- * starts at the list and therefore only tries the map's lock.
- * Not here: dirty pages; file systems write through.
+ * Locks: map (RANK_INODE_DATA), then the list of all reclaimable pages (RANK_CACHE_LRU).
+ * Eviction starts at the list and therefore only tries the map's lock. Not here: dirty pages;
+ * file systems write through.
  */
 #include "fs/core/cache.h"
 
@@ -59,7 +59,8 @@ static void page_unlink_locked(struct cached_page *p)
     spin_unlock(&all.lock);
 }
 
-/* One step of the clock: a victim without its pin, or NULL when the oldest gets another chance. */
+/* One step of the clock: a victim without its pin, or NULL when the oldest gets another chance.
+ */
 static struct cached_page *reclaim_one(bool *any)
 {
     struct cached_page *victim = NULL;
@@ -144,8 +145,8 @@ static struct cached_page *find_pinned(struct page_cache *c, uint64_t index)
 }
 
 /*
- * Puts a page into the map, which then has a pin of its own. The page that was already there wins:
- * it is returned pinned instead, and `p` is freed.
+ * Puts a page into the map, which then has a pin of its own. The page that was already there
+ * wins: it is returned pinned instead, and `p` is freed.
  */
 static struct cached_page *insert(struct page_cache *c, struct cached_page *p)
 {

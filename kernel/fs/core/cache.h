@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The page cache: pages of plaintext, one map per inode, shared by reads and mappings. Clean pages
- * of files that can be read again are dropped when there are too many; pages of ramfs stay.
+ * The page cache: pages of plaintext, one map per inode, shared by reads and mappings. Clean
+ * pages of files that can be read again are dropped when there are too many; pages of ramfs
+ * stay.
  *
- * A page in the map is complete; it is never shown before it has been filled and verified. Readers
- * pin a page under the map's spinlock, copy without locks, and unpin.
+ * A page in the map is complete; it is never shown before it has been filled and verified.
+ * Readers pin a page under the map's spinlock, copy without locks, and unpin.
  */
 #pragma once
 
@@ -20,20 +21,20 @@ struct cached_page {
     uint8_t *data;
     uint64_t index;
     struct page_cache *cache;
-    struct list lru;          /* empty: not reclaimable */
-    _Atomic uint32_t pins;    /* the map holds one */
-    _Atomic bool used;        /* second chance */
+    struct list lru;       /* empty: not reclaimable */
+    _Atomic uint32_t pins; /* the map holds one */
+    _Atomic bool used;     /* second chance */
 };
 
 struct page_cache {
     struct spinlock lock;
     struct radix pages; /* under lock */
-    struct mutex fill;        /* one fill at a time */
+    struct mutex fill;  /* one fill at a time */
     struct inode *inode;
-    bool keep;                /* pages are the only copy: never reclaimed */
-    uint64_t next_index;      /* read-ahead: where the last fill ended */
-    uint32_t window;          /* pages of the last fill */
-    _Atomic uint64_t epoch;   /* counts invalidations; a fill that overlaps one is not kept */
+    bool keep;              /* pages are the only copy: never reclaimed */
+    uint64_t next_index;    /* read-ahead: where the last fill ended */
+    uint32_t window;        /* pages of the last fill */
+    _Atomic uint64_t epoch; /* counts invalidations; a fill that overlaps one is not kept */
 };
 
 #define CACHE_WINDOW_MAX 32u
@@ -41,12 +42,15 @@ struct page_cache {
 void cache_init(struct page_cache *c, struct inode *inode);
 void cache_empty(struct page_cache *c); /* drops all; nobody else uses it */
 
-/* The page, filled if need be, pinned; for `keep` caches a hole gives *out = NULL unless `make`. */
-int cache_get(struct page_cache *c, uint64_t index, bool make, struct cached_page **out) MUST_CHECK;
+/* The page, filled if need be, pinned; for `keep` caches a hole gives *out = NULL unless
+ * `make`. */
+int cache_get(struct page_cache *c, uint64_t index, bool make,
+              struct cached_page **out) MUST_CHECK;
 void cache_put(struct cached_page *p);
 
 /* Copies file data, at most up to `size` (the file's). Bytes, or negative errno if none. */
-ssize_t cache_read(struct page_cache *c, struct iter *to, uint64_t pos, uint64_t size) MUST_CHECK;
+ssize_t cache_read(struct page_cache *c, struct iter *to, uint64_t pos,
+                   uint64_t size) MUST_CHECK;
 /* keep caches: writes into pages, making them. Bytes, or negative errno if none. */
 ssize_t cache_write(struct page_cache *c, struct iter *from, uint64_t pos) MUST_CHECK;
 /* Overwrites cached pages after a write-through with the same bytes. */

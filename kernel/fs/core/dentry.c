@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The cache of directory entries. Entries without users stay on the LRU list; a lookup that finds
- * one leaves it there, and whoever shrinks the list skips those in use. Inodes and parents are let
- * go after the spinlock, because that may sleep.
+ * The cache of directory entries. Entries without users stay on the LRU list; a lookup that
+ * finds one leaves it there, and whoever shrinks the list skips those in use. Inodes and
+ * parents are let go after the spinlock, because that may sleep.
  */
 #include "abi/errno.h"
 #include "enclave/clock.h"
@@ -137,7 +137,7 @@ static struct dentry *take_unused(struct super *sb)
     struct dentry *found = NULL;
     spin_lock(&dcache_lock);
     struct dentry *d, *next;
-    list_for_each_safe(d, next, &unused, lru) {
+    list_for_each_safe (d, next, &unused, lru) {
         if (sb && d->sb != sb)
             continue;
         leave_lru_locked(d);
@@ -177,10 +177,11 @@ void dentry_drop(struct dentry *d)
     spin_unlock(&dcache_lock);
 }
 
-static struct dentry *find_locked(struct dentry *dir, const char *name, size_t len, uint32_t hash)
+static struct dentry *find_locked(struct dentry *dir, const char *name, size_t len,
+                                  uint32_t hash)
 {
     struct dentry *d;
-    list_for_each(d, bucket_of(hash), bucket) {
+    list_for_each (d, bucket_of(hash), bucket) {
         if (d->hash == hash && d->parent == dir && d->name_len == len &&
             memcmp(d->name, name, len) == 0)
             return d;

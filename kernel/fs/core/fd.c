@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Descriptor tables. A slot is free, reserved (a number given out, no file yet) or filled; files
- * are put after the spinlock, because that may sleep.
+ * Descriptor tables. A slot is free, reserved (a number given out, no file yet) or filled;
+ * files are put after the spinlock, because that may sleep.
  */
 #include "fs/core/fd.h"
 

@@ -19,8 +19,8 @@ struct fd_slot {
 struct fd_table {
     _Atomic uint32_t refs;
     struct spinlock lock;
-    struct fd_slot *slots; /* under lock */
-    uint32_t size; /* under lock */
+    struct fd_slot *slots;          /* under lock */
+    uint32_t size;                  /* under lock */
     uint32_t next; /* under lock */ /* no free slot below */
 };
 
@@ -58,7 +58,7 @@ struct fs_context {
     _Atomic uint32_t refs;
     struct spinlock lock;
     struct path root; /* under lock */
-    struct path cwd; /* under lock */
+    struct path cwd;  /* under lock */
     _Atomic uint32_t umask;
 };
 

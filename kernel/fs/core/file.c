@@ -352,7 +352,10 @@ void file_vm_describe(void *file, char *path, size_t size, uint64_t *dev, uint64
 }
 
 const struct vm_file_ops file_vm_ops_ro = {
-    .read = vm_read, .get = vm_get, .put = vm_put, .describe = file_vm_describe,
+    .read = vm_read,
+    .get = vm_get,
+    .put = vm_put,
+    .describe = file_vm_describe,
 };
 
 static ssize_t vm_write(void *file, uint64_t offset, struct iter *from)
@@ -362,6 +365,9 @@ static ssize_t vm_write(void *file, uint64_t offset, struct iter *from)
 }
 
 const struct vm_file_ops file_vm_ops = {
-    .read = vm_read, .write = vm_write, .get = vm_get, .put = vm_put,
+    .read = vm_read,
+    .write = vm_write,
+    .get = vm_get,
+    .put = vm_put,
     .describe = file_vm_describe,
 };

@@ -19,8 +19,8 @@ struct file;
 /* getdents: file systems hand over entries one by one. */
 struct dir_sink {
     /* False: full, the entry must come again next time. `next` is the position behind it. */
-    bool (*emit)(struct dir_sink *s, const char *name, size_t len, uint64_t ino, uint32_t dt_type,
-                 uint64_t next);
+    bool (*emit)(struct dir_sink *s, const char *name, size_t len, uint64_t ino,
+                 uint32_t dt_type, uint64_t next);
 };
 
 struct file_ops {
@@ -44,7 +44,8 @@ struct file_ops {
     int (*fsync)(struct file *f, bool data_only);
     /* inode locked. NULL: -EOPNOTSUPP. */
     int (*fallocate)(struct file *f, uint32_t mode, uint64_t offset, uint64_t size);
-    /* What may be mapped: NULL: -ENODEV. file_vm_ops fits all that read and write by position. */
+    /* What may be mapped: NULL: -ENODEV. file_vm_ops fits all that read and write by position.
+     */
     const struct vm_file_ops *vm;
     /* F_SETPIPE_SZ, F_GETPIPE_SZ, seals. NULL: -EBADF resp. -EINVAL. */
     int64_t (*fcntl)(struct file *f, int command, uint64_t arg);
@@ -63,20 +64,20 @@ struct file_ops {
 
 struct file {
     const struct file_ops *ops;
-    struct inode *inode;        /* = path.dentry->inode */
+    struct inode *inode; /* = path.dentry->inode */
     struct path path;
     _Atomic uint32_t refs;
-    _Atomic uint32_t flags;     /* O_ACCMODE and the O_* that fcntl shows */
-    uint32_t state;             /* FILE_* */
-    struct cred *cred;          /* of the opener */
-    struct mutex pos_lock;      /* held over a read or write that moves the position */
+    _Atomic uint32_t flags; /* O_ACCMODE and the O_* that fcntl shows */
+    uint32_t state;         /* FILE_* */
+    struct cred *cred;      /* of the opener */
+    struct mutex pos_lock;  /* held over a read or write that moves the position */
     uint64_t pos;
     void *private;
-    uint64_t read_next;         /* sequential reading, for read-ahead */
-    _Atomic uint32_t epolls;    /* epoll items that watch it */
-    struct list epoll_items;    /* under epoll's own lock */
-    _Atomic bool locked;        /* may own flock or OFD locks */
-    int owner_pid;              /* F_SETOWN */
+    uint64_t read_next;      /* sequential reading, for read-ahead */
+    _Atomic uint32_t epolls; /* epoll items that watch it */
+    struct list epoll_items; /* under epoll's own lock */
+    _Atomic bool locked;     /* may own flock or OFD locks */
+    int owner_pid;           /* F_SETOWN */
     int owner_sig;
 };
 
@@ -97,7 +98,8 @@ int file_open(int dirfd, const char *name, uint32_t flags, uint32_t mode, uint32
 /* Opens what a path leads to, without creating; permission checks as for open. */
 int file_open_path(const struct path *p, uint32_t flags, struct file **out) MUST_CHECK;
 
-/* The blocking loop. pos NULL: the file's own. Bytes, or negative errno; EINTR as -ERESTARTSYS. */
+/* The blocking loop. pos NULL: the file's own. Bytes, or negative errno; EINTR as -ERESTARTSYS.
+ */
 ssize_t file_read(struct file *f, struct iter *to, uint64_t *pos) MUST_CHECK;
 ssize_t file_write(struct file *f, struct iter *from, uint64_t *pos) MUST_CHECK;
 int64_t file_seek(struct file *f, int64_t offset, int whence) MUST_CHECK;
@@ -111,18 +113,20 @@ bool dir_emit_dots(struct file *f, struct dir_sink *sink);
 
 /* For exec: follows links (unless AT_SYMLINK_NOFOLLOW in at_flags), checks that it is a regular
  * file that may be executed here. AT_EMPTY_PATH opens dirfd itself. */
-int file_open_exec(int dirfd, const char *name, uint32_t at_flags, struct file **out) MUST_CHECK;
+int file_open_exec(int dirfd, const char *name, uint32_t at_flags,
+                   struct file **out) MUST_CHECK;
 /* Reads into kernel memory; short only at the end of the file. */
 ssize_t file_read_kernel(struct file *f, void *buffer, size_t size, uint64_t offset) MUST_CHECK;
-ssize_t file_write_kernel(struct file *f, const void *buffer, size_t size, uint64_t offset)
-    MUST_CHECK;
+ssize_t file_write_kernel(struct file *f, const void *buffer, size_t size,
+                          uint64_t offset) MUST_CHECK;
 /* As readlink of /proc/self/exe shows it. Length, or negative. */
 ssize_t file_text(struct file *f, char *buffer, size_t size) MUST_CHECK;
 
 /* The ready-made operations over the page cache, for regular files. */
 ssize_t file_read_cached(struct file *f, struct iter *to, uint64_t *pos);
-extern const struct vm_file_ops file_vm_ops;    /* needs write_mapped */
-extern const struct vm_file_ops file_vm_ops_ro; /* private mappings, and shared read-only ones */
+extern const struct vm_file_ops file_vm_ops; /* needs write_mapped */
+extern const struct vm_file_ops
+    file_vm_ops_ro; /* private mappings, and shared read-only ones */
 void file_vm_describe(void *file, char *path, size_t size, uint64_t *dev, uint64_t *ino);
 
 /* Device numbers: what opening a character device gives. */
@@ -130,7 +134,7 @@ struct device {
     uint32_t major, minor;
     const char *name;
     const struct file_ops *ops;
-    uint32_t state; /* FILE_STREAM or FILE_SEEK, added */
+    uint32_t state;              /* FILE_STREAM or FILE_SEEK, added */
     int (*open)(struct file *f); /* NULL: nothing to do */
     struct list node;
 };
@@ -147,10 +151,10 @@ uint64_t device_number_new(void);
  * What the layers above fill in: limits belong to processes, FIFOs to ipc, sockets to net.
  */
 struct fs_hooks {
-    uint64_t (*rlimit)(int resource);        /* RLIMIT_* of the current process, soft */
-    int (*fifo_open)(struct file *f);        /* an S_IFIFO inode is being opened; may sleep */
-    void (*fifo_free)(struct inode *inode);  /* inode->ipc goes away */
-    void (*epoll_forget)(struct file *f);    /* the last reference is gone */
+    uint64_t (*rlimit)(int resource);       /* RLIMIT_* of the current process, soft */
+    int (*fifo_open)(struct file *f);       /* an S_IFIFO inode is being opened; may sleep */
+    void (*fifo_free)(struct inode *inode); /* inode->ipc goes away */
+    void (*epoll_forget)(struct file *f);   /* the last reference is gone */
 };
 extern struct fs_hooks fs_hooks;
 #define FS_RLIMIT_FSIZE  1

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Inodes and super blocks: what file systems implement. A file system embeds struct inode at the
- * start of its own node and fills const tables; beside each slot stands its contract.
+ * Inodes and super blocks: what file systems implement. A file system embeds struct inode at
+ * the start of its own node and fills const tables; beside each slot stands its contract.
  */
 #pragma once
 
@@ -56,9 +56,9 @@ struct rename_args {
 };
 
 /*
- * "dir locked": dir->lock is held by the caller. Names are NUL-terminated, 1..255 bytes, without
- * '/', never "." or "..". New inodes come back with one reference. Permissions, read-only mounts
- * and types have been checked.
+ * "dir locked": dir->lock is held by the caller. Names are NUL-terminated, 1..255 bytes, have
+ * no slash, and are never "." or "..". New inodes come back with one reference. Permissions,
+ * read-only mounts and types have been checked.
  */
 struct inode_ops {
     /* dir locked. -ENOENT: no such name (it may be remembered). NULL: -ENOTDIR. */
@@ -76,13 +76,14 @@ struct inode_ops {
     int (*rename)(const struct rename_args *args);
     /* Bytes of the target, not terminated, at most size. NULL: -EINVAL. */
     ssize_t (*readlink)(struct inode *inode, char *buffer, size_t size);
-    /* Magic links (/proc/self/fd/3): where they lead, with references. NULL: readlink's text. */
+    /* Magic links (/proc/self/fd/3): where they lead, referenced. NULL: readlink's text. */
     int (*jump)(struct inode *inode, struct path *out);
     /* Brings the attribute fields up to date; no locks. NULL: they always are. */
     int (*getattr)(struct inode *inode);
     /* inode locked. Applies and stores; ATTR_SIZE truncates or extends. NULL: -EPERM. */
     int (*setattr)(struct inode *inode, const struct attr_change *change);
-    /* No locks. A new file of this inode; may set file->private, file->ops. NULL: nothing to do. */
+    /* No locks. A new file of this inode; may set file->private, file->ops. NULL: nothing to
+     * do. */
     int (*open)(struct inode *inode, struct file *file);
     /* Extended attributes; size 0 asks for the length, -ERANGE if too small, -ENODATA. inode
      * locked for set. value NULL removes. NULL: -EOPNOTSUPP. */
@@ -93,8 +94,8 @@ struct inode_ops {
     /* Page cache fill: `count` pages from `index` on, zeroed before; bytes past the end stay
      * zero. The cache's fill lock is held. NULL: holes, reads as zero. */
     int (*read_pages)(struct inode *inode, uint64_t index, void *const pages[], size_t count);
-    /* Is what lookup found, or did not find, still true? Called when `expires_ns` of the dentry is
-     * over; no locks. `inode` NULL: a remembered absence. NULL: always true. */
+    /* Is what lookup found, or did not find, still true? Called when `expires_ns` of the dentry
+     * is over; no locks. `inode` NULL: a remembered absence. NULL: always true. */
     bool (*revalidate)(struct inode *dir, const char *name, struct inode *inode);
     /* Last reference gone: frees the node. The cache has been emptied. Never NULL. */
     void (*free)(struct inode *inode);
@@ -114,15 +115,15 @@ struct super_ops {
 
 struct super {
     const struct super_ops *ops;
-    const char *type;   /* "erofs" */
+    const char *type; /* "erofs" */
     uint32_t flags;
-    uint64_t dev;       /* st_dev */
-    uint64_t magic;     /* statfs f_type */
+    uint64_t dev;             /* st_dev */
+    uint64_t magic;           /* statfs f_type */
     uint64_t entry_ttl_ns;    /* names are believed this long; 0: for ever */
     uint64_t negative_ttl_ns; /* absences; UINT64_MAX: never remembered, 0: for ever */
     _Atomic uint32_t refs;    /* mounts and inodes */
     _Atomic uint32_t mounts;
-    struct inode *root;       /* until the last unmount */
+    struct inode *root; /* until the last unmount */
     struct mutex rename_lock;
     struct spinlock table_lock;
     struct radix inodes; /* under table_lock: by number, where inode_hash() put them */
@@ -137,25 +138,25 @@ struct inode {
     const struct file_ops *file_ops;
     struct super *sb;
     uint64_t ino;
-    uint64_t dev;   /* st_dev, 0: the super block's */
+    uint64_t dev; /* st_dev, 0: the super block's */
     uint64_t rdev;
-    uint32_t type;  /* S_IFMT bits */
+    uint32_t type; /* S_IFMT bits */
     bool hashed;
-    bool cached;    /* contents live in `cache` */
+    bool cached; /* contents live in `cache` */
     _Atomic uint32_t refs;
 
     struct mutex lock;
     /* Changed under `lock`; read at any time. */
-    uint32_t mode;  /* permission bits */
+    uint32_t mode; /* permission bits */
     uint32_t uid, gid, nlink;
     _Atomic uint64_t size;
     _Atomic uint64_t blocks; /* of 512 bytes */
     struct timespec64 atime, mtime, ctime, btime;
-    bool dead;      /* a removed directory: nothing can be created in it */
+    bool dead; /* a removed directory: nothing can be created in it */
 
     struct page_cache cache;
     _Atomic(struct file_locks *) locks; /* made on first use */
-    void *ipc;      /* FIFOs: their pipe, under `lock`; sockets: their socket */
+    void *ipc; /* FIFOs: their pipe, under `lock`; sockets: their socket */
 };
 
 /* Takes a reference on sb. The type's bits come from `mode`. */
@@ -171,17 +172,26 @@ void super_init(struct super *sb, const struct super_ops *ops, const char *type)
 struct super *super_get(struct super *sb);
 void super_put(struct super *sb);
 
-static inline bool inode_is_dir(const struct inode *i) { return i->type == S_IFDIR; }
-static inline bool inode_is_reg(const struct inode *i) { return i->type == S_IFREG; }
-static inline bool inode_is_link(const struct inode *i) { return i->type == S_IFLNK; }
+static inline bool inode_is_dir(const struct inode *i)
+{
+    return i->type == S_IFDIR;
+}
+static inline bool inode_is_reg(const struct inode *i)
+{
+    return i->type == S_IFREG;
+}
+static inline bool inode_is_link(const struct inode *i)
+{
+    return i->type == S_IFLNK;
+}
 
 /* R_OK, W_OK, X_OK against mode bits and credentials; -EACCES. */
 int inode_permission(const struct inode *i, const struct cred *c, int access) MUST_CHECK;
 /* May `c` change attributes as the owner can? */
 bool inode_owner_or_root(const struct inode *i, const struct cred *c);
 /* Sticky directories: may `c` remove `victim` from `dir`? -EPERM. */
-int inode_may_remove(const struct inode *dir, const struct inode *victim, const struct cred *c)
-    MUST_CHECK;
+int inode_may_remove(const struct inode *dir, const struct inode *victim,
+                     const struct cred *c) MUST_CHECK;
 /* Fresh attributes as stat(2) has them. */
 int inode_stat(struct inode *i, struct abi_stat *out) MUST_CHECK;
 /* Checks nothing; locks, applies. */

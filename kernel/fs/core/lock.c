@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Advisory locks. An inode has one list of ranges; a range belongs to an owner: a descriptor table
- * (POSIX), or an open file (flock, OFD). flock's locks cover everything and are of a kind of their
- * own: they do not meet record locks.
- * LIMIT: no deadlock detection; F_SETLKW of two processes in a circle waits until a signal.
+ * Advisory locks. An inode has one list of ranges; a range belongs to an owner: a descriptor
+ * table (POSIX), or an open file (flock, OFD). flock's locks cover everything and are of a kind
+ * of their own: they do not meet record locks. LIMIT: no deadlock detection; F_SETLKW of two
+ * processes in a circle waits until a signal.
  */
 #include "fs/core/lock.h"
 
@@ -58,21 +58,23 @@ static bool conflicts(const struct range_lock *have, const struct range_lock *wa
 static struct range_lock *find_conflict(struct file_locks *l, const struct range_lock *want)
 {
     struct range_lock *r;
-    list_for_each(r, &l->ranges, node) {
+    list_for_each (r, &l->ranges, node) {
         if (conflicts(r, want))
             return r;
     }
     return NULL;
 }
 
-/* Cuts [want->start, want->end] out of the owner's ranges. *spare is used if one must be split. */
-static void cut_out(struct file_locks *l, const struct range_lock *want, struct range_lock **spare)
+/* Cuts [want->start, want->end] out of the owner's ranges. *spare is used if one must be split.
+ */
+static void cut_out(struct file_locks *l, const struct range_lock *want,
+                    struct range_lock **spare)
 {
     struct range_lock *r, *next;
-    list_for_each_safe(r, next, &l->ranges, node) {
+    list_for_each_safe (r, next, &l->ranges, node) {
         if (r->owner != want->owner || r->flock != want->flock || !overlap(r, want))
             continue;
-        bool before = r->start < want->start, after = r->end > want->end;
+        bool before = r->start<want->start, after = r->end> want->end;
         if (before && after) {
             struct range_lock *tail = *spare;
             *spare = NULL;
@@ -95,8 +97,8 @@ static void cut_out(struct file_locks *l, const struct range_lock *want, struct 
 }
 
 /* Puts the lock in force, or says who is in the way. The spares are taken as needed. */
-static int try_lock(struct file_locks *l, const struct range_lock *want, struct range_lock **own,
-                    struct range_lock **spare)
+static int try_lock(struct file_locks *l, const struct range_lock *want,
+                    struct range_lock **own, struct range_lock **spare)
 {
     int r = 0;
     spin_lock(&l->lock);
@@ -161,7 +163,9 @@ static int range_of(struct file *f, const struct abi_flock *l, struct range_lock
     int64_t base, start, end;
     if (l->l_whence != SEEK_SET && l->l_whence != SEEK_CUR && l->l_whence != SEEK_END)
         return -EINVAL;
-    base = l->l_whence == SEEK_SET ? 0 : (int64_t)(l->l_whence == SEEK_CUR ? f->pos : f->inode->size);
+    base = l->l_whence == SEEK_SET
+               ? 0
+               : (int64_t)(l->l_whence == SEEK_CUR ? f->pos : f->inode->size);
     if (add_overflows(base, l->l_start, &start))
         return -EOVERFLOW;
     if (l->l_len < 0) {
@@ -234,7 +238,7 @@ static void drop_owner(struct inode *i, const void *owner)
         return;
     spin_lock(&l->lock);
     struct range_lock *r, *next;
-    list_for_each_safe(r, next, &l->ranges, node) {
+    list_for_each_safe (r, next, &l->ranges, node) {
         if (r->owner != owner)
             continue;
         list_remove(&r->node);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The tree of mounts, and file system types. A mount is
- * found by its parent and mount point in one short list; its spinlock is taken only for dentries
- * that have something on them.
+ * found by its parent and mount point in one short list; its spinlock is taken only for
+ * dentries that have something on them.
  */
 #include "fs/core/mount.h"
 
@@ -73,7 +73,7 @@ struct mount *mount_over(struct mount *m, struct dentry *d)
 {
     struct mount *found = NULL, *i;
     spin_lock(&mounts_lock);
-    list_for_each(i, &mounts, node) {
+    list_for_each (i, &mounts, node) {
         if (i->parent == m && i->mountpoint == d)
             found = i;
     }
@@ -136,7 +136,7 @@ int mount_attach(struct super *sb, struct dentry *root, const struct path *at, u
 static bool has_children_locked(struct mount *m)
 {
     struct mount *i;
-    list_for_each(i, &mounts, node) {
+    list_for_each (i, &mounts, node) {
         if (i->parent == m)
             return true;
     }
@@ -174,7 +174,7 @@ int mount_walk(int (*each)(struct mount *m, void *arg), void *arg)
         unsigned n = 0;
         struct mount *i, *next = NULL;
         spin_lock(&mounts_lock);
-        list_for_each(i, &mounts, node) {
+        list_for_each (i, &mounts, node) {
             if (n++ == index) {
                 next = mount_get(i);
                 break;

@@ -23,7 +23,7 @@ struct mount {
     _Atomic uint32_t flags;    /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME */
     uint32_t id;
     _Atomic uint32_t refs;
-    char *source;              /* for /proc/mounts */
+    char *source; /* for /proc/mounts */
     struct list node;
     bool detached;
 };
@@ -62,8 +62,8 @@ void mount_sync_all(void);
 
 /*
  * Boot: registers the file systems, then one call for each CONFIG_MOUNT record in order, the
- * first with target "/". Missing directories of the target are made where the tree can be written.
- * Errors have been explained by log_always().
+ * first with target "/". Missing directories of the target are made where the tree can be
+ * written. Errors have been explained by log_always().
  */
 /* kernel/fs/boot.c: the first call registers the file systems. */
 int fs_boot_mount(const struct config_mount *m, const char *target, const char *source,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Changing names: create, unlink, rename, link. Each resolves the parent, locks what takes part,
- * looks the name up again under the lock, checks, and calls the file system.
+ * Changing names: create, unlink, rename, link. Each resolves the parent, locks what takes
+ * part, looks the name up again under the lock, checks, and calls the file system.
  */
 #include "abi/errno.h"
 #include "fs/core/fd.h"
@@ -265,8 +265,6 @@ static int rename_check_target(struct rename_side *from, struct rename_side *to,
     struct inode *moved = from->d->inode, *target = to->d->inode;
     if (!target)
         return flags & RENAME_EXCHANGE ? -ENOENT : dir_may_change(&to->dir);
-    if (flags & RENAME_NOREPLACE)
-        return -EEXIST;
     if (flags & RENAME_EXCHANGE)
         return may_remove(&to->dir, to->d, inode_is_dir(target));
     return may_remove(&to->dir, to->d, inode_is_dir(moved));
@@ -278,6 +276,8 @@ static int rename_check(struct rename_side *from, struct rename_side *to, uint32
     bool exchange = flags & RENAME_EXCHANGE;
     if (!moved)
         return -ENOENT;
+    if (to->d->inode && (flags & RENAME_NOREPLACE))
+        return -EEXIST;
     if (!inode_is_dir(moved) &&
         (from->last.trailing_slash || (to->last.trailing_slash && !exchange)))
         return -ENOTDIR;
@@ -304,8 +304,8 @@ static int rename_locked(struct rename_side *from, struct rename_side *to, uint3
     if (from->d->inode == to->d->inode)
         return 0;
     struct rename_args args = {
-        path_inode(&from->dir), path_inode(&to->dir), from->last.buffer, to->last.buffer,
-        from->d->inode, to->d->inode, flags & RENAME_EXCHANGE,
+        path_inode(&from->dir), path_inode(&to->dir), from->last.buffer,       to->last.buffer,
+        from->d->inode,         to->d->inode,         flags & RENAME_EXCHANGE,
     };
     if (!args.old_dir->ops->rename)
         return -EPERM;
@@ -354,12 +354,13 @@ put_from:
     return r;
 }
 
-static int rename_last(const struct rename_side *s)
+static bool rename_last_ok(const struct rename_side *s)
 {
-    return s->last.is_root || s->last.is_dot || s->last.is_dotdot ? -EBUSY : 0;
+    return !s->last.is_root && !s->last.is_dot && !s->last.is_dotdot;
 }
 
-int path_rename(int olddirfd, const char *old, int newdirfd, const char *new_name, uint32_t flags)
+int path_rename(int olddirfd, const char *old, int newdirfd, const char *new_name,
+                uint32_t flags)
 {
     struct rename_side from = {0}, to = {0};
     int r = path_walk_parent(olddirfd, old, 0, &from.dir, &from.last);
@@ -368,9 +369,12 @@ int path_rename(int olddirfd, const char *old, int newdirfd, const char *new_nam
     r = path_walk_parent(newdirfd, new_name, WALK_CREATE, &to.dir, &to.last);
     if (r < 0)
         goto put_from;
-    r = from.dir.mount != to.dir.mount ? -EXDEV : rename_last(&from);
-    if (r == 0)
-        r = rename_last(&to);
+    if (from.dir.mount != to.dir.mount)
+        r = -EXDEV;
+    else if (!rename_last_ok(&from))
+        r = -EBUSY;
+    else if (!rename_last_ok(&to))
+        r = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
     if (r < 0)
         goto put_to;
     struct super *sb = from.dir.mount->sb;

@@ -91,7 +91,7 @@ static int open_device(struct file *f)
 {
     struct device *found = NULL, *d;
     spin_lock(&devices_lock);
-    list_for_each(d, &devices, node) {
+    list_for_each (d, &devices, node) {
         if (MAKEDEV(d->major, d->minor) == f->inode->rdev)
             found = d;
     }
@@ -251,8 +251,8 @@ static int open_create(struct walk *w, uint32_t flags, uint32_t mode, struct fil
 
 static int open_tmpfile(struct walk *w, uint32_t flags, uint32_t mode, struct file **out)
 {
-    struct inode_init init = {.mode = create_mode(mode), .uid = fs_cred()->fsuid,
-                              .gid = fs_cred()->fsgid};
+    struct inode_init init = {
+        .mode = create_mode(mode), .uid = fs_cred()->fsuid, .gid = fs_cred()->fsgid};
     struct inode *made;
     int r = walk_run(w, NULL);
     if (r < 0)

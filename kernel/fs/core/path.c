@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The walk: path_resolution(7), openat2(2)'s RESOLVE flags. A link's target is put before what is
- * left of the name, in a buffer of its own, so that the loop never recurses.
+ * The walk: path_resolution(7), openat2(2)'s RESOLVE flags. A link's target is put before what
+ * is left of the name, in a buffer of its own, so that the loop never recurses.
  */
 #include "abi/errno.h"
 #include "fs/core/fd.h"
@@ -311,7 +311,8 @@ int walk_run(struct walk *w, struct last_name *last)
     }
     if (last && !done)
         last->is_root = true;
-    if (!last && (any ? w->need_dir || (w->flags & WALK_DIRECTORY) : w->flags & WALK_DIRECTORY) &&
+    if (!last &&
+        (any ? w->need_dir || (w->flags & WALK_DIRECTORY) : w->flags & WALK_DIRECTORY) &&
         !inode_is_dir(path_inode(&w->at)))
         return -ENOTDIR;
     return 0;

@@ -3,8 +3,9 @@
  * Names: the cache of directory entries, paths, and the walk (path_resolution(7)).
  *
  * A dentry is a name in a directory, with its inode or the memory of its absence. It holds a
- * reference on its parent. Unused ones stay on a bounded LRU list. The cache's spinlock protects
- * names, parents and the hash table; an inode never changes while the dentry is positive.
+ * reference on its parent. Unused ones stay on a bounded LRU list. The cache's spinlock
+ * protects names, parents and the hash table; an inode never changes while the dentry is
+ * positive.
  */
 #pragma once
 
@@ -22,10 +23,10 @@ struct dentry {
     uint32_t name_len;
     uint32_t hash;
     _Atomic uint32_t refs;
-    bool hashed;           /* can be found */
-    bool unlinked;         /* its name was removed */
+    bool hashed;             /* can be found */
+    bool unlinked;           /* its name was removed */
     _Atomic uint32_t mounts; /* mounts on top of it */
-    uint64_t expires_ns;   /* 0: never */
+    uint64_t expires_ns;     /* 0: never */
     struct list bucket;
     struct list lru;
     char short_name[32];
@@ -38,7 +39,10 @@ struct path {
 
 void path_get(const struct path *p);
 void path_put(struct path *p); /* zeroed ones are fine; zeroes it */
-static inline struct inode *path_inode(const struct path *p) { return p->dentry->inode; }
+static inline struct inode *path_inode(const struct path *p)
+{
+    return p->dentry->inode;
+}
 
 /* A root dentry without a name; takes over the inode's reference. For mounts and for files that
  * have no name (pipes): `name` is what /proc shows. */
@@ -70,7 +74,7 @@ void fs_current_root(struct path *out);
 
 /* The last component of a WALK_PARENT walk. */
 struct last_name {
-    char *buffer; /* kfree() it */
+    char *buffer;                    /* kfree() it */
     bool is_dot, is_dotdot, is_root; /* ".", "..", or nothing but slashes */
     bool trailing_slash;
 };
@@ -80,8 +84,8 @@ struct last_name {
  * dirfd counts for relative paths. A positive result, with references.
  */
 int path_walk(int dirfd, const char *name, uint32_t flags, struct path *out) MUST_CHECK;
-int path_walk_from(const struct path *start, const char *name, uint32_t flags, struct path *out)
-    MUST_CHECK;
+int path_walk_from(const struct path *start, const char *name, uint32_t flags,
+                   struct path *out) MUST_CHECK;
 /* The parent directory in *out and the last name; on success the caller owns both. */
 int path_walk_parent(int dirfd, const char *name, uint32_t flags, struct path *out,
                      struct last_name *last) MUST_CHECK;
@@ -90,10 +94,11 @@ int path_walk_user(int dirfd, uaddr_t name, uint32_t flags, struct path *out) MU
 
 /* One name in a directory: *out positive or negative, referenced; not across mounts.
  * May lock the directory; `locked`: the caller has. */
-int path_lookup(struct dentry *dir, const char *name, bool locked, struct dentry **out) MUST_CHECK;
+int path_lookup(struct dentry *dir, const char *name, bool locked,
+                struct dentry **out) MUST_CHECK;
 /* As path_lookup() without the lock, with a name that is not terminated. */
-int path_lookup_part(struct dentry *dir, const char *name, size_t len, struct dentry **out)
-    MUST_CHECK;
+int path_lookup_part(struct dentry *dir, const char *name, size_t len,
+                     struct dentry **out) MUST_CHECK;
 /* The parent with a reference; parents change by renames. */
 struct dentry *dentry_parent(struct dentry *d);
 /* Between these two, names and parents stand still. */
@@ -115,13 +120,13 @@ ssize_t path_text_from(const struct path *p, const struct path *root, char *buff
                        uint32_t *flags) MUST_CHECK;
 
 /* Names of files: what system calls do with a path. Permissions are checked. */
-int path_create(int dirfd, const char *name, uint32_t mode, uint64_t rdev, const char *target)
-    MUST_CHECK;
+int path_create(int dirfd, const char *name, uint32_t mode, uint64_t rdev,
+                const char *target) MUST_CHECK;
 int path_unlink(int dirfd, const char *name, bool directory) MUST_CHECK;
-int path_rename(int olddirfd, const char *old, int newdirfd, const char *new_name, uint32_t flags)
-    MUST_CHECK;
-int path_link(int olddirfd, const char *old, int newdirfd, const char *new_name, uint32_t flags)
-    MUST_CHECK;
+int path_rename(int olddirfd, const char *old, int newdirfd, const char *new_name,
+                uint32_t flags) MUST_CHECK;
+int path_link(int olddirfd, const char *old, int newdirfd, const char *new_name,
+              uint32_t flags) MUST_CHECK;
 /* Creates in a directory that is locked: checks and op. *out is positive. */
 int dir_create_locked(const struct path *dir, const char *name, const struct inode_init *init,
                       struct dentry **out) MUST_CHECK;

@@ -17,7 +17,7 @@ struct file;
 struct poll_entry {
     struct waiter waiter; /* first */
     struct wait_queue *queue;
-    void *owner;          /* what notify needs to find */
+    void *owner; /* what notify needs to find */
     struct poll_entry *next;
 };
 
@@ -26,9 +26,9 @@ struct poll_table {
     void (*notify)(struct waiter *w);
     void *owner;
     struct task *task;
-    _Atomic bool triggered;           /* since the last sleep */
+    _Atomic bool triggered; /* since the last sleep */
     unsigned count;
-    bool failed;                      /* out of memory: some queue is missing */
+    bool failed; /* out of memory: some queue is missing */
     struct poll_entry entries[POLL_INLINE];
     struct poll_entry *more;
 };

@@ -10,9 +10,9 @@ struct walk {
     const struct cred *cred;
     uint32_t flags;
     uint32_t links;
-    bool need_dir;        /* a slash stood behind the last component */
+    bool need_dir; /* a slash stood behind the last component */
     const char *rest;
-    char *owned;          /* what `rest` points into, after a link */
+    char *owned; /* what `rest` points into, after a link */
 };
 
 /* `start` NULL: dirfd or, for absolute names, the root. */

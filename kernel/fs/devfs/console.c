@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The host's standard streams as descriptors 0, 1 and 2, and /dev/tty over them. Nothing that
- * passes here is secret or trusted. Reads and writes use the host's own file position, which other
- * programs of the host may share.
+ * passes here is secret or trusted. Reads and writes use the host's own file position, which
+ * other programs of the host may share.
  *
- * Readiness: asked of the host at each poll. While somebody waits, a kernel task of the stream has
- * a poll pending with the host and wakes the queue when it returns.
+ * Readiness: asked of the host at each poll. While somebody waits, a kernel task of the stream
+ * has a poll pending with the host and wakes the queue when it returns.
  */
 #include "abi/errno.h"
 #include "enclave/host.h"
@@ -23,12 +23,12 @@ struct console {
     struct inode inode;
     int fd;
     bool tty;
-    bool waits;               /* reading can block */
-    struct wait_queue ready;  /* pollers */
-    struct wait_queue work;   /* the watcher */
-    _Atomic uint32_t wanted;  /* events that pollers wait for */
+    bool waits;              /* reading can block */
+    struct wait_queue ready; /* pollers */
+    struct wait_queue work;  /* the watcher */
+    _Atomic uint32_t wanted; /* events that pollers wait for */
     struct task *watcher;
-    struct mutex lock;        /* of `watcher` */
+    struct mutex lock; /* of `watcher` */
 };
 
 static struct console *consoles[3];
@@ -159,7 +159,8 @@ static int64_t console_seek(struct file *f, int64_t offset, int whence)
     return r;
 }
 
-static int64_t pass_ioctl(struct console *c, uint32_t request, uaddr_t arg, size_t size, bool in)
+static int64_t pass_ioctl(struct console *c, uint32_t request, uaddr_t arg, size_t size,
+                          bool in)
 {
     uint8_t buffer[64] = {0};
     if (in && copy_from_user(buffer, arg, size) < 0)
@@ -171,9 +172,9 @@ static int64_t pass_ioctl(struct console *c, uint32_t request, uaddr_t arg, size
 }
 
 #define KERNEL_TERMIOS_SIZE 36u
-#define TIOCSCTTY 0x540eu
-#define TIOCNOTTY 0x5422u
-#define TIOCGSID  0x5429u
+#define TIOCSCTTY           0x540eu
+#define TIOCNOTTY           0x5422u
+#define TIOCGSID            0x5429u
 
 static int64_t terminal_ioctl(struct console *c, uint32_t request, uaddr_t arg)
 {
@@ -272,16 +273,25 @@ static void console_free(struct inode *i)
 }
 
 static const struct inode_ops console_inode_ops = {
-    .getattr = console_getattr, .setattr = console_setattr, .open = console_open,
+    .getattr = console_getattr,
+    .setattr = console_setattr,
+    .open = console_open,
     .free = console_free,
 };
 
 static const struct file_ops console_stream_ops = {
-    .read = console_read, .write = console_write, .poll = console_poll, .ioctl = console_ioctl,
+    .read = console_read,
+    .write = console_write,
+    .poll = console_poll,
+    .ioctl = console_ioctl,
 };
 static const struct file_ops console_file_ops = {
-    .read = console_read, .write = console_write, .seek = console_seek, .ioctl = console_ioctl,
-    .fsync = console_fsync, .vm = &file_vm_ops_ro,
+    .read = console_read,
+    .write = console_write,
+    .seek = console_seek,
+    .ioctl = console_ioctl,
+    .fsync = console_fsync,
+    .vm = &file_vm_ops_ro,
 };
 
 static bool is_tty(int fd)
@@ -382,10 +392,17 @@ static int tty_open(struct file *f)
 
 void devfs_register_tty(void)
 {
-    static struct device tty = {.major = 5, .minor = 0, .name = "tty", .state = FILE_STREAM,
-                                .ops = &console_stream_ops, .open = tty_open};
-    static struct device console = {.major = 5, .minor = 1, .name = "console",
-                                    .state = FILE_STREAM, .ops = &console_stream_ops,
+    static struct device tty = {.major = 5,
+                                .minor = 0,
+                                .name = "tty",
+                                .state = FILE_STREAM,
+                                .ops = &console_stream_ops,
+                                .open = tty_open};
+    static struct device console = {.major = 5,
+                                    .minor = 1,
+                                    .name = "console",
+                                    .state = FILE_STREAM,
+                                    .ops = &console_stream_ops,
                                     .open = tty_open};
     device_register(&tty);
     device_register(&console);

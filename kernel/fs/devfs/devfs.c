@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * /dev. As in Linux's devtmpfs, the nodes are ordinary inodes of a tmpfs, made at mount; what they
- * do is found by device number. LIMIT: no pseudo terminals yet.
+ * /dev. As in Linux's devtmpfs, the nodes are ordinary inodes of a tmpfs, made at mount; what
+ * they do is found by device number. LIMIT: no pseudo terminals yet.
  */
 #include "fs/devfs/devfs.h"
 
@@ -35,8 +35,8 @@ static int populate(struct inode *root)
 {
     int r = 0;
     for (size_t i = 0; i < ARRAY_SIZE(nodes) && r == 0; i++) {
-        struct inode_init init = {.mode = nodes[i].mode, .rdev = nodes[i].rdev,
-                                  .target = nodes[i].target};
+        struct inode_init init = {
+            .mode = nodes[i].mode, .rdev = nodes[i].rdev, .target = nodes[i].target};
         struct inode *made = NULL;
         mutex_lock(&root->lock);
         r = root->ops->create(root, nodes[i].name, &init, &made);
@@ -46,8 +46,8 @@ static int populate(struct inode *root)
     return r;
 }
 
-static int devfs_mount(const struct config_mount *config, const char *source, const char *options,
-                       struct super **out)
+static int devfs_mount(const struct config_mount *config, const char *source,
+                       const char *options, struct super **out)
 {
     (void)options;
     struct fs_type *tmpfs = fs_type_find("tmpfs");
@@ -63,8 +63,8 @@ static int devfs_mount(const struct config_mount *config, const char *source, co
 void devfs_register(void)
 {
     static struct fs_type type = {.name = "devfs", .mount = devfs_mount};
-    static struct fs_type alias = {.name = "devtmpfs", .user_mountable = true,
-                                   .mount = devfs_mount};
+    static struct fs_type alias = {
+        .name = "devtmpfs", .user_mountable = true, .mount = devfs_mount};
     fs_type_register(&type);
     fs_type_register(&alias);
     devfs_register_mem();

@@ -75,16 +75,26 @@ static int64_t random_ioctl(struct file *f, uint32_t request, uaddr_t arg)
 }
 
 static const struct file_ops null_ops = {
-    .read = null_read, .write = null_write, .seek = null_seek,
+    .read = null_read,
+    .write = null_write,
+    .seek = null_seek,
 };
 static const struct file_ops zero_ops = {
-    .read = zero_read, .write = null_write, .seek = null_seek, .vm = &file_vm_ops_ro,
+    .read = zero_read,
+    .write = null_write,
+    .seek = null_seek,
+    .vm = &file_vm_ops_ro,
 };
 static const struct file_ops full_ops = {
-    .read = zero_read, .write = full_write, .seek = null_seek,
+    .read = zero_read,
+    .write = full_write,
+    .seek = null_seek,
 };
 static const struct file_ops random_ops = {
-    .read = random_read, .write = null_write, .seek = null_seek, .ioctl = random_ioctl,
+    .read = random_read,
+    .write = null_write,
+    .seek = null_seek,
+    .ioctl = random_ioctl,
 };
 
 void devfs_register_mem(void)

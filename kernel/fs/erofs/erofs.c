@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * EROFS: super block, inodes, contents. Metadata goes through the cache of a nameless inode that
- * stands for the whole image; files have caches of their own.
- * LIMIT: no compression, no chunks, no further devices: such images are refused.
+ * EROFS: super block, inodes, contents. Metadata goes through the cache of a nameless inode
+ * that stands for the whole image; files have caches of their own. LIMIT: no compression, no
+ * chunks, no further devices: such images are refused.
  */
 #include "fs/erofs/erofs.h"
 
@@ -47,7 +47,8 @@ int erofs_copy(struct erofs_super *s, uint64_t position, void *buffer, size_t si
     return 0;
 }
 
-/* The number of the block that is kept behind the inode instead of on its own; none: UINT64_MAX. */
+/* The number of the block that is kept behind the inode instead of on its own; none:
+ * UINT64_MAX. */
 static uint64_t inline_block(const struct erofs_node *n)
 {
     uint64_t size = n->inode.size;
@@ -135,7 +136,9 @@ static const struct inode_ops erofs_link_ops = {.readlink = erofs_readlink, .fre
 static const struct inode_ops erofs_other_ops = {.free = erofs_free};
 
 static const struct file_ops erofs_file_ops = {
-    .read = file_read_cached, .seek = file_seek_generic, .vm = &file_vm_ops_ro,
+    .read = file_read_cached,
+    .seek = file_seek_generic,
+    .vm = &file_vm_ops_ro,
 };
 
 static const struct inode_ops *ops_of(uint32_t type)
@@ -171,8 +174,8 @@ static int read_raw(struct erofs_super *s, uint64_t position, struct raw_inode *
     int r = erofs_copy(s, position, &c, sizeof(c));
     if (r < 0)
         return r;
-    *out = (struct raw_inode){c.format, c.xattr_count, c.mode, c.union_u, c.nlink, c.uid, c.gid,
-                              sizeof(c), c.size, s->build_time};
+    *out = (struct raw_inode){c.format, c.xattr_count, c.mode,    c.union_u, c.nlink,
+                              c.uid,    c.gid,         sizeof(c), c.size,    s->build_time};
     if (!(c.format & 1))
         return 0;
     struct erofs_disk_extended e;
@@ -180,8 +183,9 @@ static int read_raw(struct erofs_super *s, uint64_t position, struct raw_inode *
     if (r < 0)
         return r;
     uint32_t nsec = e.mtime_nsec < 1000000000u ? e.mtime_nsec : 0;
-    *out = (struct raw_inode){e.format, e.xattr_count, e.mode, e.union_u, e.nlink, e.uid, e.gid,
-                              sizeof(e), e.size, {(int64_t)e.mtime, nsec}};
+    *out = (struct raw_inode){
+        e.format, e.xattr_count, e.mode,    e.union_u, e.nlink,
+        e.uid,    e.gid,         sizeof(e), e.size,    {(int64_t)e.mtime, nsec}};
     return 0;
 }
 
@@ -307,7 +311,8 @@ static void erofs_super_free(struct super *sb)
     kfree(s);
 }
 
-static const struct super_ops erofs_super_ops = {.statfs = erofs_statfs, .free = erofs_super_free};
+static const struct super_ops erofs_super_ops = {.statfs = erofs_statfs,
+                                                 .free = erofs_super_free};
 
 static int check_super(struct erofs_super *s, const struct erofs_disk_super *d)
 {
@@ -321,8 +326,10 @@ static int check_super(struct erofs_super *s, const struct erofs_disk_super *d)
         return -EINVAL;
     }
     if (d->feature_incompat & ~EROFS_INCOMPAT_ZERO_PADDING) {
-        log_always("occlum: EROFS: the image needs features 0x%x (compression, chunks or further "
-                   "devices), which are not supported", d->feature_incompat);
+        log_always(
+            "occlum: EROFS: the image needs features 0x%x (compression, chunks or further "
+            "devices), which are not supported",
+            d->feature_incompat);
         return -EINVAL;
     }
     uint64_t bytes = (uint64_t)d->blocks * EROFS_BLOCK;
@@ -333,7 +340,8 @@ static int check_super(struct erofs_super *s, const struct erofs_disk_super *d)
         return -EINVAL;
     }
     s->inode_count = d->inodes;
-    s->build_time = (struct timespec64){(int64_t)d->build_time, d->build_time_nsec % 1000000000u};
+    s->build_time =
+        (struct timespec64){(int64_t)d->build_time, d->build_time_nsec % 1000000000u};
     return 0;
 }
 
@@ -382,8 +390,8 @@ int erofs_open(struct block_source *source, struct super **out)
     return 0;
 }
 
-static int erofs_mount(const struct config_mount *config, const char *source, const char *options,
-                       struct super **out)
+static int erofs_mount(const struct config_mount *config, const char *source,
+                       const char *options, struct super **out)
 {
     struct block_source *blocks;
     (void)source;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * EROFS, read-only and uncompressed, over a source of verified blocks. On-disk integers are little
- * endian, as the processor's. What the source hands out is authentic, but the reader still checks
- * all of it against the image's bounds: whoever built the image may have been careless.
+ * EROFS, read-only and uncompressed, over a source of verified blocks. On-disk integers are
+ * little endian, as the processor's. What the source hands out is authentic, but the reader
+ * still checks all of it against the image's bounds: whoever built the image may have been
+ * careless.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * EROFS directories: blocks of entries sorted by name, each block with its entries first and the
- * names behind them. Two binary searches: for the block, by first names, then within it.
+ * EROFS directories: blocks of entries sorted by name, each block with its entries first and
+ * the names behind them. Two binary searches: for the block, by first names, then within it.
  */
 #include "abi/errno.h"
 #include "fs/erofs/node.h"
@@ -126,7 +126,7 @@ int erofs_lookup(struct inode *dir, const char *name, struct inode **out)
 
 static uint32_t type_of(uint8_t type)
 {
-    static const uint8_t types[] = {DT_UNKNOWN, DT_REG, DT_DIR, DT_CHR,
+    static const uint8_t types[] = {DT_UNKNOWN, DT_REG,  DT_DIR,  DT_CHR,
                                     DT_BLK,     DT_FIFO, DT_SOCK, DT_LNK};
     return type < ARRAY_SIZE(types) ? types[type] : DT_UNKNOWN;
 }

@@ -8,8 +8,8 @@
 #define LONG_PREFIX 0x80u /* LIMIT: names with a prefix of the image's own are not shown */
 
 static const char *const prefixes[] = {
-    NULL, "user.", "system.posix_acl_access", "system.posix_acl_default", "trusted.", NULL,
-    "security.",
+    NULL, "user.",     "system.posix_acl_access", "system.posix_acl_default", "trusted.",
+    NULL, "security.",
 };
 
 /* One entry: where its parts lie. */
@@ -42,8 +42,8 @@ static int entry_at(struct erofs_super *s, uint64_t position, struct found *f)
 }
 
 /* Calls `each` for every attribute until it answers other than 0. */
-static int walk(struct erofs_node *n, int (*each)(struct erofs_super *s, struct found *f, void *arg),
-                void *arg)
+static int walk(struct erofs_node *n,
+                int (*each)(struct erofs_super *s, struct found *f, void *arg), void *arg)
 {
     struct erofs_super *s = erofs_super(&n->inode);
     uint64_t at = n->position + n->inode_size, end = at + n->xattr_size;

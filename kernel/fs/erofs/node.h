@@ -61,19 +61,19 @@ struct erofs_disk_xattr {
 struct erofs_super {
     struct super sb;
     struct block_source *source;
-    struct inode *blocks;      /* of no name: its cache holds metadata by block */
-    uint64_t meta_start;       /* bytes */
+    struct inode *blocks; /* of no name: its cache holds metadata by block */
+    uint64_t meta_start;  /* bytes */
     uint64_t xattr_start;
-    uint64_t bytes;            /* of the image */
+    uint64_t bytes; /* of the image */
     uint64_t inode_count;
     struct timespec64 build_time;
 };
 
 struct erofs_node {
     struct inode inode;
-    uint64_t position;         /* of the inode on disk, bytes */
+    uint64_t position; /* of the inode on disk, bytes */
     uint32_t inode_size;
-    uint32_t xattr_size;       /* bytes of the in-body area, 0: none */
+    uint32_t xattr_size; /* bytes of the in-body area, 0: none */
     uint32_t layout;
     uint32_t first_block;
 };
@@ -97,9 +97,10 @@ int erofs_map(struct erofs_super *s, uint64_t position, struct erofs_map *out) M
 void erofs_unmap(struct erofs_map *m);
 /* Copies metadata, across blocks. */
 int erofs_copy(struct erofs_super *s, uint64_t position, void *buffer, size_t size) MUST_CHECK;
-/* Where byte `offset` of a directory or link lies; *size: how much follows there in one piece. */
-int erofs_locate(struct erofs_node *n, uint64_t offset, uint64_t *position, size_t *size)
-    MUST_CHECK;
+/* Where byte `offset` of a directory or link lies; *size: how much follows there in one piece.
+ */
+int erofs_locate(struct erofs_node *n, uint64_t offset, uint64_t *position,
+                 size_t *size) MUST_CHECK;
 int erofs_iget(struct erofs_super *s, uint64_t nid, struct inode **out) MUST_CHECK;
 
 int erofs_lookup(struct inode *dir, const char *name, struct inode **out);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dm-verity in the enclave: a host image's data blocks under a tree of SHA-256 hashes, laid out as
- * veritysetup does with --no-superblock, hash type 1, no salt, 4096-byte blocks: the top level
- * first, each level's blocks after one another.
+ * dm-verity in the enclave: a host image's data blocks under a tree of SHA-256 hashes, laid out
+ * as veritysetup does with --no-superblock, hash type 1, no salt, 4096-byte blocks: the top
+ * level first, each level's blocks after one another.
  *
- * A block is copied into enclave memory, hashed there, and compared with its entry in a hash block
- * that was verified the same way, up to the root hash of the measured configuration. Only then does
- * anyone see it. Verified hash blocks are kept: 8 MiB for each GiB of data.
+ * A block is copied into enclave memory, hashed there, and compared with its entry in a hash
+ * block that was verified the same way, up to the root hash of the measured configuration. Only
+ * then does anyone see it. Verified hash blocks are kept: 8 MiB for each GiB of data.
  */
 #include "abi/errno.h"
 #include "crypto/sha256.h"
@@ -16,10 +16,10 @@
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 
-#define HASH        32u
-#define PER_BLOCK   (EROFS_BLOCK / HASH)
-#define LEVELS_MAX  8u
-#define BATCH       CACHE_WINDOW_MAX
+#define HASH       32u
+#define PER_BLOCK  (EROFS_BLOCK / HASH)
+#define LEVELS_MAX 8u
+#define BATCH      CACHE_WINDOW_MAX
 
 struct level {
     uint64_t blocks, offset;      /* offset: bytes in the file */
@@ -29,7 +29,7 @@ struct level {
 struct verity {
     struct block_source source;
     unsigned image;
-    unsigned levels;              /* level 0 holds the hashes of the data */
+    unsigned levels; /* level 0 holds the hashes of the data */
     struct level level[LEVELS_MAX];
     uint8_t root[HASH];
 };
@@ -43,8 +43,8 @@ static int mismatch(struct verity *v, const char *what, uint64_t block, uint64_t
 
 static int read_failed(struct verity *v, uint64_t offset)
 {
-    log_always("occlum: image %u: the host did not give 4096 bytes at file offset %llu", v->image,
-               (unsigned long long)offset);
+    log_always("occlum: image %u: the host did not give 4096 bytes at file offset %llu",
+               v->image, (unsigned long long)offset);
     return -EIO;
 }
 
@@ -121,7 +121,8 @@ static int verify_batch(struct verity *v, uint64_t block, void *const pages[], s
     return 0;
 }
 
-static int verity_read(struct block_source *s, uint64_t block, void *const pages[], size_t count)
+static int verity_read(struct block_source *s, uint64_t block, void *const pages[],
+                       size_t count)
 {
     struct verity *v = container_of(s, struct verity, source);
     int r = 0;
@@ -171,9 +172,10 @@ static int lay_out(struct verity *v, uint64_t data_blocks, uint64_t hash_offset)
             return -ENOMEM;
     }
     if (offset > host_image_size(v->image)) {
-        log_always("occlum: image %u is shorter than the configuration says: %llu bytes, not %llu",
-                   v->image, (unsigned long long)host_image_size(v->image),
-                   (unsigned long long)offset);
+        log_always(
+            "occlum: image %u is shorter than the configuration says: %llu bytes, not %llu",
+            v->image, (unsigned long long)host_image_size(v->image),
+            (unsigned long long)offset);
         return -EIO;
     }
     return 0;
@@ -184,7 +186,8 @@ int verity_open(const struct config_mount *config, struct block_source **out)
     if (config->data_blocks == 0 || config->data_blocks > (1ull << 40) ||
         config->hash_offset % EROFS_BLOCK || config->hash_offset > (1ull << 60) ||
         config->hash_offset / EROFS_BLOCK < config->data_blocks) {
-        log_always("occlum: image %u: the configuration's figures make no sense", config->image);
+        log_always("occlum: image %u: the configuration's figures make no sense",
+                   config->image);
         return -EINVAL;
     }
     struct verity *v = kzalloc(sizeof(*v));

@@ -73,7 +73,8 @@ void host_node_rename(struct host_node *n, struct host_node *parent, const char 
 
 static int open_node(struct host_node *n, int which)
 {
-    static const uint64_t resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+    static const uint64_t resolve =
+        RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
     const char *path;
     uint32_t flags = O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     char *buffer = kmalloc(PATH_MAX);
@@ -84,7 +85,8 @@ static int open_node(struct host_node *n, int which)
     if (r == 0 && inode_is_dir(&n->inode)) {
         r = host_openat(root, path, flags | O_RDONLY | O_DIRECTORY, 0, resolve);
         if (r == -EACCES)
-            r = host_openat(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0, resolve);
+            r = host_openat(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0,
+                            resolve);
     } else if (r == 0 && which == HOST_READ) {
         r = host_openat(root, path, flags | O_RDONLY, 0, resolve);
     } else if (r == 0) {

@@ -10,16 +10,16 @@
 #include "mm/kmalloc.h"
 #include "sched/hostio.h"
 
-#define WRITE_CHUNK    (128u * 1024)
-#define DIR_BUFFER     (32u * 1024)
-#define DIR_BYTES_MAX  (64u << 20)
+#define WRITE_CHUNK   (128u * 1024)
+#define DIR_BUFFER    (32u * 1024)
+#define DIR_BYTES_MAX (64u << 20)
 
 static int read_exact(int fd, void *buffer, size_t size, uint64_t offset)
 {
     size_t done = 0;
     while (done < size) {
-        ssize_t r = hostio_read(fd, (uint8_t *)buffer + done, size - done,
-                                (int64_t)(offset + done));
+        ssize_t r =
+            hostio_read(fd, (uint8_t *)buffer + done, size - done, (int64_t)(offset + done));
         if (r < 0)
             return (int)r;
         if (r == 0)

@@ -11,8 +11,9 @@ static int make(int dirfd, const char *name, const struct inode_init *init, int 
     uint32_t mode = init->mode & 07777;
     switch (init->mode & S_IFMT) {
     case S_IFREG:
-        *file = host_openat(dirfd, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, mode,
-                            RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+        *file =
+            host_openat(dirfd, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, mode,
+                        RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
         return *file < 0 ? *file : host_chmod(*file, mode);
     case S_IFDIR:
         return host_mkdir(dirfd, name, mode);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * hostfs: a directory of the host. Nothing here is trusted: contents, names and attributes are the
- * host's word, checked only to be well-formed. Names and attributes are believed for TTL_NS; a
- * mount that can be written is asked again at every open.
- * LIMIT: appending by us and by the host at once can overwrite; changes by others to a file that
- * is open here show up at the next open.
+ * hostfs: a directory of the host. Nothing here is trusted: contents, names and attributes are
+ * the host's word, checked only to be well-formed. Names and attributes are believed for
+ * TTL_NS; a mount that can be written is asked again at every open. LIMIT: appending by us and
+ * by the host at once can overwrite; changes by others to a file that is open here show up at
+ * the next open.
  */
 #include "fs/hostfs/hostfs.h"
 
@@ -322,8 +322,8 @@ static int mount_root(struct host_super *s, const char *source)
     return r;
 }
 
-static int hostfs_mount(const struct config_mount *config, const char *source, const char *options,
-                        struct super **out)
+static int hostfs_mount(const struct config_mount *config, const char *source,
+                        const char *options, struct super **out)
 {
     struct host_super *s = kzalloc(sizeof(*s));
     (void)options;
@@ -349,7 +349,7 @@ static int hostfs_mount(const struct config_mount *config, const char *source, c
 
 void hostfs_register(void)
 {
-    static struct fs_type type = {.name = "hostfs", .user_mountable = true,
-                                  .mount = hostfs_mount};
+    static struct fs_type type = {
+        .name = "hostfs", .user_mountable = true, .mount = hostfs_mount};
     fs_type_register(&type);
 }

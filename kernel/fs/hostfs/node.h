@@ -17,23 +17,23 @@ struct host_super {
     bool read_only;
     uint32_t dev_major, dev_minor; /* of the root, on the host */
     struct mutex scratch_lock;
-    uint8_t *scratch;              /* CACHE_WINDOW_MAX pages */
+    uint8_t *scratch; /* CACHE_WINDOW_MAX pages */
 };
 
 struct host_node {
     struct inode inode;
     /* under names_lock */
-    struct host_node *parent;      /* referenced; NULL: root */
+    struct host_node *parent; /* referenced; NULL: root */
     char *name;
     /* under fds_lock */
-    int fd[2];                     /* for reading (or a directory), for writing; -1: none */
-    uint32_t users;                /* who needs them open */
+    int fd[2];      /* for reading (or a directory), for writing; -1: none */
+    uint32_t users; /* who needs them open */
     struct list lru;
     /* under no lock: what the host said last */
     uint64_t host_ino, host_dev;
     int64_t btime_sec;
     uint32_t btime_nsec;
-    uint64_t checked_ns;           /* when; 0: must be asked again */
+    uint64_t checked_ns; /* when; 0: must be asked again */
     bool removed;
 };
 
@@ -57,8 +57,8 @@ void host_fd_adopt(struct host_node *n, int which, int fd);
 void host_fd_close_all(struct host_node *n);
 
 /* Name and parent as of now; the parent is referenced. -ENOENT for the root. */
-int host_node_place(struct host_node *n, char name[NAME_MAX + 1], struct host_node **parent)
-    MUST_CHECK;
+int host_node_place(struct host_node *n, char name[NAME_MAX + 1],
+                    struct host_node **parent) MUST_CHECK;
 void host_node_rename(struct host_node *n, struct host_node *parent, const char *name);
 int host_node_new(struct host_super *s, struct host_node *parent, const char *name,
                   const struct abi_statx *x, struct host_node **out) MUST_CHECK;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * procfs as data: tables of nodes with callbacks. A new entry is one line in a table.
- * An inode is a node and the ids it is about; it is made at lookup and holds nothing else, so that
- * a process that is gone simply answers -ENOENT or -ESRCH.
+ * An inode is a node and the ids it is about; it is made at lookup and holds nothing else, so
+ * that a process that is gone simply answers -ENOENT or -ESRCH.
  */
 #pragma once
 
@@ -45,14 +45,26 @@ struct proc_node {
     const struct proc_node *children;
     size_t count;
     int (*lookup)(const struct proc_key *dir, const char *name, struct proc_key *child);
-    bool (*list)(const struct proc_key *dir, uint64_t *number, char name[16], uint32_t *dt_type);
+    bool (*list)(const struct proc_key *dir, uint64_t *number, char name[16],
+                 uint32_t *dt_type);
 };
 
-#define PROC_FILE(n, f)         {.name = n, .mode = S_IFREG | 0444, .show = f}
-#define PROC_PRIVATE(n, f)      {.name = n, .mode = S_IFREG | 0400, .show = f}
-#define PROC_WRITABLE(n, f, s)  {.name = n, .mode = S_IFREG | 0644, .show = f, .store = s}
+#define PROC_FILE(n, f)                                                                        \
+    {                                                                                          \
+        .name = n, .mode = S_IFREG | 0444, .show = f                                           \
+    }
+#define PROC_PRIVATE(n, f)                                                                     \
+    {                                                                                          \
+        .name = n, .mode = S_IFREG | 0400, .show = f                                           \
+    }
+#define PROC_WRITABLE(n, f, s)                                                                 \
+    {                                                                                          \
+        .name = n, .mode = S_IFREG | 0644, .show = f, .store = s                               \
+    }
 #define PROC_DIR(n, table)                                                                     \
-    {.name = n, .mode = S_IFDIR | 0555, .children = table, .count = ARRAY_SIZE(table)}
+    {                                                                                          \
+        .name = n, .mode = S_IFDIR | 0555, .children = table, .count = ARRAY_SIZE(table)       \
+    }
 
 extern const struct proc_node proc_root_node, sys_root_node;
 extern const struct proc_node proc_pid_node; /* pid.c: /proc/PID */

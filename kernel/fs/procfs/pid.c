@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * /proc/PID: directories, links and descriptors. LIMIT: environ and auxv of other processes than
- * the reader's own are empty, because only one process's memory is at hand at a time.
+ * /proc/PID: directories, links and descriptors. LIMIT: environ and auxv of other processes
+ * than the reader's own are empty, because only one process's memory is at hand at a time.
  */
 #include "abi/errno.h"
 #include "fs/core/fd.h"
@@ -124,8 +124,9 @@ static int show_fdinfo(const struct proc_key *key, struct text *t)
     if (!f)
         return -ENOENT;
     uint32_t flags = atomic_load(&f->flags) | (cloexec ? O_CLOEXEC : 0);
-    text_add(t, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", (unsigned long long)f->pos,
-             flags, f->path.mount->id, (unsigned long long)f->inode->ino);
+    text_add(t, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n",
+             (unsigned long long)f->pos, flags, f->path.mount->id,
+             (unsigned long long)f->inode->ino);
     if (f->ops->fdinfo) {
         char more[256];
         int n = f->ops->fdinfo(f, more, sizeof(more));
@@ -137,7 +138,10 @@ static int show_fdinfo(const struct proc_key *key, struct text *t)
 }
 
 static const struct proc_node fd_node = {
-    .name = "", .mode = S_IFLNK | 0700, .link = link_place, .jump = jump_fd,
+    .name = "",
+    .mode = S_IFLNK | 0700,
+    .link = link_place,
+    .jump = jump_fd,
 };
 static const struct proc_node fdinfo_node = PROC_FILE("", show_fdinfo);
 
@@ -205,9 +209,13 @@ static bool list_tasks(const struct proc_key *dir, uint64_t *number, char name[1
 
 /* ---- tables ---- */
 
-#define MAGIC(n, f) {.name = n, .mode = S_IFLNK | 0777, .link = link_place, .jump = f}
+#define MAGIC(n, f)                                                                            \
+    {                                                                                          \
+        .name = n, .mode = S_IFLNK | 0777, .link = link_place, .jump = f                       \
+    }
 #define COMMON                                                                                 \
-    PROC_FILE("cmdline", proc_pid_cmdline), PROC_WRITABLE("comm", proc_pid_comm, proc_set_comm), \
+    PROC_FILE("cmdline", proc_pid_cmdline),                                                    \
+        PROC_WRITABLE("comm", proc_pid_comm, proc_set_comm),                                   \
         PROC_PRIVATE("environ", proc_pid_environ), PROC_PRIVATE("auxv", proc_pid_auxv),        \
         PROC_FILE("limits", proc_pid_limits), PROC_FILE("maps", proc_pid_maps),                \
         PROC_FILE("smaps", proc_pid_smaps), PROC_FILE("mounts", proc_mounts_show),             \
@@ -224,7 +232,10 @@ static bool list_tasks(const struct proc_key *dir, uint64_t *number, char name[1
 
 static const struct proc_node task_nodes[] = {COMMON};
 static const struct proc_node task_node = {
-    .name = "", .mode = S_IFDIR | 0555, .children = task_nodes, .count = ARRAY_SIZE(task_nodes),
+    .name = "",
+    .mode = S_IFDIR | 0555,
+    .children = task_nodes,
+    .count = ARRAY_SIZE(task_nodes),
 };
 
 static const struct proc_node pid_nodes[] = {
@@ -232,5 +243,8 @@ static const struct proc_node pid_nodes[] = {
     {.name = "task", .mode = S_IFDIR | 0555, .lookup = lookup_task, .list = list_tasks},
 };
 const struct proc_node proc_pid_node = {
-    .name = "", .mode = S_IFDIR | 0555, .children = pid_nodes, .count = ARRAY_SIZE(pid_nodes),
+    .name = "",
+    .mode = S_IFDIR | 0555,
+    .children = pid_nodes,
+    .count = ARRAY_SIZE(pid_nodes),
 };

@@ -28,7 +28,8 @@ int proc_pid_cmdline(const struct proc_key *key, struct text *t)
     struct process *p = process_find(key->pid);
     if (!p)
         return -ESRCH;
-    size_t size = MIN(__atomic_load_n(&p->cmdline_size, __ATOMIC_RELAXED), (size_t)COPY_MAX * 16);
+    size_t size =
+        MIN(__atomic_load_n(&p->cmdline_size, __ATOMIC_RELAXED), (size_t)COPY_MAX * 16);
     char *at = text_room(t, size);
     if (at) {
         spin_lock(&proc_lock);
@@ -129,14 +130,14 @@ int proc_pid_limits(const struct proc_key *key, struct text *t)
     static const struct {
         const char *name, *unit;
     } rows[RLIMIT_COUNT] = {
-        {"Max cpu time", "seconds"},        {"Max file size", "bytes"},
-        {"Max data size", "bytes"},         {"Max stack size", "bytes"},
-        {"Max core file size", "bytes"},    {"Max resident set", "bytes"},
-        {"Max processes", "processes"},     {"Max open files", "files"},
-        {"Max locked memory", "bytes"},     {"Max address space", "bytes"},
-        {"Max file locks", "locks"},        {"Max pending signals", "signals"},
-        {"Max msgqueue size", "bytes"},     {"Max nice priority", ""},
-        {"Max realtime priority", ""},      {"Max realtime timeout", "us"},
+        {"Max cpu time", "seconds"},     {"Max file size", "bytes"},
+        {"Max data size", "bytes"},      {"Max stack size", "bytes"},
+        {"Max core file size", "bytes"}, {"Max resident set", "bytes"},
+        {"Max processes", "processes"},  {"Max open files", "files"},
+        {"Max locked memory", "bytes"},  {"Max address space", "bytes"},
+        {"Max file locks", "locks"},     {"Max pending signals", "signals"},
+        {"Max msgqueue size", "bytes"},  {"Max nice priority", ""},
+        {"Max realtime priority", ""},   {"Max realtime timeout", "us"},
     };
     struct process *p = process_find(key->pid);
     if (!p)
@@ -170,18 +171,21 @@ static int add_mapping(const struct vm_info *v, void *arg)
         name = m->path;
     }
     size_t start = m->t->used;
-    text_add(m->t, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (unsigned long long)v->start,
-             (unsigned long long)v->end, v->prot & PROT_READ ? 'r' : '-',
-             v->prot & PROT_WRITE ? 'w' : '-', v->prot & PROT_EXEC ? 'x' : '-',
-             v->shared ? 's' : 'p', (unsigned long long)v->offset, DEV_MAJOR(dev), DEV_MINOR(dev),
+    text_add(m->t, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ",
+             (unsigned long long)v->start, (unsigned long long)v->end,
+             v->prot & PROT_READ ? 'r' : '-', v->prot & PROT_WRITE ? 'w' : '-',
+             v->prot & PROT_EXEC ? 'x' : '-', v->shared ? 's' : 'p',
+             (unsigned long long)v->offset, DEV_MAJOR(dev), DEV_MINOR(dev),
              (unsigned long long)ino);
     size_t column = m->t->used - start;
     text_add(m->t, "%*s%s\n", *name && column < 73 ? (int)(73 - column) : 0, "", name);
     if (m->details) {
         uint64_t rss = v->resident_pages * 4;
-        text_add(m->t, "Size:           %8llu kB\nRss:            %8llu kB\nPss:            %8llu kB\n",
-                 (unsigned long long)((v->end - v->start) / 1024), (unsigned long long)rss,
-                 (unsigned long long)rss);
+        text_add(
+            m->t,
+            "Size:           %8llu kB\nRss:            %8llu kB\nPss:            %8llu kB\n",
+            (unsigned long long)((v->end - v->start) / 1024), (unsigned long long)rss,
+            (unsigned long long)rss);
     }
     return 0;
 }
@@ -275,10 +279,10 @@ int proc_pid_stat(const struct proc_key *key, struct text *t)
              (unsigned long long)p->children_system_ns / 10000000, f.threads,
              (unsigned long long)p->start_ns / 10000000);
     text_add(t, "%llu %llu %llu %llu %llu %llu 0 0 0 0 0 0 0 0 0 17 %u 0 0 0 0 0 ",
-             (unsigned long long)s.total_pages * PAGE_SIZE, (unsigned long long)s.resident_pages,
-             (unsigned long long)RLIM_INFINITY, (unsigned long long)l.code_start,
-             (unsigned long long)l.code_end, (unsigned long long)l.stack_start,
-             th ? th->task.vcpu : 0);
+             (unsigned long long)s.total_pages * PAGE_SIZE,
+             (unsigned long long)s.resident_pages, (unsigned long long)RLIM_INFINITY,
+             (unsigned long long)l.code_start, (unsigned long long)l.code_end,
+             (unsigned long long)l.stack_start, th ? th->task.vcpu : 0);
     text_add(t, "%llu %llu %llu %llu %llu %llu %llu 0\n", (unsigned long long)l.data_start,
              (unsigned long long)l.data_end, (unsigned long long)l.brk_start,
              (unsigned long long)l.arg_start, (unsigned long long)l.arg_end,
@@ -336,8 +340,8 @@ static void add_signals(struct text *t, struct process *p, struct thread *th)
     uint64_t shared = g->pending.set, own = th ? th->signals.pending.set : 0;
     uint64_t blocked = th ? th->signals.blocked : 0;
     spin_unlock(&g->lock);
-    text_add(t, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\n", (unsigned long long)own,
-             (unsigned long long)shared, (unsigned long long)blocked);
+    text_add(t, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\n",
+             (unsigned long long)own, (unsigned long long)shared, (unsigned long long)blocked);
     text_add(t, "SigIgn:\t%016llx\nSigCgt:\t%016llx\n", (unsigned long long)ignored,
              (unsigned long long)caught);
 }
@@ -351,10 +355,15 @@ static void add_memory(struct text *t, struct process *p)
         const char *name;
         uint64_t pages;
     } rows[] = {
-        {"VmPeak", s.total_pages}, {"VmSize", s.total_pages},
-        {"VmHWM", MAX(s.peak_resident_pages, s.resident_pages)}, {"VmRSS", s.resident_pages},
-        {"VmData", s.data_pages}, {"VmStk", s.stack_pages}, {"VmExe", s.text_pages},
-        {"VmLib", 0}, {"VmSwap", 0},
+        {"VmPeak", s.total_pages},
+        {"VmSize", s.total_pages},
+        {"VmHWM", MAX(s.peak_resident_pages, s.resident_pages)},
+        {"VmRSS", s.resident_pages},
+        {"VmData", s.data_pages},
+        {"VmStk", s.stack_pages},
+        {"VmExe", s.text_pages},
+        {"VmLib", 0},
+        {"VmSwap", 0},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         text_add(t, "%s:\t%8llu kB\n", rows[i].name, (unsigned long long)rows[i].pages * 4);

@@ -168,9 +168,12 @@ static int proc_setattr(struct inode *i, const struct attr_change *change)
 static const struct inode_ops proc_dir_ops = {.lookup = proc_lookup, .free = proc_free};
 static const struct inode_ops proc_link_ops = {.readlink = proc_readlink, .free = proc_free};
 static const struct inode_ops proc_magic_ops = {
-    .readlink = proc_readlink, .jump = proc_jump, .free = proc_free,
+    .readlink = proc_readlink,
+    .jump = proc_jump,
+    .free = proc_free,
 };
-static const struct inode_ops proc_file_inode_ops = {.setattr = proc_setattr, .free = proc_free};
+static const struct inode_ops proc_file_inode_ops = {.setattr = proc_setattr,
+                                                     .free = proc_free};
 
 /* ---- files: the text is made when reading starts, and again at position 0 ---- */
 
@@ -249,7 +252,10 @@ static void proc_release(struct file *f)
 }
 
 static const struct file_ops proc_file_ops = {
-    .read = proc_read, .write = proc_write, .seek = file_seek_generic, .release = proc_release,
+    .read = proc_read,
+    .write = proc_write,
+    .seek = file_seek_generic,
+    .release = proc_release,
 };
 
 static bool emit_fixed(struct file *f, struct dir_sink *sink, const struct proc_key *key)
@@ -258,8 +264,8 @@ static bool emit_fixed(struct file *f, struct dir_sink *sink, const struct proc_
     while (f->pos - 2 < n->count) {
         const struct proc_node *c = &n->children[f->pos - 2];
         struct proc_key child = {c, key->pid, key->tid, key->fd};
-        if (!sink->emit(sink, c->name, strlen(c->name), number_of(&child), (c->mode & S_IFMT) >> 12,
-                        f->pos + 1))
+        if (!sink->emit(sink, c->name, strlen(c->name), number_of(&child),
+                        (c->mode & S_IFMT) >> 12, f->pos + 1))
             return false;
         f->pos++;
     }
@@ -287,7 +293,8 @@ static int proc_readdir(struct file *f, struct dir_sink *sink)
 }
 
 static const struct file_ops proc_dir_file_ops = {
-    .readdir = proc_readdir, .seek = file_seek_dir,
+    .readdir = proc_readdir,
+    .seek = file_seek_dir,
 };
 
 /* ---- mounting ---- */
@@ -318,8 +325,8 @@ static int mount_tree(const struct proc_node *root, const char *type, uint64_t m
     return 0;
 }
 
-static int proc_mount(const struct config_mount *config, const char *source, const char *options,
-                      struct super **out)
+static int proc_mount(const struct config_mount *config, const char *source,
+                      const char *options, struct super **out)
 {
     (void)config;
     (void)source;
@@ -339,8 +346,8 @@ static int sys_mount_type(const struct config_mount *config, const char *source,
 void procfs_register(void)
 {
     static struct fs_type proc = {.name = "proc", .user_mountable = true, .mount = proc_mount};
-    static struct fs_type sys = {.name = "sysfs", .user_mountable = true,
-                                 .mount = sys_mount_type};
+    static struct fs_type sys = {
+        .name = "sysfs", .user_mountable = true, .mount = sys_mount_type};
     fs_type_register(&proc);
     fs_type_register(&sys);
 }

@@ -32,8 +32,8 @@ static int show_meminfo(const struct proc_key *key, struct text *t)
     cache_stats(&cache);
     uint64_t total = MIN(boot_info->memory_bytes, enclave.user_end - enclave.user_start) / 1024;
     uint64_t used = MIN(total, heap.committed_bytes / 1024), cached = cache.pages * 4;
-    static const char *const zeros[] = {"SwapCached", "Unevictable", "Mlocked", "SwapTotal",
-                                        "SwapFree", "Dirty", "Writeback"};
+    static const char *const zeros[] = {"SwapCached", "Unevictable", "Mlocked",  "SwapTotal",
+                                        "SwapFree",   "Dirty",       "Writeback"};
     text_add(t, "MemTotal:       %8llu kB\n", (unsigned long long)total);
     text_add(t, "MemFree:        %8llu kB\n", (unsigned long long)(total - used));
     text_add(t, "MemAvailable:   %8llu kB\n", (unsigned long long)(total - used));
@@ -45,7 +45,8 @@ static int show_meminfo(const struct proc_key *key, struct text *t)
         text_add(t, "%s:%*s0 kB\n", zeros[i], (int)(22 - strlen(zeros[i])), "");
     text_add(t, "CommitLimit:    %8llu kB\n", (unsigned long long)total);
     text_add(t, "Committed_AS:   %8llu kB\n", (unsigned long long)used);
-    text_add(t, "HugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n");
+    text_add(
+        t, "HugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n");
     return 0;
 }
 
@@ -310,8 +311,12 @@ static bool list_pids(const struct proc_key *dir, uint64_t *number, char name[16
 }
 
 const struct proc_node proc_root_node = {
-    .name = "/", .mode = S_IFDIR | 0555, .children = root_nodes, .count = ARRAY_SIZE(root_nodes),
-    .lookup = lookup_pid, .list = list_pids,
+    .name = "/",
+    .mode = S_IFDIR | 0555,
+    .children = root_nodes,
+    .count = ARRAY_SIZE(root_nodes),
+    .lookup = lookup_pid,
+    .list = list_pids,
 };
 
 /* ---- /sys ---- */

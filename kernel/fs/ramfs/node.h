@@ -7,7 +7,7 @@
 
 struct ram_super {
     struct super sb;
-    uint64_t limit_pages;      /* 0: what the heap gives */
+    uint64_t limit_pages; /* 0: what the heap gives */
     _Atomic uint64_t pages;
     _Atomic uint64_t inodes;
 };
@@ -33,11 +33,11 @@ struct ram_xattr {
 /* Everything here is under inode.lock. */
 struct ram_node {
     struct inode inode;
-    struct rb_root names;      /* directories */
+    struct rb_root names; /* directories */
     struct radix order;
     uint64_t next_cookie;
-    struct ram_node *parent;   /* not counted: for "..", it outlives its children */
-    char *target;              /* links */
+    struct ram_node *parent; /* not counted: for "..", it outlives its children */
+    char *target;            /* links */
     struct list xattrs;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Contents of ramfs: files are the pages of their cache, which keeps them; listing directories. */
+/* Contents of ramfs: files are the pages of their cache, which keeps them; listing directories.
+ */
 #include "abi/errno.h"
 #include "fs/ramfs/node.h"
 #include "lib/string.h"
@@ -9,8 +10,8 @@ void ram_account(struct inode *i, uint64_t before)
     atomic_fetch_add(&ram_super(i)->pages, cache_page_count(&i->cache) - before);
 }
 
-/* How many bytes may be written at `pos` within the mount's size: all that is there already, and
- * what new pages it has left. */
+/* How many bytes may be written at `pos` within the mount's size: all that is there already,
+ * and what new pages it has left. */
 static int check_room(struct inode *i, uint64_t pos, struct iter *from)
 {
     struct ram_super *s = ram_super(i);

@@ -411,8 +411,8 @@ static int super_new(struct ram_super **out)
     return 0;
 }
 
-static int ramfs_mount(const struct config_mount *config, const char *source, const char *options,
-                       struct super **out)
+static int ramfs_mount(const struct config_mount *config, const char *source,
+                       const char *options, struct super **out)
 {
     struct ram_super *s;
     struct ram_node *root;
@@ -438,8 +438,10 @@ static int ramfs_mount(const struct config_mount *config, const char *source, co
 
 void ramfs_register(void)
 {
-    static struct fs_type type = {.name = "tmpfs", .user_mountable = true, .mount = ramfs_mount};
-    static struct fs_type alias = {.name = "ramfs", .user_mountable = true, .mount = ramfs_mount};
+    static struct fs_type type = {
+        .name = "tmpfs", .user_mountable = true, .mount = ramfs_mount};
+    static struct fs_type alias = {
+        .name = "ramfs", .user_mountable = true, .mount = ramfs_mount};
     fs_type_register(&type);
     fs_type_register(&alias);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Extended attributes of ramfs: user.* for files and directories, the rest for the superuser. */
+/* Extended attributes of ramfs: user.* for files and directories, the rest for the superuser.
+ */
 #include "abi/errno.h"
 #include "fs/ramfs/node.h"
 #include "lib/string.h"
@@ -8,7 +9,7 @@
 static struct ram_xattr *find(struct ram_node *n, const char *name)
 {
     struct ram_xattr *x;
-    list_for_each(x, &n->xattrs, node) {
+    list_for_each (x, &n->xattrs, node) {
         if (strcmp(x->name, name) == 0)
             return x;
     }
@@ -74,7 +75,7 @@ ssize_t ram_listxattr(struct inode *i, char *buffer, size_t size)
     bool fits = true;
     mutex_lock(&i->lock);
     struct ram_xattr *x;
-    list_for_each(x, &n->xattrs, node) {
+    list_for_each (x, &n->xattrs, node) {
         size_t len = strlen(x->name) + 1;
         if (size && used + len > size)
             fits = false;
