@@ -151,10 +151,10 @@ entry_exception:
 syscall_entry:
         mov     %rsp, %r11
         mov     %gs:VCPU_KERNEL_STACK, %rsp
-        cld
         push    $0
         push    %r11
-        push    $0x202
+        pushfq
+        cld
         push    %rcx
         push    %rax
         push    %rdi
@@ -197,6 +197,17 @@ user_return:
         jne     user_return_work
         cmpl    $0, REGS_KIND(%rsp)
         jne     user_return_full
+        mov     REGS_RFLAGS(%rsp), %rax
+        mov     %rax, REGS_R11(%rsp)
+        test    $0x400, %eax
+        jnz     user_return_full
+        /* OF by an addition, the other status flags from AH; POPFQ costs ten times as much. */
+        mov     %eax, %ecx
+        mov     %al, %ah
+        shr     $11, %ecx
+        and     $1, %cl
+        add     $0x7f, %cl
+        sahf
         pop     %r15
         pop     %r14
         pop     %r13

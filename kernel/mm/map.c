@@ -255,10 +255,13 @@ static int populate(struct mm *mm, struct vma *v)
 int64_t map_locked(struct mm *mm, const struct vm_map_args *a)
 {
     uint64_t length = align_up(a->length, PAGE_SIZE);
-    int e = a->length && length >= a->length ? check_map(mm, a, length) : -EINVAL;
-
-    if (e || length > enclave.user_end)
-        return e ? e : -ENOMEM;
+    if (!a->length)
+        return -EINVAL;
+    if (length < a->length || length > enclave.user_end)
+        return -ENOMEM;
+    int e = check_map(mm, a, length);
+    if (e)
+        return e;
     struct vma *v = kzalloc(sizeof(*v));
     if (!v)
         return -ENOMEM;

@@ -24,12 +24,12 @@
 
 void syscall_run(struct regs *r)
 {
-    uint64_t nr = r->orig_rax;
+    uint32_t nr = (uint32_t)r->orig_rax; /* the upper half does not count */
     const struct syscall_entry *e = nr < ARRAY_SIZE(syscall_table) ? &syscall_table[nr] : NULL;
 
     if (unlikely(!e || !e->call)) {
         r->rax = (uint64_t)-ENOSYS;
-        log_debug("system call %lu is not implemented", nr);
+        log_debug("system call %u is not implemented", nr);
     } else if (unlikely(log_level >= LOG_TRACE)) {
         trace_enter(e, r);
         r->rax = (uint64_t)e->call(r);
