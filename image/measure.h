@@ -41,5 +41,7 @@ _Static_assert(sizeof(struct stream_eextend) == 64, "EEXTEND record");
 int plan_stream(const struct page_plan *plan,
                 int (*sink)(void *context, const void *bytes, size_t size), void *context);
 
-/* plan.c: gives a plan the page-aligned memory its runs point into. */
-MUST_CHECK struct err *plan_adopt(struct page_plan *plan, uint8_t *pages);
+/* plan.c: zeroed, page-aligned memory for the contents of a plan; NULL: no memory. */
+uint8_t *plan_pages(size_t count);
+/* plan.c: makes a plan the owner of such memory, which its runs point into. */
+MUST_CHECK struct err *plan_adopt(struct page_plan *plan, uint8_t *pages, size_t count);

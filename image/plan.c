@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "boundary/layout.h"
 #include "image/elf.h"
@@ -21,6 +22,15 @@ struct plan_store {
     uint8_t *pages;
     size_t used, count; /* pages */
 };
+
+/* All at once: thousands of faults one by one would be felt at every start. */
+uint8_t *plan_pages(size_t count)
+{
+    void *pages = mmap(NULL, count * LAYOUT_PAGE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+    return pages == MAP_FAILED ? NULL : pages;
+}
 
 static uint64_t page_count(uint64_t bytes)
 {
@@ -154,11 +164,8 @@ static struct err *allocate(const struct plan_input *input, const struct elf_ima
     if (!store || !plan->runs || !plan->enclu_sites)
         return err_sys(ENOMEM, "planning the enclave");
     store->count = pages;
-    store->pages = aligned_alloc(LAYOUT_PAGE, pages * LAYOUT_PAGE);
-    if (!store->pages)
-        return err_sys(ENOMEM, "planning the enclave");
-    memset(store->pages, 0, pages * LAYOUT_PAGE);
-    return NULL;
+    store->pages = plan_pages(pages);
+    return store->pages ? NULL : err_sys(ENOMEM, "planning the enclave");
 }
 
 struct err *plan_build(const struct plan_input *input, struct page_plan *plan)
@@ -198,24 +205,24 @@ void plan_free(struct page_plan *plan)
 {
     struct plan_store *store = plan->owner;
 
-    if (store)
-        free(store->pages);
+    if (store && store->pages)
+        munmap(store->pages, store->count * LAYOUT_PAGE);
     free(store);
     free(plan->runs);
     free(plan->enclu_sites);
     memset(plan, 0, sizeof(*plan));
 }
 
-/* Adopts page-aligned memory as the contents of a plan that was read from a file. */
-struct err *plan_adopt(struct page_plan *plan, uint8_t *pages)
+struct err *plan_adopt(struct page_plan *plan, uint8_t *pages, size_t count)
 {
     struct plan_store *store = calloc(1, sizeof(*store));
 
     if (!store) {
-        free(pages);
+        munmap(pages, count * LAYOUT_PAGE);
         return err_sys(ENOMEM, "reading the enclave");
     }
     store->pages = pages;
+    store->count = count;
     plan->owner = store;
     return NULL;
 }

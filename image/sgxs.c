@@ -51,7 +51,7 @@ struct reader {
     size_t at;
     struct page_plan *plan;
     uint8_t *pages; /* contents, in order */
-    size_t page_count;
+    size_t page_count, page_room;
     size_t run_room;
 };
 
@@ -182,12 +182,11 @@ static struct err *read_stream(struct reader *r)
 {
     struct err *err = read_ecreate(r);
     uint64_t floor = 0;
-    /* A measured page takes this much of the file, so there are no more than that. */
-    size_t most = r->file.size / STREAM_PAGE_MAX + 1;
-
     if (err)
         return err;
-    r->pages = aligned_alloc(SGX_PAGE, most * SGX_PAGE);
+    /* A measured page takes this much of the file, so there are no more than that. */
+    r->page_room = r->file.size / STREAM_PAGE_MAX + 1;
+    r->pages = plan_pages(r->page_room);
     if (!r->pages)
         return err_sys(ENOMEM, "%s", r->path);
     while (!err && r->at < r->file.size)
@@ -209,7 +208,7 @@ struct err *sgxs_read(const char *path, struct page_plan *plan, uint8_t mrenclav
     sha256(r.file.bytes, r.file.size, mrenclave);
     err = read_stream(&r);
     if (r.pages) {
-        struct err *adopt = plan_adopt(plan, r.pages);
+        struct err *adopt = plan_adopt(plan, r.pages, r.page_room);
 
         if (err)
             err_free(adopt);
