@@ -33,6 +33,13 @@ static const char *path_of(const char *name)
     return paths[turn];
 }
 
+/* A new file each time: replacing one makes some file systems write it out at once. */
+static struct err *put(const char *path, const void *bytes, size_t size)
+{
+    unlink(path);
+    return file_put(path, bytes, size);
+}
+
 /* A kernel of two segments in a file of four pages, with one ENCLU at CODE_AT + 0x10. */
 struct small_kernel {
     Elf64_Ehdr eh;
@@ -98,7 +105,7 @@ static struct err *build(const struct small_kernel *k, struct page_plan *plan)
                                .config_bytes = sizeof(config),
                                .size = SIZE,
                                .tcs_count = TCS};
-    struct err *err = file_put(input.kernel, k, sizeof(*k));
+    struct err *err = put(input.kernel, k, sizeof(*k));
 
     return err ? err : plan_build(&input, plan);
 }
@@ -277,7 +284,7 @@ static void check_sgxs_flips(const uint8_t mrenclave[32])
         uint8_t bit = (uint8_t)(1u << unit_random() % 8);
 
         copy[at] ^= bit;
-        CHECK(!file_put(path_of("flipped"), copy, map.size));
+        CHECK(!put(path_of("flipped"), copy, map.size));
         copy[at] ^= bit;
         struct err *err = sgxs_read(path_of("flipped"), &plan, found);
 
@@ -290,7 +297,7 @@ static void check_sgxs_flips(const uint8_t mrenclave[32])
         struct page_plan plan;
         uint8_t found[32];
 
-        CHECK(!file_put(path_of("flipped"), copy, size));
+        CHECK(!put(path_of("flipped"), copy, size));
         struct err *err = sgxs_read(path_of("flipped"), &plan, found);
 
         CHECK(err || memcmp(found, mrenclave, 32));
@@ -314,7 +321,7 @@ static void check_sites_flips(const uint8_t mrenclave[32])
 
         memcpy(bytes, map.bytes, map.size);
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        CHECK(!file_put(path_of("flipped"), bytes, map.size));
+        CHECK(!put(path_of("flipped"), bytes, map.size));
         struct err *err = sites_read(path_of("flipped"), mrenclave, &plan);
 
         CHECK(err);
