@@ -10,9 +10,12 @@
  */
 #include "enclave/exception.h"
 
+#include <stdatomic.h>
+
 #include "boundary/layout.h"
 #include "boundary/sgx.h"
 #include "enclave/boot.h"
+#include "enclave/layout.inc"
 #include "lib/log.h"
 
 #define SSA_FRAME_BYTES (LAYOUT_SSA_PAGES * LAYOUT_PAGE)
@@ -67,11 +70,21 @@ static void redirect(struct vcpu *v, struct sgx_ssa_gpr *g, struct exception_inf
     g->rflags = RFLAGS_FIXED;
 }
 
+/* The kernel is at work: have the way out look. */
+static void note_work(struct vcpu *v)
+{
+    char *task = (char *)v->running;
+
+    if (task)
+        atomic_fetch_or((_Atomic uint32_t *)(task + TASK_WORK), WORK_TICK);
+}
+
 static void interrupt(struct vcpu *v, struct sgx_ssa_gpr *g)
 {
     uint64_t rip = g->rip;
 
     v->tick_pending = true;
+    note_work(v);
     if (!v->kernel_stack)
         return;
     if (!kernel_text(rip))
