@@ -74,6 +74,9 @@ void present_set(uaddr_t start, uaddr_t end, uint8_t state);
 /* The run of pages from `start` with the same state; returns its end, at most `end`. */
 uaddr_t present_run(uaddr_t start, uaddr_t end, uint8_t *state);
 
+/* ---- user_copy.S: guest memory that is known to be there. Bytes that were not copied. ---- */
+size_t user_copy_raw(void *dst, const void *src, size_t size);
+
 /* ---- vma.c ---- */
 struct vma *vma_at(struct mm *mm, uaddr_t address);          /* contains it, or NULL */
 struct vma *vma_next_from(struct mm *mm, uaddr_t address);   /* first that ends above it */

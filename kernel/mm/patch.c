@@ -60,7 +60,6 @@ struct work {
     struct patch_site built;
 };
 
-size_t user_copy_raw(void *dst, const void *src, size_t size);
 extern char syscall_entry[]; /* enclave/entry.S */
 
 /* ---- the table ---- */
@@ -265,7 +264,7 @@ static int zone_make(struct mm *mm, struct patches *p, uaddr_t site)
 
 static int slot_get(struct mm *mm, struct patches *p, const struct patch_window *w, uaddr_t *out)
 {
-    uint64_t size = w->end - w->start + 4u * w->count + 25;
+    uint64_t size = w->end - w->start + 4u * w->count + 32;
     struct zone *z;
     for (int round = 0; round < 2; round++) {
         list_for_each(z, &p->zones, node) {

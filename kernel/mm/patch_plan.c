@@ -330,6 +330,8 @@ int patch_build(const struct patch_window *w, const struct patch_text *t, uaddr_
             s->call_at = (uint8_t)b.length;
             emit_call(&b, entry);
             s->after_at = (uint8_t)b.length;
+            emit(&b, "\x48\x8d\x0d", 3); /* lea site+2(%rip),%rcx: what the instruction leaves */
+            emit_relative(&b, w->site + 2, 0);
             called = true;
         }
         if (i == w->count)

@@ -57,13 +57,16 @@ static int copy_pages(struct mm *mm, struct vma *old, uaddr_t from, struct vma *
                 return e;
             if (!(state & PAGES_R))
                 enclave_pages_protect(from + at, count, state & PAGE_PERMS, PAGES_R);
-            memcpy((void *)target, (const void *)(from + at), count * PAGE_SIZE);
+            if (user_copy_raw((void *)target, (const void *)(from + at), count * PAGE_SIZE))
+                e = -EFAULT;
             if (!(state & PAGES_R))
                 enclave_pages_protect(from + at, count, PAGES_R, state & PAGE_PERMS);
             if ((state & PAGE_PERMS) != (PAGES_R | PAGES_W))
                 enclave_pages_protect(target, count, PAGES_R | PAGES_W, state & PAGE_PERMS);
             present_set(target, target + count * PAGE_SIZE, state);
             atomic_fetch_add(&mm->resident_pages, count);
+            if (e)
+                return e;
         }
         at = next;
     }
