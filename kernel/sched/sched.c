@@ -194,12 +194,14 @@ void task_notify(struct task *t)
 
 /* ---- switching ---- */
 
+/* Others may be reading the two in task_cpu_ns(). */
 static void account(struct task *prev, struct task *next)
 {
-    uint64_t now = rdtsc();
+    uint64_t now = rdtsc(), since = atomic_exchange(&prev->run_since, RUN_ACCOUNTING);
 
-    prev->cpu_tsc += now - prev->run_since;
-    next->run_since = now;
+    __atomic_store_n(&prev->cpu_tsc, prev->cpu_tsc + (now - since), __ATOMIC_RELEASE);
+    atomic_store(&prev->run_since, 0);
+    atomic_store(&next->run_since, now);
 }
 
 /* On the new task's stack: the old one may now run elsewhere, or be gone. */
@@ -479,10 +481,16 @@ void sched_init_vcpu(struct vcpu *v)
 
 uint64_t task_cpu_ns(const struct task *t, uint64_t *system_ns)
 {
-    uint64_t ticks = t->cpu_tsc;
+    uint64_t ticks, since;
 
-    if (t == current)
-        ticks += rdtsc() - t->run_since;
+    do {
+        while ((since = atomic_load(&t->run_since)) == RUN_ACCOUNTING)
+            __asm__ volatile("pause");
+        ticks = __atomic_load_n(&t->cpu_tsc, __ATOMIC_ACQUIRE);
+    } while (since != atomic_load(&t->run_since));
+    uint64_t now = rdtsc();
+    if (since && now > since)
+        ticks += now - since;
     *system_ns = clock_tsc_to_ns(t->kernel_tsc);
     return clock_tsc_to_ns(ticks);
 }

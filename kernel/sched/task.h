@@ -38,6 +38,8 @@ struct sched_mm {
 #define KERNEL_STACK_BYTES (32u * 1024)
 #define TASK_NAME_BYTES    16
 
+#define RUN_ACCOUNTING UINT64_MAX
+
 struct task {
     uint64_t rsp;              /* kernel stack pointer while not running; known to switch.S */
     uint64_t fs_base;          /* the program's, while not running; known to switch.S */
@@ -55,7 +57,7 @@ struct task {
     bool on_queue;             /* runnable and owned by a run queue, or running; its lock */
     uint64_t affinity;         /* bit set: may run on that vCPU; 0: any */
     int nice;
-    uint64_t run_since;        /* TSC */
+    _Atomic uint64_t run_since; /* TSC; 0: not running; RUN_ACCOUNTING: cpu_tsc is changing */
     uint64_t cpu_tsc;          /* TSC ticks consumed; user and system together with kernel_tsc */
     uint64_t kernel_tsc;
 
