@@ -17,7 +17,7 @@ same /bin/bash -c 'echo out; echo err >&2; exit 200'
 same /bin/bash -c '[[ abc =~ ^(a)(b) ]] && echo ${BASH_REMATCH[2]}
     case x in [a-w]) echo no;; x) echo yes; esac'
 same /bin/bash -c 'echo /usr/include/linux/if_*.h; shopt -s extglob; echo /etc/@(passwd|group)'
-same /bin/bash -c 'kill -TERM $$'
+status 143 /bin/bash -c 'kill -TERM $$'
 same /bin/bash -c 'echo $((1/0))'
 same /bin/bash -c 'exec /bin/echo replaced'
 exit $failed
