@@ -83,7 +83,7 @@ static void first_task(void *arg)
     current->cred = cred;
     mount_all();
     if (fs_boot_context(boot_args.cwd, &fs)) {
-        log_always("occlum: the working directory %s does not exist inside", boot_args.cwd);
+        log_always("the working directory %s does not exist inside", boot_args.cwd);
         kernel_stop(BOOT_FAILED);
     }
     if (fs_boot_console(files))

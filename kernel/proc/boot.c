@@ -87,7 +87,7 @@ static void explain(const char *path, int error)
     default:
         break;
     }
-    log_always("occlum: %s: %s", path, why);
+    log_always("%s: %s", path, why);
 }
 
 static int first_exec(const struct proc_boot_args *a)
@@ -106,7 +106,7 @@ static int first_exec(const struct proc_boot_args *a)
         r = exec_run(e);
     /* The program is there, what it asks for is not. */
     if ((r == -ENOENT || r == -ENOTDIR) && e->file) {
-        log_always("occlum: %s: its interpreter %s is missing", a->path,
+        log_always("%s: its interpreter %s is missing", a->path,
                    e->image && e->image->interp[0] ? e->image->interp : "");
         kernel_stop(EXIT_REFUSED);
     }
@@ -229,13 +229,13 @@ void proc_boot_configured(struct fd_table *files, struct fs_context *fs, struct 
         .path = boot_args.program, .argv = boot_args.argv, .files = files, .fs = fs, .cred = cred,
     };
     if (!entry_allowed(a.path)) {
-        log_always("occlum: %s: not under an allowed entry point (entry_points in Occlum.json)",
+        log_always("%s: not under an allowed entry point (entry_points in Occlum.json)",
                    a.path);
         kernel_stop(EXIT_REFUSED);
     }
     a.envp = merge_environment();
     if (proc_boot(&a)) {
-        log_always("occlum: %s: not enough memory to start it", a.path);
+        log_always("%s: not enough memory to start it", a.path);
         kernel_stop(EXIT_REFUSED);
     }
 }
