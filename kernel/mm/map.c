@@ -309,6 +309,8 @@ static int protect_one(struct mm *mm, struct vma *v, uint32_t prot)
 {
     if (prot & ~v->max_prot)
         return -EACCES;
+    if (prot & PROT_WRITE && v->prot & PROT_EXEC)
+        patch_restore(mm, v->start, v->end);
     v->prot = prot;
     pages_set_prot(v, v->start, v->end);
     if (!v->file)

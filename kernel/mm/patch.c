@@ -37,7 +37,7 @@ struct site {
     uaddr_t at;
     uint32_t state;
     uint32_t traps, threshold;
-    uint8_t jump[PATCH_JUMP];
+    uint8_t jump[PATCH_JUMP], old[PATCH_JUMP];
     struct patch_site p; /* SITE_PATCHED */
 };
 
@@ -336,6 +336,7 @@ static bool site_publish(struct patches *p, const struct work *k)
         s->p = k->built;
         s->state = SITE_PATCHED;
         memcpy(s->jump, k->jump, sizeof(s->jump));
+        memcpy(s->old, k->text.bytes + (k->built.start - k->text.start), sizeof(s->old));
         trampoline_insert(p, s);
     }
     spin_unlock(&p->lock);
@@ -469,26 +470,30 @@ static void site_failed(struct patches *p, uaddr_t at, bool for_ever)
     spin_unlock(&p->lock);
 }
 
-/* The text was replaced behind our back: its pages were made writable. */
+/* False: no rewritten site there, or its text was replaced behind our back; then it is forgotten,
+ * unless another memory, with text of its own, may still have it. */
 static bool still_ours(struct patches *p, uaddr_t rip)
 {
     uint8_t now[PATCH_JUMP], jump[PATCH_JUMP];
     uaddr_t start = 0, at = 0;
     spin_lock(&p->lock);
-    struct site *s = site_around(p, rip);
+    struct site *s = site_from(p, rip);
+    if (!s || s->at != rip || s->state != SITE_PATCHED)
+        s = site_around(p, rip);
     if (s) {
         start = s->p.start;
         at = s->at;
         memcpy(jump, s->jump, sizeof(jump));
     }
     spin_unlock(&p->lock);
-    if (!start)
+    if (!s)
         return false;
     if (!copy_from_user(now, start, sizeof(now)) && !memcmp(now, jump, sizeof(now)))
         return true;
     spin_lock(&p->lock);
     s = site_from(p, at);
-    if (s && s->at == at && s->state == SITE_PATCHED && s->p.start == start)
+    if (s && s->at == at && s->state == SITE_PATCHED && s->p.start == start &&
+        atomic_load(&p->refs) == 1)
         site_remove(p, s);
     spin_unlock(&p->lock);
     return false;
@@ -502,7 +507,7 @@ int patch_site(struct mm *mm, uaddr_t site)
         p = patches_make(mm);
     if (!p)
         return -ENOMEM;
-    (void)still_ours(p, site); /* a `syscall` where we wrote a jump: start afresh */
+    (void)still_ours(p, site); /* original text where we wrote a jump: start afresh */
     if (!site_known(p, site)) {
         fresh = kzalloc(sizeof(*fresh));
         if (!fresh)
@@ -563,6 +568,49 @@ void patch_forget(struct mm *mm, uaddr_t start, uaddr_t end)
         s = next;
     }
     spin_unlock(&p->lock);
+}
+
+static bool window_present(uaddr_t start)
+{
+    return present_get(start) && present_get(start + PATCH_JUMP - 1);
+}
+
+/* Puts the text of one site back; nobody runs meanwhile. */
+static void restore_site(struct mm *mm, struct patches *p, uaddr_t at)
+{
+    uint8_t now[PATCH_JUMP], old[PATCH_JUMP], jump[PATCH_JUMP];
+    sched_freeze(&mm->sched);
+    spin_lock(&p->lock);
+    struct site *s = site_from(p, at);
+    uaddr_t start = s->p.start;
+    memcpy(old, s->old, sizeof(old));
+    memcpy(jump, s->jump, sizeof(jump));
+    if (atomic_load(&p->refs) == 1)
+        site_remove(p, s);
+    spin_unlock(&p->lock);
+    if (window_present(start) && !user_copy_raw(now, (const void *)start, sizeof(now)) &&
+        !memcmp(now, jump, sizeof(now)) && write_pages(start, old, sizeof(old)))
+        log_warn("a rewritten system call at 0x%lx could not be put back", start);
+    sched_thaw(&mm->sched);
+}
+
+void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    struct patches *p = patches_of(mm);
+    uaddr_t at = start < PATCH_MAX_WINDOW ? 0 : start - PATCH_MAX_WINDOW;
+    while (p && at < end + PATCH_MAX_WINDOW) {
+        spin_lock(&p->lock);
+        struct site *s = site_from(p, at);
+        bool hit = s && s->state == SITE_PATCHED && s->p.start < end &&
+                   start < s->p.start + PATCH_JUMP;
+        at = s ? s->at : UINT64_MAX;
+        spin_unlock(&p->lock);
+        if (hit)
+            restore_site(mm, p, at);
+        if (!s)
+            return;
+        at++;
+    }
 }
 
 void patch_mm_fork(struct mm *child, struct mm *parent)

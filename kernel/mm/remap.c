@@ -8,6 +8,7 @@
 #include "enclave/pages.h"
 #include "lib/string.h"
 #include "mm/internal.h"
+#include "mm/patch.h"
 #include "mm/kmalloc.h"
 #include "mm/user.h"
 
@@ -95,6 +96,7 @@ static int64_t move_mapping(struct mm *mm, struct vma *v, uaddr_t old, uint64_t 
     if (!e && source) {
         target->file_limit = limit;
         pages_drop(mm, (uaddr_t)at, (uaddr_t)at + MIN(old_len, new_len));
+        patch_restore(mm, old, old + old_len);
         e = copy_pages(mm, source, old, target, MIN(old_len, new_len));
     }
     if (e) {

@@ -79,6 +79,12 @@ void assert_failed(const char *e, const char *file, int line)
     fprintf(stderr, "%s:%d: %s\n", file, line, e);
     abort();
 }
+uint32_t log_level = LOG_WARN;
+void log_line(uint32_t level, const char *format, ...)
+{
+    fprintf(stderr, "%s\n", format);
+    abort();
+}
 void spin_init(struct spinlock *l, enum lock_rank rank)
 {
     l->held = 0;
@@ -380,6 +386,31 @@ static void test_forget(void)
     CHECK_EQ(fast - before, 1);
 }
 
+/* A program that is about to change its text finds it as it was. */
+static void test_restore(void)
+{
+    struct patch_stats st, now;
+    uaddr_t first = (uaddr_t)code_at(4, 2);
+    patch_stats(&mm, &st);
+    CHECK(memcmp(code_at(4, 2), shapes[4].code, shapes[4].size));
+    mutex_lock(&mm.lock);
+    patch_restore(&mm, first, first + 1);
+    mutex_unlock(&mm.lock);
+    CHECK(!memcmp(code_at(4, 2), shapes[4].code, shapes[4].size));
+    CHECK(memcmp(code_at(4, 3), shapes[4].code, shapes[4].size));
+    patch_stats(&mm, &now);
+    CHECK_EQ(now.patched, st.patched - 1);
+    mutex_lock(&mm.lock);
+    patch_restore(&mm, vmas[0].start, vmas[0].end);
+    mutex_unlock(&mm.lock);
+    patch_stats(&mm, &now);
+    CHECK_EQ(now.patched, 0);
+    for (unsigned s = 0; s < ARRAY_SIZE(shapes); s++)
+        for (unsigned c = 0; c < COPIES; c++)
+            CHECK((s == 3 && c == 0) || /* has been forgotten */
+                  !memcmp(code_at(s, c), shapes[s].code, shapes[s].size));
+}
+
 /* Failures that pass are tried again; writable and shared text is left alone. */
 static void test_refusals(void)
 {
@@ -426,6 +457,7 @@ int main(void)
     test_translation();
     test_inside();
     test_forget();
+    test_restore();
     test_refusals();
     return 0;
 }
