@@ -299,18 +299,6 @@ static int outside(struct emu_thread *t, struct host_signal *s)
     return host_cpuid(s);
 }
 
-/* Single stepping: 1 to resume plainly; 0: the host shall enter the next frame, as for a tick.
- */
-static int stepped(struct emu_thread *t, uint64_t rip)
-{
-    uint64_t offset = rip - t->emu->dev.base;
-
-    if (emu_options.step_end &&
-        (offset < emu_options.step_begin || offset >= emu_options.step_end))
-        return 1;
-    return !(t->step_count++ & 1) || t->tcs->tcs.cssa > 1;
-}
-
 int emu_signal(struct dev *dev, struct host_signal *s)
 {
     struct emu_thread *t = emu_self;
@@ -323,9 +311,12 @@ int emu_signal(struct dev *dev, struct host_signal *s)
         return outside(t, s);
     if (s->number == SIGILL && !memcmp((const void *)rip, "\x0f\x01\xd7", 3))
         return trapped_enclu(t, s, rip, rip + 3);
-    if (s->number == SIGTRAP && s->info->si_code == TRAP_TRACE && emu_options.step) {
+    int step = emu_step_trap(t, s);
+    if (step == STEP_CONTINUE)
+        return 1;
+    if (step) {
         aex(t, s, (struct exception){0});
-        return stepped(t, rip);
+        return step == STEP_AEX; /* else the host shall enter the next frame, as for a tick */
     }
     aex(t, s, classify(t, s));
     return 0;

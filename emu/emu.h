@@ -131,6 +131,7 @@ struct emu_thread {
         uint64_t address, site;
     } forced; /* an exception that a leaf raises */
     uint32_t step_count;
+    int breakpoint; /* of step.c; -1: none */
     uint32_t eenter_vector;
 };
 _Static_assert(offsetof(struct emu_thread, key) == ET_KEY, "ET_KEY");
@@ -205,6 +206,14 @@ EMU_FAST uint32_t emu_fault(struct emu_thread *t, uint32_t vector, uint32_t erro
 
 /* aex.c */
 int emu_signal(struct dev *dev, struct host_signal *s);
+
+/* step.c */
+enum { STEP_CONTINUE = 1, STEP_AEX, STEP_EVENT };
+int emu_step_thread_init(struct emu_thread *t, struct host_error *err);
+void emu_step_thread_fini(struct emu_thread *t);
+uint32_t emu_step_enter(struct emu_thread *t, uint32_t cssa);
+uint32_t emu_step_resume(struct emu_thread *t, uint32_t cssa, uint64_t rip);
+int emu_step_trap(struct emu_thread *t, struct host_signal *s);
 
 /* dispatch.c: `syscall` in the range raises SIGSYS on the calling thread. */
 int emu_dispatch_probe(void);

@@ -106,8 +106,7 @@ uint32_t emu_eenter(struct emu_thread *t, uint64_t tcs_address, uint64_t aep)
     t->gs = e->dev.base + tcs->ogs_base;
     t->entry = e->dev.base + tcs->oentry;
     t->cssa = tcs->cssa;
-    /* Stepping every first-stage handler as well would square the time: one in sixteen. */
-    t->step = emu_options.step && (!tcs->cssa || !(t->step_count & 0x1e));
+    t->step = emu_step_enter(t, tcs->cssa);
     set_key(t);
     return 0;
 }
@@ -177,7 +176,7 @@ uint32_t emu_eresume(struct emu_thread *t, uint64_t tcs_address, uint64_t aep)
     if (!load_xsave(t, frame) || !canonical(gpr->rip) || !emu_in_range(e, gpr->rip) ||
         !canonical(gpr->fs_base) || !canonical(gpr->gs_base))
         return enter_undo(t, VECTOR_GP);
-    t->step = emu_options.step && (tcs->cssa == 1 || t->step);
+    t->step = emu_step_resume(t, tcs->cssa, gpr->rip);
     load_gpr(t, gpr);
     t->fs = gpr->fs_base;
     t->gs = gpr->gs_base;

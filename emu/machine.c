@@ -250,7 +250,8 @@ static int emu_thread_init(struct dev *dev, struct host_error *err)
     t->emu = e;
     host_self->machine = t;
     emu_self = t;
-    return emu_dispatch_on(e, err);
+    int rc = emu_step_thread_init(t, err);
+    return rc ? rc : emu_dispatch_on(e, err);
 }
 
 static void emu_thread_fini(struct dev *dev)
@@ -260,6 +261,7 @@ static void emu_thread_fini(struct dev *dev)
     if (!t)
         return;
     emu_dispatch_off();
+    emu_step_thread_fini(t);
     emu_self = NULL;
     for (int i = 0; i < EMU_HASH_SIZE; i++) {
         if (emu_hash[i] == t)

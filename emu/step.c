@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Single stepping: an AEX after every enclave instruction, to try the enclave's code against
+ * interrupts at any point. With a range, a hardware breakpoint at its begin turns the trap flag
+ * on and the first instruction outside turns it off, so that the rest runs at full speed.
+ */
+#include <errno.h>
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "emu/emu.h"
+
+#ifndef TRAP_PERF
+#define TRAP_PERF 6
+#endif
+#define RFLAGS_TF 0x100
+
+static int ranged(void)
+{
+    return emu_options.step_end != 0;
+}
+
+static int in_range(struct emu_thread *t, uint64_t rip)
+{
+    uint64_t offset = rip - t->emu->dev.base;
+    return offset >= emu_options.step_begin && offset < emu_options.step_end;
+}
+
+int emu_step_thread_init(struct emu_thread *t, struct host_error *err)
+{
+    struct perf_event_attr attr = {.type = PERF_TYPE_BREAKPOINT,
+                                   .size = sizeof(attr),
+                                   .bp_type = HW_BREAKPOINT_X,
+                                   .bp_addr = t->emu->dev.base + emu_options.step_begin,
+                                   .bp_len = sizeof(long),
+                                   .sample_period = 1,
+                                   .exclude_kernel = 1,
+                                   .exclude_hv = 1,
+                                   .remove_on_exec = 1,
+                                   .sigtrap = 1};
+
+    t->breakpoint = -1;
+    if (!emu_options.step || !ranged())
+        return 0;
+    t->breakpoint = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+    if (t->breakpoint < 0)
+        return host_fail(err, -errno, "OCCLUM_EMU=step:A-B needs a hardware breakpoint: %s",
+                         strerror(errno));
+    return 0;
+}
+
+void emu_step_thread_fini(struct emu_thread *t)
+{
+    if (t->breakpoint >= 0)
+        close(t->breakpoint);
+}
+
+/*
+ * At an entry. Stepping every first-stage handler as well would square the time: one in
+ * sixteen, and none when a range says what matters.
+ */
+uint32_t emu_step_enter(struct emu_thread *t, uint32_t cssa)
+{
+    if (!emu_options.step)
+        return 0;
+    if (ranged())
+        return (uint32_t)in_range(t, t->entry);
+    return !cssa || !(t->step_count & 0x1e);
+}
+
+/* At ERESUME of a frame: cssa counts it. */
+uint32_t emu_step_resume(struct emu_thread *t, uint32_t cssa, uint64_t rip)
+{
+    if (!emu_options.step)
+        return 0;
+    if (ranged())
+        return (uint32_t)in_range(t, rip);
+    return cssa == 1 || t->step;
+}
+
+/* A debug trap of ours inside the enclave: STEP_CONTINUE, STEP_AEX or STEP_EVENT; else 0. */
+int emu_step_trap(struct emu_thread *t, struct host_signal *s)
+{
+    greg_t *r = s->uc->uc_mcontext.gregs;
+    uint64_t rip = (uint64_t)r[REG_RIP];
+
+    if (s->number != SIGTRAP || !emu_options.step)
+        return 0;
+    if (s->info->si_code == TRAP_PERF && ranged()) {
+        t->step = 1;
+        r[REG_EFL] |= RFLAGS_TF;
+        return STEP_CONTINUE;
+    }
+    if (s->info->si_code != TRAP_TRACE)
+        return 0;
+    if (ranged() && !in_range(t, rip)) {
+        t->step = 0;
+        r[REG_EFL] &= ~RFLAGS_TF;
+        return STEP_CONTINUE;
+    }
+    return t->step_count++ & 1 && t->tcs->tcs.cssa == 0 ? STEP_EVENT : STEP_AEX;
+}
