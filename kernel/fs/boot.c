@@ -75,22 +75,6 @@ static int attach_new(struct super *sb, const char *target, uint32_t flags, cons
     return r;
 }
 
-/* /dev comes with a tmpfs for POSIX shared memory. */
-static int mount_shm(const char *target)
-{
-    struct super *sb;
-    char path[256];
-    struct config_mount none = {.fs = CONFIG_FS_RAMFS};
-    format_string(path, sizeof(path), "%s/shm", target);
-    struct fs_type *type = fs_type_find("tmpfs");
-    int r = type->mount(&none, "", "mode=1777", &sb);
-    if (r < 0)
-        return r;
-    r = attach_new(sb, path, MS_NOSUID | MS_NODEV, "tmpfs");
-    super_put(sb);
-    return r;
-}
-
 int fs_boot_mount(const struct config_mount *m, const char *target, const char *source,
                   const char *options)
 {
@@ -98,12 +82,12 @@ int fs_boot_mount(const struct config_mount *m, const char *target, const char *
     register_all();
     struct fs_type *type = type_of_config(m->fs);
     if (!type) {
-        log_always("occlum: mount %s: this kernel has no file system of kind %u", target,
+        log_always("mount %s: this kernel has no file system of kind %u", target,
                    m->fs);
         return -ENODEV;
     }
     if (target[0] != '/' || (!mount_have_root() && target[1])) {
-        log_always("occlum: mount %s: the first mount must be /, and all be absolute", target);
+        log_always("mount %s: the first mount must be /, and all be absolute", target);
         return -EINVAL;
     }
     int r = type->mount(m, source, options, &sb);
@@ -112,10 +96,8 @@ int fs_boot_mount(const struct config_mount *m, const char *target, const char *
         r = attach_new(sb, target, flags, *source ? source : type->name);
         super_put(sb);
     }
-    if (r == 0 && m->fs == CONFIG_FS_DEVFS)
-        r = mount_shm(target);
     if (r < 0)
-        log_always("occlum: mount %s (%s from %s): error %d", target, type->name,
+        log_always("mount %s (%s from %s): error %d", target, type->name,
                    *source ? source : "nothing", -r);
     return r;
 }
@@ -128,8 +110,8 @@ int fs_boot_context(const char *cwd, struct fs_context **out)
         return r;
     r = path_walk(AT_FDCWD, cwd, WALK_FOLLOW | WALK_DIRECTORY, &p);
     if (r < 0) {
-        log_info("working directory %s: error %d, using /", cwd, -r);
-        return 0;
+        fs_context_put(*out);
+        return r;
     }
     fs_context_set_cwd(*out, &p);
     path_put(&p);

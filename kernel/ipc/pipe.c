@@ -2,8 +2,8 @@
 /*
  * Pipes and FIFOs (pipe(7), fifo(7)). A ring of bytes in kernel memory; a mutex orders copies,
  * because programs' memory cannot be touched under a spinlock. Writes of up to PIPE_BUF bytes
- * are whole or not at all. The buffer starts with one page and grows up to its size as it
- * fills.
+ * are whole or not at all. The buffer starts with one page and grows as it fills, up to its
+ * size. A pipe lives as long as its inode.
  */
 #include "abi/errno.h"
 #include "ipc/ipc.h"
@@ -26,7 +26,6 @@ struct pipe {
     _Atomic uint32_t read_opens, write_opens; /* ever: for open(2) of FIFOs */
     struct wait_queue read_wait, write_wait;
     bool fifo;
-    _Atomic uint32_t refs; /* ends that are open */
 };
 
 static const struct file_ops pipe_ops;
@@ -202,7 +201,7 @@ static int64_t set_capacity(struct pipe *p, uint64_t wanted)
         p->capacity = size;
     mutex_unlock(&p->lock);
     wait_wake_all(&p->write_wait);
-    return r < 0 ? r : size;
+    return r < 0 ? r : (int64_t)size;
 }
 
 static int64_t pipe_fcntl(struct file *f, int command, uint64_t arg)
@@ -220,13 +219,12 @@ static void pipe_release(struct file *f)
         atomic_fetch_sub(&p->readers, 1);
     if (f->state & FILE_WRITE)
         atomic_fetch_sub(&p->writers, 1);
+    mutex_lock(&p->lock);
+    if (atomic_load(&p->readers) + atomic_load(&p->writers) == 0)
+        p->used = p->head = 0; /* a FIFO that nobody has open forgets */
+    mutex_unlock(&p->lock);
     wait_wake_all(&p->read_wait);
     wait_wake_all(&p->write_wait);
-    bool last = atomic_fetch_sub(&p->refs, 1) == 1;
-    if (!p->fifo && last) {
-        f->inode->ipc = NULL;
-        pipe_free(p);
-    }
 }
 
 static const struct file_ops pipe_ops = {
@@ -248,7 +246,6 @@ static void attach(struct file *f, struct pipe *p)
     f->ops = &pipe_ops;
     f->private = p;
     f->state = (f->state & ~FILE_SEEK) | FILE_STREAM;
-    atomic_fetch_add(&p->refs, 1);
     if (f->state & FILE_READ) {
         atomic_fetch_add(&p->readers, 1);
         atomic_fetch_add(&p->read_opens, 1);
@@ -298,10 +295,8 @@ int pipe_new(uint32_t flags, struct file **reader, struct file **writer)
     i->file_ops = &pipe_ops;
     i->ipc = p;
     r = end_new(i, p, (flags & O_NONBLOCK) | O_RDONLY, reader);
-    if (r < 0) {
-        pipe_free(p);
+    if (r < 0)
         goto put;
-    }
     r = end_new(i, p, (flags & O_NONBLOCK) | O_WRONLY, writer);
     if (r < 0)
         file_put(*reader);

@@ -59,8 +59,7 @@ static void page_unlink_locked(struct cached_page *p)
     spin_unlock(&all.lock);
 }
 
-/* One step of the clock: a victim without its pin, or NULL when the oldest gets another chance.
- */
+/* One step of the clock: a victim without its pin; NULL: the oldest gets another chance. */
 static struct cached_page *reclaim_one(bool *any)
 {
     struct cached_page *victim = NULL;

@@ -307,26 +307,29 @@ int path_lookup_part(struct dentry *dir, const char *name, size_t len, struct de
     return lookup_len(dir, name, len, false, out);
 }
 
-int dentry_instantiate(struct dentry *dir, const char *name, struct inode *inode,
-                       struct dentry **out)
+struct dentry *dentry_new_child(const char *name)
 {
-    struct dentry *d = dentry_alloc(name, strlen(name));
-    if (!d) {
-        inode_put(inode);
-        return -ENOMEM;
-    }
-    d->inode = inode;
-    *out = enter(dir, d);
-    return 0;
+    return dentry_alloc(name, strlen(name));
 }
 
-int dentry_move(struct dentry *d, struct dentry *new_parent, const char *name)
+struct dentry *dentry_instantiate(struct dentry *dir, struct dentry *d, struct inode *inode)
+{
+    d->inode = inode;
+    return enter(dir, d);
+}
+
+void dentry_discard(struct dentry *d)
+{
+    dentry_free(d);
+}
+
+void dentry_move(struct dentry *d, struct dentry *new_parent, const char *name)
 {
     size_t len = strlen(name);
     char *text = len < sizeof(d->short_name) ? NULL : kmalloc(len + 1);
     if (len >= sizeof(d->short_name) && !text) {
         dentry_drop(d);
-        return -ENOMEM;
+        return;
     }
     spin_lock(&dcache_lock);
     unhash_locked(d);
@@ -346,7 +349,6 @@ int dentry_move(struct dentry *d, struct dentry *new_parent, const char *name)
     spin_unlock(&dcache_lock);
     kfree(old_name);
     dentry_put(old_parent);
-    return 0;
 }
 
 void dcache_lock_names(void) UNCHECKED_LOCKING

@@ -44,8 +44,7 @@ struct file_ops {
     int (*fsync)(struct file *f, bool data_only);
     /* inode locked. NULL: -EOPNOTSUPP. */
     int (*fallocate)(struct file *f, uint32_t mode, uint64_t offset, uint64_t size);
-    /* What may be mapped: NULL: -ENODEV. file_vm_ops fits all that read and write by position.
-     */
+    /* What may be mapped. NULL: -ENODEV. file_vm_ops fits most. */
     const struct vm_file_ops *vm;
     /* F_SETPIPE_SZ, F_GETPIPE_SZ, seals. NULL: -EBADF resp. -EINVAL. */
     int64_t (*fcntl)(struct file *f, int command, uint64_t arg);
@@ -98,8 +97,7 @@ int file_open(int dirfd, const char *name, uint32_t flags, uint32_t mode, uint32
 /* Opens what a path leads to, without creating; permission checks as for open. */
 int file_open_path(const struct path *p, uint32_t flags, struct file **out) MUST_CHECK;
 
-/* The blocking loop. pos NULL: the file's own. Bytes, or negative errno; EINTR as -ERESTARTSYS.
- */
+/* The blocking loop. pos NULL: the file's own. Bytes, or negative errno (-ERESTARTSYS). */
 ssize_t file_read(struct file *f, struct iter *to, uint64_t *pos) MUST_CHECK;
 ssize_t file_write(struct file *f, struct iter *from, uint64_t *pos) MUST_CHECK;
 int64_t file_seek(struct file *f, int64_t offset, int whence) MUST_CHECK;

@@ -65,8 +65,7 @@ static struct range_lock *find_conflict(struct file_locks *l, const struct range
     return NULL;
 }
 
-/* Cuts [want->start, want->end] out of the owner's ranges. *spare is used if one must be split.
- */
+/* Cuts [want->start, want->end] out of the owner's ranges. *spare is for a split. */
 static void cut_out(struct file_locks *l, const struct range_lock *want,
                     struct range_lock **spare)
 {

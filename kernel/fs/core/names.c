@@ -47,11 +47,16 @@ int dir_create_locked(const struct path *dir, const char *name, const struct ino
         return r;
     if (!i->ops->create)
         return -EPERM;
+    struct dentry *d = dentry_new_child(name);
+    if (!d)
+        return -ENOMEM;
     struct inode_init child = child_of(i, init);
     r = i->ops->create(i, name, &child, &made);
     if (r < 0)
-        return r;
-    return dentry_instantiate(dir->dentry, name, made, out);
+        dentry_discard(d);
+    else
+        *out = dentry_instantiate(dir->dentry, d, made);
+    return r;
 }
 
 static uint32_t masked(uint32_t mode)
@@ -321,7 +326,8 @@ static int rename_locked(struct rename_side *from, struct rename_side *to, uint3
         forget_removed(to->d);
     else
         dentry_drop(to->d);
-    return dentry_move(from->d, to->dir.dentry, to->last.buffer);
+    dentry_move(from->d, to->dir.dentry, to->last.buffer);
+    return 0;
 }
 
 /* The children are looked up before the locks, so that these can include them; then again. */

@@ -104,11 +104,14 @@ struct dentry *dentry_parent(struct dentry *d);
 /* Between these two, names and parents stand still. */
 void dcache_lock_names(void);
 void dcache_unlock_names(void);
-/* Makes a positive dentry from a fresh inode, taking over its reference. */
-int dentry_instantiate(struct dentry *dir, const char *name, struct inode *inode,
-                       struct dentry **out) MUST_CHECK;
-/* After a rename: `d` gets a new parent and name. */
-int dentry_move(struct dentry *d, struct dentry *new_parent, const char *name) MUST_CHECK;
+/* A new name, made in three steps so that nothing can fail once the file system has it: an entry
+ * with nothing but the name; then either it goes into the cache with the inode, whose reference
+ * it takes over, or away. */
+struct dentry *dentry_new_child(const char *name) MUST_CHECK;
+struct dentry *dentry_instantiate(struct dentry *dir, struct dentry *d, struct inode *inode);
+void dentry_discard(struct dentry *d);
+/* After a rename: `d` gets a new parent and name; without memory it is only forgotten. */
+void dentry_move(struct dentry *d, struct dentry *new_parent, const char *name);
 
 /* The text of a path as the current root sees it; "(unreachable)" and " (deleted)" as in Linux.
  * Length, or -ERANGE. */

@@ -195,7 +195,7 @@ static int check_raw(struct erofs_super *s, uint64_t nid, const struct raw_inode
     uint32_t layout = raw->format >> 1 & 7, type = raw->mode & S_IFMT;
     unsigned long long number = nid;
     if ((raw->format >> 4) || (layout != EROFS_PLAIN && layout != EROFS_INLINE)) {
-        log_always("occlum: EROFS inode %llu: %s data is not supported", number,
+        log_always("EROFS inode %llu: %s data is not supported", number,
                    layout == EROFS_CHUNKS ? "chunked" : "compressed");
         return -EOPNOTSUPP;
     }
@@ -317,11 +317,11 @@ static const struct super_ops erofs_super_ops = {.statfs = erofs_statfs,
 static int check_super(struct erofs_super *s, const struct erofs_disk_super *d)
 {
     if (d->magic != EROFS_MAGIC) {
-        log_always("occlum: the image holds no EROFS file system");
+        log_always("the image holds no EROFS file system");
         return -EINVAL;
     }
     if (d->block_bits != 12 || d->dir_block_bits != 0) {
-        log_always("occlum: EROFS: blocks of %u bytes are not supported, only 4096",
+        log_always("EROFS: blocks of %u bytes are not supported, only 4096",
                    1u << (d->block_bits & 31));
         return -EINVAL;
     }
@@ -336,7 +336,7 @@ static int check_super(struct erofs_super *s, const struct erofs_disk_super *d)
     s->meta_start = (uint64_t)d->meta_block * EROFS_BLOCK;
     s->xattr_start = (uint64_t)d->xattr_block * EROFS_BLOCK;
     if (bytes > s->bytes || s->meta_start >= s->bytes) {
-        log_always("occlum: EROFS: the image is shorter than its super block says");
+        log_always("EROFS: the image is shorter than its super block says");
         return -EINVAL;
     }
     s->inode_count = d->inodes;
@@ -361,7 +361,7 @@ static int fill_super(struct erofs_super *s)
     if (r == 0)
         r = erofs_iget(s, d.root_nid, &s->sb.root);
     if (r == 0 && !inode_is_dir(s->sb.root)) {
-        log_always("occlum: EROFS: the root is no directory");
+        log_always("EROFS: the root is no directory");
         inode_put(s->sb.root);
         r = -EINVAL;
     }

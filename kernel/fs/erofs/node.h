@@ -97,8 +97,7 @@ int erofs_map(struct erofs_super *s, uint64_t position, struct erofs_map *out) M
 void erofs_unmap(struct erofs_map *m);
 /* Copies metadata, across blocks. */
 int erofs_copy(struct erofs_super *s, uint64_t position, void *buffer, size_t size) MUST_CHECK;
-/* Where byte `offset` of a directory or link lies; *size: how much follows there in one piece.
- */
+/* Where byte `offset` of a directory or link lies; *size: what follows in one piece. */
 int erofs_locate(struct erofs_node *n, uint64_t offset, uint64_t *position,
                  size_t *size) MUST_CHECK;
 int erofs_iget(struct erofs_super *s, uint64_t nid, struct inode **out) MUST_CHECK;

@@ -36,14 +36,14 @@ struct verity {
 
 static int mismatch(struct verity *v, const char *what, uint64_t block, uint64_t offset)
 {
-    log_always("occlum: image %u: %s block %llu at file offset %llu does not match its hash",
+    log_always("image %u: %s block %llu at file offset %llu does not match its hash",
                v->image, what, (unsigned long long)block, (unsigned long long)offset);
     return -EIO;
 }
 
 static int read_failed(struct verity *v, uint64_t offset)
 {
-    log_always("occlum: image %u: the host did not give 4096 bytes at file offset %llu",
+    log_always("image %u: the host did not give 4096 bytes at file offset %llu",
                v->image, (unsigned long long)offset);
     return -EIO;
 }
@@ -186,7 +186,7 @@ int verity_open(const struct config_mount *config, struct block_source **out)
     if (config->data_blocks == 0 || config->data_blocks > (1ull << 40) ||
         config->hash_offset % EROFS_BLOCK || config->hash_offset > (1ull << 60) ||
         config->hash_offset / EROFS_BLOCK < config->data_blocks) {
-        log_always("occlum: image %u: the configuration's figures make no sense",
+        log_always("image %u: the configuration's figures make no sense",
                    config->image);
         return -EINVAL;
     }

@@ -339,7 +339,7 @@ static int hostfs_mount(const struct config_mount *config, const char *source,
     s->scratch = pages_alloc(CACHE_WINDOW_MAX);
     int r = s->scratch ? mount_root(s, source) : -ENOMEM;
     if (r < 0) {
-        log_always("occlum: the host's directory %s cannot be mounted: error %d", source, -r);
+        log_always("the host's directory %s cannot be mounted: error %d", source, -r);
         super_put(&s->sb);
         return r;
     }

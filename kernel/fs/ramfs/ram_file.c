@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Contents of ramfs: files are the pages of their cache, which keeps them; listing directories.
- */
+/* Contents of ramfs: files are the pages of their cache, which keeps them. Directories. */
 #include "abi/errno.h"
 #include "fs/ramfs/node.h"
 #include "lib/string.h"

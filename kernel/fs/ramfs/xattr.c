@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Extended attributes of ramfs: user.* for files and directories, the rest for the superuser.
- */
+/* Extended attributes of ramfs: user.* for files and directories, others for uid 0. */
 #include "abi/errno.h"
 #include "fs/ramfs/node.h"
 #include "lib/string.h"
