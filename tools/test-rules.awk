@@ -3,13 +3,16 @@
 # rules. Several words may share a line; each reaches up to the next one or to the comment's
 # end.
 
-function words(key,    s) {
-    if (!match(head, key ":[^\n]*"))
-        return ""
-    s = substr(head, RSTART + length(key) + 1, RLENGTH - length(key) - 1)
-    sub(/ (LINK|LIBS|FLAGS|TIMEOUT|RW):.*/, "", s)
-    sub(/\*\/.*/, "", s)
-    return s
+function words(key,    s, rest, all) {
+    rest = head
+    while (match(rest, key ":[^\n]*")) {
+        s = substr(rest, RSTART + length(key) + 1, RLENGTH - length(key) - 1)
+        rest = substr(rest, RSTART + RLENGTH)
+        sub(/ (LINK|LIBS|FLAGS|TIMEOUT|RW):.*/, "", s)
+        sub(/\*\/.*/, "", s)
+        all = all s
+    }
+    return all
 }
 
 # Tests without flags of their own share their objects.

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A kernel for the file layer on the host: one task, locks that only check themselves, memory that
- * is counted, guest addresses that are the test's own. Link tests/unit/fs_fake.c.
+ * A kernel for the file layer on the host: one task, locks that only check themselves, memory
+ * that is counted, guest addresses that are the test's own. Link tests/unit/fs_fake.c.
  */
 #pragma once
 
 #include "fs/core/fd.h"
 #include "sched/task.h"
 
-extern long fake_live;          /* allocations not freed */
-extern long fake_fail_after;    /* >= 0: this many allocations succeed, then all fail */
-extern unsigned fake_held;      /* spinlocks and mutexes held */
-extern int fake_signal;         /* the last one sent to the current task */
+extern long fake_live;       /* allocations not freed */
+extern long fake_fail_after; /* >= 0: this many allocations succeed, then all fail */
+extern unsigned fake_held;   /* spinlocks and mutexes held */
+extern int fake_signal;      /* the last one sent to the current task */
 extern uint64_t fake_now_ns;
 extern unsigned fake_log_lines; /* log_always() */
 extern char fake_log_last[512];

@@ -2,7 +2,8 @@
 /*
  * The file layer over a tmpfs: names, links, renames, mounts, descriptors, locks, pipes, epoll;
  * that nothing leaks, also when memory ends at any point; that no lock stays taken.
- * LINK: tests/unit/fs_fake.c kernel/fs/core/*.c kernel/fs/ramfs/*.c kernel/ipc/[pei]*.c kernel/lib/r*.c kernel/mm/iter.c kernel/sched/wait.c
+ * LINK: tests/unit/fs_fake.c kernel/fs/core/*.c kernel/fs/ramfs/*.c kernel/ipc/[pei]*.c
+ * LINK: kernel/lib/r*.c kernel/mm/iter.c kernel/sched/wait.c
  */
 #include <errno.h>
 #include <string.h>
@@ -395,10 +396,12 @@ static void with_little_memory(long count)
     struct file *a, *b;
     struct path p;
     fake_fail_after = count;
-    if (make_dir("/low") == 0 && make_file("/low/a-name-that-is-longer-than-the-short-ones", "x") == 0)
+    if (make_dir("/low") == 0 &&
+        make_file("/low/a-name-that-is-longer-than-the-short-ones", "x") == 0)
         (void)!path_rename(AT_FDCWD, "/low/a-name-that-is-longer-than-the-short-ones", AT_FDCWD,
                            "/low/another-name-that-is-longer-than-short", 0);
-    if (make_link("/low", "/low/link") == 0 && path_walk(AT_FDCWD, "/low/link/link", 0, &p) == 0)
+    if (make_link("/low", "/low/link") == 0 &&
+        path_walk(AT_FDCWD, "/low/link/link", 0, &p) == 0)
         path_put(&p);
     if (pipe_new(0, &a, &b) == 0) {
         file_put(a);

@@ -104,9 +104,9 @@ struct dentry *dentry_parent(struct dentry *d);
 /* Between these two, names and parents stand still. */
 void dcache_lock_names(void);
 void dcache_unlock_names(void);
-/* A new name, made in three steps so that nothing can fail once the file system has it: an entry
- * with nothing but the name; then either it goes into the cache with the inode, whose reference
- * it takes over, or away. */
+/* A new name, made in three steps so that nothing can fail once the file system has it: an
+ * entry with nothing but the name; then either it goes into the cache with the inode, whose
+ * reference it takes over, or away. */
 struct dentry *dentry_new_child(const char *name) MUST_CHECK;
 struct dentry *dentry_instantiate(struct dentry *dir, struct dentry *d, struct inode *inode);
 void dentry_discard(struct dentry *d);
