@@ -47,6 +47,7 @@ struct patches {
     struct spinlock lock; /* the trees and all that hangs in them */
     struct rb_root sites, trampolines;
     uint32_t site_count;
+    uint64_t traps, rewritten; /* over the whole life */
     struct list zones;
     uint32_t zone_count;
 };
@@ -338,6 +339,7 @@ static bool site_publish(struct patches *p, const struct work *k)
         memcpy(s->jump, k->jump, sizeof(s->jump));
         memcpy(s->old, k->text.bytes + (k->built.start - k->text.start), sizeof(s->old));
         trampoline_insert(p, s);
+        p->rewritten++;
     }
     spin_unlock(&p->lock);
     return good;
@@ -433,6 +435,7 @@ static bool site_due(struct patches *p, uaddr_t at, struct site **fresh)
 {
     bool due = false;
     spin_lock(&p->lock);
+    p->traps++;
     struct site *s = site_from(p, at);
     if ((!s || s->at != at) && *fresh && p->site_count < MAX_SITES) {
         s = *fresh;
@@ -622,12 +625,6 @@ void patch_mm_fork(struct mm *child, struct mm *parent)
     child->patch = p;
 }
 
-void patch_mm_fini(struct mm *mm)
-{
-    patches_put(mm->patch);
-    mm->patch = NULL;
-}
-
 void patch_stats(struct mm *mm, struct patch_stats *out)
 {
     struct patches *p = patches_of(mm);
@@ -636,10 +633,24 @@ void patch_stats(struct mm *mm, struct patch_stats *out)
         return;
     spin_lock(&p->lock);
     out->zones = p->zone_count;
+    out->traps = p->traps;
+    out->rewritten = p->rewritten;
     for (struct site *s = site_from(p, 0); s; s = site_next(s)) {
         out->sites++;
         out->patched += s->state == SITE_PATCHED;
         out->failed += s->state == SITE_FAILED;
     }
     spin_unlock(&p->lock);
+}
+
+void patch_mm_fini(struct mm *mm)
+{
+    struct patch_stats st;
+    if (log_level >= LOG_DEBUG && mm->patch) {
+        patch_stats(mm, &st);
+        log_debug("%lu system calls trapped, %lu sites rewritten, %lu zones", st.traps,
+                  st.rewritten, st.zones);
+    }
+    patches_put(mm->patch);
+    mm->patch = NULL;
 }

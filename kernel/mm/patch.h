@@ -33,6 +33,7 @@ void patch_mm_fork(struct mm *child, struct mm *parent);
 void patch_mm_fini(struct mm *mm);
 
 struct patch_stats {
-    uint64_t sites, patched, failed, zones;
+    uint64_t sites, patched, failed, zones; /* now */
+    uint64_t traps, rewritten;              /* ever */
 };
 void patch_stats(struct mm *mm, struct patch_stats *out);
