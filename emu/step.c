@@ -18,6 +18,19 @@
 #endif
 #define RFLAGS_TF 0x100
 
+/*
+ * A tick restarts what the enclave declares restartable; ticks must be rare enough for that to
+ * end, and irregular, to come everywhere.
+ */
+#define EVENT_EVERY   32u
+#define HANDLER_EVERY 16u
+
+static int one_in(struct emu_thread *t, uint32_t n)
+{
+    t->step_count = t->step_count * 1664525u + 1013904223u;
+    return (t->step_count >> 16) % n == 0;
+}
+
 static int ranged(void)
 {
     return emu_options.step_end != 0;
@@ -59,8 +72,8 @@ void emu_step_thread_fini(struct emu_thread *t)
 }
 
 /*
- * At an entry. Stepping every first-stage handler as well would square the time: one in
- * sixteen, and none when a range says what matters.
+ * At an entry. Stepping every first-stage handler as well would take for ever: some are, and
+ * none when a range says what matters.
  */
 uint32_t emu_step_enter(struct emu_thread *t, uint32_t cssa)
 {
@@ -68,7 +81,7 @@ uint32_t emu_step_enter(struct emu_thread *t, uint32_t cssa)
         return 0;
     if (ranged())
         return (uint32_t)in_range(t, t->entry);
-    return !cssa || !(t->step_count & 0x1e);
+    return !cssa || one_in(t, HANDLER_EVERY);
 }
 
 /* At ERESUME of a frame: cssa counts it. */
@@ -101,5 +114,5 @@ int emu_step_trap(struct emu_thread *t, struct host_signal *s)
         r[REG_EFL] &= ~RFLAGS_TF;
         return STEP_CONTINUE;
     }
-    return t->step_count++ & 1 && t->tcs->tcs.cssa == 0 ? STEP_EVENT : STEP_AEX;
+    return t->tcs->tcs.cssa == 0 && one_in(t, EVENT_EVERY) ? STEP_EVENT : STEP_AEX;
 }
