@@ -4,11 +4,11 @@
 
 #include <stdint.h>
 
-#define ELF_MAGIC      0x464c457fu
-#define ELF_CLASS_64   2
-#define ELF_DATA_LSB   1
-#define ELF_TYPE_EXEC  2
-#define ELF_TYPE_DYN   3
+#define ELF_MAGIC          0x464c457fu
+#define ELF_CLASS_64       2
+#define ELF_DATA_LSB       1
+#define ELF_TYPE_EXEC      2
+#define ELF_TYPE_DYN       3
 #define ELF_MACHINE_X86_64 62
 
 struct abi_elf_header {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Processes as programs see them: clone(2), wait(2), getrlimit(2), prctl(2), getrusage(2), auxv. */
+/* Processes as programs see them: clone(2), wait(2), getrlimit(2), prctl(2), getrusage(2),
+ * auxv. */
 #pragma once
 
 #include <stdint.h>
@@ -39,15 +40,15 @@ struct abi_clone_args {
 };
 #define CLONE_ARGS_SIZE_VER0 64u
 
-#define WNOHANG    0x00000001
-#define WUNTRACED  0x00000002
-#define WSTOPPED   WUNTRACED
-#define WEXITED    0x00000004
-#define WCONTINUED 0x00000008
-#define WNOWAIT    0x01000000
+#define WNOHANG      0x00000001
+#define WUNTRACED    0x00000002
+#define WSTOPPED     WUNTRACED
+#define WEXITED      0x00000004
+#define WCONTINUED   0x00000008
+#define WNOWAIT      0x01000000
 #define W__WNOTHREAD 0x20000000
-#define W__WALL    0x40000000
-#define W__WCLONE  0x80000000u
+#define W__WALL      0x40000000
+#define W__WCLONE    0x80000000u
 
 #define P_ALL   0
 #define P_PID   1

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Signals as programs see them, x86-64: signal(7), sigaction(2), sigaltstack(2), sigreturn(2). */
+/* Signals as programs see them, x86-64: signal(7), sigaction(2), sigaltstack(2), sigreturn(2).
+ */
 #pragma once
 
 #include <stdint.h>
@@ -109,8 +110,8 @@ struct abi_siginfo {
             int32_t pid;
             uint32_t uid;
             union {
-                uint64_t value;  /* SI_QUEUE, SI_TIMER, SI_MESGQ */
-                int32_t status;  /* SIGCHLD */
+                uint64_t value; /* SI_QUEUE, SI_TIMER, SI_MESGQ */
+                int32_t status; /* SIGCHLD */
             };
             int64_t utime, stime; /* SIGCHLD, clock ticks */
         };

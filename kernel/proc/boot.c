@@ -50,7 +50,7 @@ int proc_init(void)
     return r;
 }
 
-/* ---- starting ---------------------------------------------------------------------------------- */
+/* ---- starting ---- */
 
 static void explain(const char *path, int error)
 {
@@ -149,7 +149,7 @@ int proc_boot(const struct proc_boot_args *args)
     return 0;
 }
 
-/* ---- what the configuration allows ------------------------------------------------------------- */
+/* ---- what the configuration allows ---- */
 
 static bool entry_allowed(const char *path)
 {
@@ -226,7 +226,11 @@ static char **merge_environment(void)
 void proc_boot_configured(struct fd_table *files, struct fs_context *fs, struct cred *cred)
 {
     struct proc_boot_args a = {
-        .path = boot_args.program, .argv = boot_args.argv, .files = files, .fs = fs, .cred = cred,
+        .path = boot_args.program,
+        .argv = boot_args.argv,
+        .files = files,
+        .fs = fs,
+        .cred = cred,
     };
     if (!entry_allowed(a.path)) {
         log_always("%s: not under an allowed entry point (entry_points in Occlum.json)",

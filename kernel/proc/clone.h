@@ -5,5 +5,6 @@
 #include "abi/process.h"
 #include "lib/types.h"
 
-/* The new thread's id or negative errno. Flags have been checked for what the call itself forbids. */
+/* The new thread's id or negative errno. Flags have been checked for what the call itself
+ * forbids. */
 int64_t clone_run(const struct abi_clone_args *args) MUST_CHECK;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* CPU-time clocks; see cputime.h. A negative id holds ~pid, a thread bit and the kind of time. */
+/* CPU-time clocks; see cputime.h. A negative id holds ~pid, a thread bit and the kind of time.
+ */
 #include "proc/cputime.h"
 
 #include "abi/errno.h"

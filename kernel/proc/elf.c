@@ -58,7 +58,10 @@ static int add_segment(struct elf_image *im, const struct abi_elf_phdr *p)
         im->start = align_down(p->vaddr, PAGE_SIZE);
     }
     im->segment[im->segment_count++] = (struct elf_segment){
-        .vaddr = p->vaddr, .offset = p->offset, .file_size = p->filesz, .mem_size = p->memsz,
+        .vaddr = p->vaddr,
+        .offset = p->offset,
+        .file_size = p->filesz,
+        .mem_size = p->memsz,
         .prot = segment_prot(p->flags),
     };
     im->end = align_up(end, PAGE_SIZE);

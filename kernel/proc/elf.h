@@ -25,16 +25,16 @@ struct elf_segment {
 };
 
 struct elf_image {
-    bool fixed;          /* ET_EXEC: addresses are absolute */
+    bool fixed; /* ET_EXEC: addresses are absolute */
     bool exec_stack;
     uint64_t entry;
-    uint64_t phdr;       /* address of the program headers in memory, or 0 */
+    uint64_t phdr; /* address of the program headers in memory, or 0 */
     uint16_t phnum;
     uint64_t start, end; /* of all segments, page aligned; start < end */
     uint64_t align;      /* what the image as a whole asks for; power of two */
     uint32_t segment_count;
     struct elf_segment segment[ELF_MAX_SEGMENTS]; /* ascending, bytes do not overlap */
-    char interp[ELF_INTERP_MAX]; /* "" if none */
+    char interp[ELF_INTERP_MAX];                  /* "" if none */
 };
 
 /* 0; -ENOEXEC when malformed or for another machine, -EIO when cut short, -ENOMEM. */

@@ -44,11 +44,10 @@ void exec_free(struct exec *e)
     if (e->mm)
         mm_put(e->mm);
     kfree(e->auxv);
-    kfree(e->cmdline);
     kfree(e);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 static ssize_t read_source(void *file, void *buffer, size_t size, uint64_t offset)
 {
@@ -149,7 +148,7 @@ static int open_all(struct exec *e)
     return r == -ENOEXEC ? -ELIBBAD : r;
 }
 
-/* ---- becoming the new program ------------------------------------------------------------------ */
+/* ---- becoming the new program ---- */
 
 /* All other threads of the process leave. */
 static int end_other_threads(struct process *p, struct thread *t)
@@ -157,7 +156,8 @@ static int end_other_threads(struct process *p, struct thread *t)
     struct signal_group *g = &p->signals;
     struct waiter w = {0};
     if (!signal_group_kill(g, 0, &t->signals))
-        return -EAGAIN; /* dying, or another thread's exec came first: we leave on the way out */
+        return -EAGAIN; /* dying, or another thread's exec came first: we leave on the way out
+                         */
     for (;;) {
         wait_prepare(&g->arrival, &w, TASK_UNINTERRUPTIBLE);
         spin_lock(&proc_lock);
@@ -227,8 +227,11 @@ static void start_registers(const struct exec *e)
 {
     struct regs *r = task_regs(current);
     *r = (struct regs){
-        .orig_rax = UINT64_MAX, .rip = e->entry, .rsp = e->rsp,
-        .rflags = RFLAGS_FIXED, .kind = REGS_FULL,
+        .orig_rax = UINT64_MAX,
+        .rip = e->entry,
+        .rsp = e->rsp,
+        .rflags = RFLAGS_FIXED,
+        .kind = REGS_FULL,
     };
     vector_reset(current);
     __asm__ volatile("wrfsbase %0" : : "r"(0ull));

@@ -10,27 +10,25 @@
 #include "proc/process.h"
 
 struct exec {
-    struct file *file;          /* the program (a script's interpreter) */
-    struct file *interp_file;   /* its PT_INTERP */
+    struct file *file;        /* the program (a script's interpreter) */
+    struct file *interp_file; /* its PT_INTERP */
     struct elf_image *image, *interp;
-    char *name;                 /* AT_EXECFN: the path as given */
+    char *name; /* AT_EXECFN: the path as given */
     char comm[TASK_NAME_BYTES];
     struct arg_block argv, envp;
     size_t arg_limit;
-    int dirfd;                  /* where relative names start */
+    int dirfd; /* where relative names start */
     uint32_t at_flags;
 
     struct mm *mm;
     uint64_t bias, interp_bias;
-    uaddr_t entry;              /* where it starts: the interpreter's, if there is one */
+    uaddr_t entry; /* where it starts: the interpreter's, if there is one */
     uaddr_t stack_low, stack_top;
     uaddr_t vdso;
     uint32_t uid, euid, gid, egid;
-    uaddr_t rsp;                /* filled by stack_write() */
+    uaddr_t rsp; /* filled by stack_write() */
     uint64_t *auxv;
     size_t auxv_size;
-    char *cmdline;
-    size_t cmdline_size;
 };
 
 /* load.c: maps everything but the vDSO's contents; e->mm is complete or gone. */
@@ -39,10 +37,12 @@ int load_program(struct exec *e) MUST_CHECK;
 int stack_write(struct exec *e) MUST_CHECK;
 /* vdso.c */
 void vdso_init(void);
-int vdso_map(struct mm *mm, uaddr_t *at) MUST_CHECK;  /* reserves and maps, writable */
-int vdso_write(struct mm *mm, uaddr_t at) MUST_CHECK; /* with mm current: contents, protection */
+/* Reserves and maps, writable. */
+int vdso_map(struct mm *mm, uaddr_t *at) MUST_CHECK;
+/* With mm current: contents, protection. */
+int vdso_write(struct mm *mm, uaddr_t at) MUST_CHECK;
 
-/* The whole of execve(2) for the current thread; 0: task_regs(current) are the new program's. */
+/* All of execve(2) for the current thread; 0: task_regs(current) are the new program's. */
 int exec_run(struct exec *e) MUST_CHECK;
 struct exec *exec_new(void) MUST_CHECK;
 void exec_free(struct exec *e);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The end of threads and processes: what they leave to others (robust futexes, orphans, a zombie)
- * and who hears of it.
- * LIMIT: a process group that becomes orphaned with stopped members gets no SIGHUP and SIGCONT.
+ * The end of threads and processes: what they leave to others (robust futexes, orphans, a
+ * zombie) and who hears of it. LIMIT: a process group that becomes orphaned with stopped
+ * members gets no SIGHUP and SIGCONT.
  */
 #include "abi/errno.h"
 #include "enclave/stop.h"
@@ -40,10 +40,9 @@ void thread_release_mm(struct thread *t)
     }
 }
 
-/* ---- telling the parent ------------------------------------------------------------------------ */
+/* ---- telling the parent ---- */
 
-static void child_info(struct process *p, struct abi_siginfo *info)
-    HELD(proc_lock)
+static void child_info(struct process *p, struct abi_siginfo *info) HELD(proc_lock)
 {
     uint64_t user = p->exited_user_ns, system = p->exited_system_ns;
     *info = (struct abi_siginfo){.si_signo = p->exit_signal, .si_code = CLD_EXITED};
@@ -105,7 +104,7 @@ void process_reap_locked(struct process *p)
     table_remove_process_locked(p);
 }
 
-/* ---- a process ends ---------------------------------------------------------------------------- */
+/* ---- a process ends ---- */
 
 static struct process *reaper_of(struct process *p) HELD(proc_lock)
 {
@@ -120,12 +119,12 @@ static struct process *reaper_of(struct process *p) HELD(proc_lock)
 static void give_children_away(struct process *p, struct list *dead) HELD(proc_lock)
 {
     struct process *c, *tmp, *reaper = reaper_of(p);
-    list_for_each_safe(c, tmp, &p->children, sibling) {
+    list_for_each_safe (c, tmp, &p->children, sibling) {
         struct thread *t;
         list_remove(&c->sibling);
         list_append(&reaper->children, &c->sibling);
         c->parent = reaper;
-        list_for_each(t, &c->threads, node) {
+        list_for_each (t, &c->threads, node) {
             if (t->parent_death_signal) {
                 struct abi_siginfo info = {.si_signo = t->parent_death_signal};
                 (void)signal_send_group(&c->signals, &info);
@@ -160,7 +159,7 @@ static void process_finish(struct process *p)
         process_put(list_entry(n, struct process, sibling));
 }
 
-/* ---- a thread ends ----------------------------------------------------------------------------- */
+/* ---- a thread ends ---- */
 
 struct held {
     struct mm *mm;

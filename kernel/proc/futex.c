@@ -2,10 +2,10 @@
 /*
  * futex(2).
  *
- * Waiters stand in hash buckets, under the bucket's spinlock. Guest memory cannot be read under a
- * spinlock, so a waiter queues first and then compares: whoever changes the word and wakes
- * afterwards finds it queued, or it finds the word changed. A waiter that was picked although its
- * comparison failed hands the wake-up on to the next one.
+ * Waiters stand in hash buckets, under the bucket's spinlock. Guest memory cannot be read under
+ * a spinlock, so a waiter queues first and then compares: whoever changes the word and wakes
+ * afterwards finds it queued, or it finds the word changed. A waiter that was picked although
+ * its comparison failed hands the wake-up on to the next one.
  *
  * A waiter lives on its thread's stack and always takes its bucket's lock before it returns; a
  * waker is done with it when it drops that lock. Requeueing never holds two buckets' locks: the
@@ -13,7 +13,8 @@
  *
  * Keys: private futexes by mm and address, shared ones by address alone, since a shared mapping
  * lies at the same address in every process.
- * LIMIT: a private and a shared operation on one word do not meet. LIMIT: no priority inheritance.
+ * LIMIT: a private and a shared operation on one word do not meet. LIMIT: no priority
+ * inheritance.
  */
 #include "proc/futex.h"
 
@@ -63,7 +64,7 @@ static int check_address(uaddr_t address)
     return user_range_ok(address, 4) ? 0 : -EFAULT;
 }
 
-/* ---- queueing ---------------------------------------------------------------------------------- */
+/* ---- queueing ---- */
 
 void futex_enqueue(struct futex_waiter *w)
 {
@@ -110,7 +111,7 @@ static uint32_t wake_key(const struct futex_key *k, uint32_t count, uint32_t bit
     struct futex_waiter *w, *tmp;
     uint32_t n = 0;
     spin_lock(&b->lock);
-    list_for_each_safe(w, tmp, &b->waiters, node) {
+    list_for_each_safe (w, tmp, &b->waiters, node) {
         if (n >= count)
             break;
         if (!key_equal(&w->key, k) || !(w->bitset & bitset) || w->pi_tid)
@@ -130,7 +131,7 @@ int futex_pi_first(const struct futex_key *k, bool *more)
     int tid = 0;
     *more = false;
     spin_lock(&b->lock);
-    list_for_each(w, &b->waiters, node) {
+    list_for_each (w, &b->waiters, node) {
         if (!key_equal(&w->key, k) || !w->pi_tid)
             continue;
         if (tid)
@@ -147,14 +148,14 @@ void futex_pi_wake(const struct futex_key *k, int tid)
     struct futex_bucket *b = bucket_of(k);
     struct futex_waiter *w, *tmp;
     spin_lock(&b->lock);
-    list_for_each_safe(w, tmp, &b->waiters, node) {
+    list_for_each_safe (w, tmp, &b->waiters, node) {
         if (key_equal(&w->key, k) && w->pi_tid == tid)
             wake_locked(w);
     }
     spin_unlock(&b->lock);
 }
 
-/* ---- operations -------------------------------------------------------------------------------- */
+/* ---- operations ---- */
 
 int64_t futex_wait(uaddr_t address, bool is_private, uint32_t expected, uint64_t deadline_ns,
                    uint32_t bitset)
@@ -197,7 +198,7 @@ static uint32_t take_waiters(const struct futex_key *from, struct list *out, uin
     struct futex_waiter *w, *tmp;
     uint32_t n = 0;
     spin_lock(&b->lock);
-    list_for_each_safe(w, tmp, &b->waiters, node) {
+    list_for_each_safe (w, tmp, &b->waiters, node) {
         if (n >= move)
             break;
         if (!key_equal(&w->key, from) || w->pi_tid)
@@ -247,12 +248,23 @@ static int apply_op(uint32_t operation, uint32_t old, uint32_t *result)
     if (op & 8)
         arg = 1u << (arg & 31);
     switch (op & 7) {
-    case 0: *result = arg; return 0;
-    case 1: *result = old + arg; return 0;
-    case 2: *result = old | arg; return 0;
-    case 3: *result = old & ~arg; return 0;
-    case 4: *result = old ^ arg; return 0;
-    default: return -ENOSYS;
+    case 0:
+        *result = arg;
+        return 0;
+    case 1:
+        *result = old + arg;
+        return 0;
+    case 2:
+        *result = old | arg;
+        return 0;
+    case 3:
+        *result = old & ~arg;
+        return 0;
+    case 4:
+        *result = old ^ arg;
+        return 0;
+    default:
+        return -ENOSYS;
     }
 }
 
@@ -260,13 +272,26 @@ static int compare_op(uint32_t operation, uint32_t old, bool *result)
 {
     int32_t v = (int32_t)old, arg = (int32_t)(operation << 20) >> 20;
     switch (operation >> 24 & 15) {
-    case 0: *result = v == arg; return 0;
-    case 1: *result = v != arg; return 0;
-    case 2: *result = v < arg; return 0;
-    case 3: *result = v <= arg; return 0;
-    case 4: *result = v > arg; return 0;
-    case 5: *result = v >= arg; return 0;
-    default: return -ENOSYS;
+    case 0:
+        *result = v == arg;
+        return 0;
+    case 1:
+        *result = v != arg;
+        return 0;
+    case 2:
+        *result = v < arg;
+        return 0;
+    case 3:
+        *result = v <= arg;
+        return 0;
+    case 4:
+        *result = v > arg;
+        return 0;
+    case 5:
+        *result = v >= arg;
+        return 0;
+    default:
+        return -ENOSYS;
     }
 }
 

@@ -28,8 +28,8 @@
 struct thread;
 
 void futex_init(void);
-/* Waits until woken by one of `bitset`, or deadline_ns. 0, -EAGAIN (*address is not `expected`),
- * -ETIMEDOUT, -EFAULT, -EINVAL, -ERESTARTSYS. */
+/* Waits until woken by one of `bitset`, or deadline_ns. 0, -EAGAIN (*address is not
+ * `expected`), -ETIMEDOUT, -EFAULT, -EINVAL, -ERESTARTSYS. */
 int64_t futex_wait(uaddr_t address, bool is_private, uint32_t expected, uint64_t deadline_ns,
                    uint32_t bitset) MUST_CHECK;
 /* How many were woken, or negative errno. */
@@ -39,8 +39,8 @@ int64_t futex_requeue(uaddr_t from, uaddr_t to, bool is_private, uint32_t wake, 
                       const uint32_t *expected) MUST_CHECK;
 int64_t futex_wake_op(uaddr_t a, uaddr_t b, bool is_private, uint32_t wake_a, uint32_t wake_b,
                       uint32_t operation) MUST_CHECK;
-int64_t futex_lock_pi(uaddr_t address, bool is_private, uint64_t deadline_ns, bool try_only)
-    MUST_CHECK;
+int64_t futex_lock_pi(uaddr_t address, bool is_private, uint64_t deadline_ns,
+                      bool try_only) MUST_CHECK;
 int64_t futex_unlock_pi(uaddr_t address, bool is_private) MUST_CHECK;
 
 /* Locks that the exiting (or exec'ing) current thread still holds are marked and handed on. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * FUTEX_LOCK_PI and its kin: the word holds the owner's tid; an unlock with waiters hands the lock
- * to the first of them. One mutex makes each operation on words and waiters whole.
- * Robust lists are here too: they end the same way.
- * LIMIT: priorities are not inherited; FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI are missing.
+ * FUTEX_LOCK_PI and its kin: the word holds the owner's tid; an unlock with waiters hands the
+ * lock to the first of them. One mutex makes each operation on words and waiters whole. Robust
+ * lists are here too: they end the same way. LIMIT: priorities are not inherited;
+ * FUTEX_WAIT_REQUEUE_PI and FUTEX_CMP_REQUEUE_PI are missing.
  */
 #include "abi/errno.h"
 #include "mm/user.h"
@@ -55,8 +55,8 @@ static int try_take(uaddr_t address, uint32_t tid, bool try_only)
 int64_t futex_lock_pi(uaddr_t address, bool is_private, uint64_t deadline_ns, bool try_only)
 {
     uint32_t tid = (uint32_t)current->tid;
-    struct futex_waiter w = {.key = futex_key(address, is_private), .pi_tid = (int)tid,
-                             .bitset = FUTEX_BITSET_ANY};
+    struct futex_waiter w = {
+        .key = futex_key(address, is_private), .pi_tid = (int)tid, .bitset = FUTEX_BITSET_ANY};
     if (address & 3)
         return -EINVAL;
     mutex_lock(&pi_lock);
@@ -117,13 +117,14 @@ void futex_pi_owner_died(uaddr_t address)
     mutex_lock(&pi_lock);
     if (!user_load32(address, &value) && (value & FUTEX_TID_MASK) == (uint32_t)current->tid) {
         /* Waiters of either kind: the kind of the futex is not known here. */
-        bool more, is_private = futex_pi_first(&(struct futex_key){current->mm, address}, &more);
+        bool more,
+            is_private = futex_pi_first(&(struct futex_key){current->mm, address}, &more);
         (void)hand_over(address, is_private, value, FUTEX_OWNER_DIED);
     }
     mutex_unlock(&pi_lock);
 }
 
-/* ---- robust lists ------------------------------------------------------------------------------ */
+/* ---- robust lists ---- */
 
 static void owner_died(uaddr_t address, bool pi, bool was_pending)
 {

@@ -24,7 +24,8 @@ void table_init(void);
 struct process *process_new(struct process *parent) MUST_CHECK;
 struct thread *thread_new(struct process *p, void (*entry)(void *), void *arg) MUST_CHECK;
 /* Gives both their ids and enters them into the tables; *p is NULL for a further thread. */
-int thread_publish(struct thread *t, struct process *new_process, struct process *parent) MUST_CHECK;
+int thread_publish(struct thread *t, struct process *new_process,
+                   struct process *parent) MUST_CHECK;
 /* Undoes thread_new() of one that was never published. */
 void thread_discard(struct thread *t);
 void process_free(struct process *p);
@@ -43,6 +44,4 @@ void process_timers_init(struct process *p);
 void process_timers_exit(struct process *p); /* all */
 void process_timers_exec(struct process *p); /* those of timer_create(2) */
 
-/* exec.c: the current thread becomes the program; args are kernel strings. */
-struct exec_args;
-int exec_program(struct exec_args *args) MUST_CHECK;
+

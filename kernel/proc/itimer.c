@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * setitimer(2) and RLIMIT_CPU. Real time has a kernel timer of its own. Consumed time is looked at
- * by a kernel timer that comes when the earliest limit can have been reached, not before.
+ * setitimer(2) and RLIMIT_CPU. Real time has a kernel timer of its own. Consumed time is looked
+ * at by a kernel timer that comes when the earliest limit can have been reached, not before.
  */
 #include "abi/errno.h"
 #include "proc/internal.h"
@@ -51,7 +51,7 @@ void itimer_real(struct process *p, const struct timer_value *fresh, struct time
     /* A timer that still comes after disarming finds deadline_ns 0. */
 }
 
-/* ---- consumed time ----------------------------------------------------------------------------- */
+/* ---- consumed time ---- */
 
 static void consumed(struct process *p, uint64_t by_kind[3])
 {
@@ -112,7 +112,9 @@ void itimer_cpu(struct process *p, enum cpu_timer_kind kind, const struct timer_
     spin_lock(&p->timers_lock);
     struct cpu_itimer *t = &p->cpu_timer[kind];
     uint64_t at = t->expires_ns;
-    *old = (struct timer_value){t->interval_ns, at > used[kind] ? at - used[kind] : at ? 1000 : 0};
+    *old = (struct timer_value){t->interval_ns, at > used[kind] ? at - used[kind]
+                                                : at            ? 1000
+                                                                : 0};
     if (fresh) {
         t->interval_ns = fresh->interval_ns;
         t->expires_ns = fresh->value_ns ? used[kind] + fresh->value_ns : 0;

@@ -18,7 +18,9 @@
 static int reserve_at(struct mm *mm, uaddr_t at, uint64_t length)
 {
     struct vm_map_args a = {
-        .address = at, .length = length, .prot = PROT_NONE,
+        .address = at,
+        .length = length,
+        .prot = PROT_NONE,
         .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
     };
     int64_t r = vm_map(mm, &a);
@@ -47,7 +49,8 @@ static int map_fixed(struct mm *mm, struct vm_map_args a)
     return r < 0 ? (int)r : 0;
 }
 
-static int map_segment(struct mm *mm, struct file *f, const struct elf_segment *s, uint64_t bias)
+static int map_segment(struct mm *mm, struct file *f, const struct elf_segment *s,
+                       uint64_t bias)
 {
     uaddr_t start = align_down(s->vaddr + bias, PAGE_SIZE);
     uaddr_t file_end = align_up(s->vaddr + bias + s->file_size, PAGE_SIZE);
@@ -59,8 +62,12 @@ static int map_segment(struct mm *mm, struct file *f, const struct elf_segment *
         file_end = start;
     if (file_end > start) {
         struct vm_map_args a = {
-            .address = start, .length = file_end - start, .prot = s->prot, .file = f,
-            .file_ops = f->ops->vm, .offset = s->offset - lead,
+            .address = start,
+            .length = file_end - start,
+            .prot = s->prot,
+            .file = f,
+            .file_ops = f->ops->vm,
+            .offset = s->offset - lead,
         };
         if (s->mem_size > s->file_size)
             a.file_limit = lead + s->file_size;
@@ -68,7 +75,9 @@ static int map_segment(struct mm *mm, struct file *f, const struct elf_segment *
     }
     if (!r && end > file_end) {
         struct vm_map_args a = {
-            .address = file_end, .length = end - file_end, .prot = s->prot,
+            .address = file_end,
+            .length = end - file_end,
+            .prot = s->prot,
             .flags = MAP_ANONYMOUS,
         };
         r = map_fixed(mm, a);
@@ -115,9 +124,11 @@ static int map_stack(struct exec *e)
     if (r)
         return r;
     struct vm_map_args a = {
-        .address = at + STACK_GUARD, .length = size,
+        .address = at + STACK_GUARD,
+        .length = size,
         .prot = PROT_READ | PROT_WRITE | (e->image->exec_stack ? PROT_EXEC : 0),
-        .flags = MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, .name = "[stack]",
+        .flags = MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK,
+        .name = "[stack]",
     };
     e->stack_low = at + STACK_GUARD;
     e->stack_top = at + STACK_GUARD + size;

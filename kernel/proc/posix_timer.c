@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * timer_create(2). A timer counts on CLOCK_MONOTONIC or on consumed time; on expiry it queues its
- * own preallocated signal, and counts overruns while that waits to be taken.
+ * timer_create(2). A timer counts on CLOCK_MONOTONIC or on consumed time; on expiry it queues
+ * its own preallocated signal, and counts overruns while that waits to be taken.
  */
 #include "abi/errno.h"
 #include "lib/string.h"
@@ -16,16 +16,16 @@
 
 struct posix_timer {
     struct timer timer;
-    _Atomic uint32_t refs;     /* the table's and those of running calls */
-    struct process *process;   /* outlives its timers */
-    struct thread *thread;     /* SIGEV_THREAD_ID, counted; else NULL */
-    struct thread *owner;      /* counted: whose CPU time CLOCK_THREAD_CPUTIME_ID means */
+    _Atomic uint32_t refs;   /* the table's and those of running calls */
+    struct process *process; /* outlives its timers */
+    struct thread *thread;   /* SIGEV_THREAD_ID, counted; else NULL */
+    struct thread *owner;    /* counted: whose CPU time CLOCK_THREAD_CPUTIME_ID means */
     int clock, notify;
     struct signal_queued signal;
 
     /* timers_lock */
     bool armed, dead;
-    uint64_t deadline_ns;      /* monotonic, or consumed time */
+    uint64_t deadline_ns; /* monotonic, or consumed time */
     uint64_t interval_ns;
 };
 
@@ -99,7 +99,7 @@ static struct posix_timer *timer_find(int id)
     return t;
 }
 
-/* ---- creation ---------------------------------------------------------------------------------- */
+/* ---- creation ---- */
 
 static int check_clock(int clock)
 {
@@ -178,7 +178,7 @@ int64_t posix_timer_create(int clock, const struct abi_sigevent *event)
     return r;
 }
 
-/* ---- use --------------------------------------------------------------------------------------- */
+/* ---- use ---- */
 
 static void read_locked(const struct posix_timer *t, uint64_t now, struct timer_value *out)
 {
@@ -187,7 +187,8 @@ static void read_locked(const struct posix_timer *t, uint64_t now, struct timer_
         out->value_ns = t->deadline_ns > now ? t->deadline_ns - now : 1;
 }
 
-static uint64_t deadline_of(const struct posix_timer *t, uint64_t value, bool absolute, uint64_t now)
+static uint64_t deadline_of(const struct posix_timer *t, uint64_t value, bool absolute,
+                            uint64_t now)
 {
     if (absolute && clock_is_realtime(t->clock))
         return time_deadline_realtime(value);
@@ -196,7 +197,8 @@ static uint64_t deadline_of(const struct posix_timer *t, uint64_t value, bool ab
     return value > TIME_MAX_NS - now ? TIME_MAX_NS : now + value;
 }
 
-int posix_timer_set(int id, const struct timer_value *fresh, bool absolute, struct timer_value *old)
+int posix_timer_set(int id, const struct timer_value *fresh, bool absolute,
+                    struct timer_value *old)
 {
     struct posix_timer *t = timer_find(id);
     if (!t)

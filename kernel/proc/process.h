@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Processes and threads. One spinlock, proc_lock, protects the tables, the family tree and what is
- * marked so below; signals have their group's lock. A thread is a task; it embeds struct task and
- * struct signal_thread as its first members. Process 1 is the kernel itself: it has no threads and
- * collects orphans. See docs/process.md.
+ * Processes and threads. One spinlock, proc_lock, protects the tables, the family tree and what
+ * is marked so below; signals have their group's lock. A thread is a task; it embeds struct
+ * task and struct signal_thread as its first members. Process 1 is the kernel itself: it has no
+ * threads and collects orphans. See docs/process.md.
  */
 #pragma once
 
@@ -43,17 +43,17 @@ struct thread {
 
     struct process *process;
     _Atomic uint32_t refs;
-    struct list node;          /* process->threads; proc_lock */
+    struct list node; /* process->threads; proc_lock */
     uaddr_t clear_child_tid;
     uaddr_t robust_list;
     int parent_death_signal;
     struct vfork_wait *vfork;  /* somebody waits until this one execs or exits; proc_lock */
     uint32_t policy, priority; /* sched_setscheduler(2): remembered */
     uint64_t timer_slack_ns;
-    uint64_t start_ns;         /* CLOCK_MONOTONIC */
-    uaddr_t set_child_tid;     /* the thread writes its tid there when it first runs */
+    uint64_t start_ns;     /* CLOCK_MONOTONIC */
+    uaddr_t set_child_tid; /* the thread writes its tid there when it first runs */
     uint32_t personality;
-    bool keep_caps, no_new_privs, left;
+    bool keep_caps, no_new_privs;
 };
 _Static_assert(offsetof(struct thread, signals) == offsetof(struct signal_task, signals),
                "task_signals() relies on it");
@@ -64,38 +64,38 @@ struct process {
     uint64_t start_ns;
 
     /* proc_lock */
-    struct process *parent;    /* never NULL but for PID_INIT; no reference: children hold none */
+    struct process *parent; /* never NULL but for PID_INIT; no reference: children hold none */
     struct list children, sibling;
     struct list threads;
-    uint32_t thread_count;     /* that have not left */
+    uint32_t thread_count; /* that have not left */
     enum process_state state;
     int pgid, sid;
     int exit_signal;
-    int wait_status;           /* of a zombie */
-    int stop_signal;           /* stopped and not yet reported, 0: none */
-    bool continued;            /* went on and not yet reported */
+    int wait_status; /* of a zombie */
+    int stop_signal; /* stopped and not yet reported, 0: none */
+    bool continued;  /* went on and not yet reported */
     bool did_exec;
-    bool child_reaper, is_leader_of_boot;
+    bool child_reaper;
     struct abi_rlimit limit[RLIMIT_COUNT];
     uint64_t children_user_ns, children_system_ns; /* of children waited for */
     uint64_t exited_user_ns, exited_system_ns;     /* of threads that have left */
     uint64_t peak_resident_pages, children_peak_pages;
 
-    struct file *exe;          /* counted; NULL in zombies */
-    char *cmdline;             /* as at exec: NUL-terminated strings; proc_lock */
+    struct file *exe; /* counted; NULL in zombies */
+    char *cmdline;    /* as at exec: NUL-terminated strings; proc_lock */
     size_t cmdline_size;
-    uint64_t *auxv;            /* for /proc/PID/auxv; pairs, ends with AT_NULL */
+    uint64_t *auxv; /* for /proc/PID/auxv; pairs, ends with AT_NULL */
     size_t auxv_size;
     bool dumpable;
 
-    struct wait_queue child_wait;  /* its parent's waits for children are here */
+    struct wait_queue child_wait; /* its parent's waits for children are here */
     struct signal_group signals;
 
-    struct spinlock timers_lock;   /* RANK_PROC */
+    struct spinlock timers_lock; /* RANK_PROC */
     struct itimer real;
-    struct timer cpu_tick;         /* looks at the three below while one is armed */
+    struct timer cpu_tick;          /* looks at the three below while one is armed */
     struct cpu_itimer cpu_timer[3]; /* enum cpu_timer_kind */
-    struct radix timers;           /* struct posix_timer by id */
+    struct radix timers;            /* struct posix_timer by id */
     int next_timer;
 };
 
@@ -121,13 +121,14 @@ void thread_put(struct thread *t);
 struct process *process_next(int *pid);
 /* The same among a process's threads, by tid. */
 struct thread *process_next_thread(struct process *p, int *tid);
-/* Counted references to what a process acts on (its first thread's), or NULL (zombie, exiting). */
+/* Counted references to what a process acts on (its first thread's), or NULL (zombie, exiting).
+ */
 struct mm *process_mm(struct process *p);
 struct file *process_exe(struct process *p);
 struct fd_table *process_files(struct process *p);
 struct fs_context *process_fs(struct process *p);
 struct cred *process_cred(struct process *p);
-uint32_t process_count(uint32_t *threads); /* live ones */
+uint32_t process_count(uint32_t *threads);    /* live ones */
 char process_state_letter(struct process *p); /* as in /proc/PID/stat */
 
 /* Consumed CPU time with all threads, living and gone. */
@@ -137,9 +138,9 @@ uint64_t process_limit(const struct process *p, unsigned which); /* soft */
 /* Boot: the kernel's process 1. */
 int proc_init(void) MUST_CHECK;
 /*
- * Starts the first program (process 2) with these arguments; on its end the kernel stops with its
- * wait(2) status. The caller has mounted the root. `files` and `fs` are taken over. Returns 0, or
- * a negative errno with nothing started.
+ * Starts the first program (process 2) with these arguments; on its end the kernel stops with
+ * its wait(2) status. The caller has mounted the root. `files` and `fs` are taken over. Returns
+ * 0, or a negative errno with nothing started.
  */
 struct proc_boot_args {
     const char *path;

@@ -13,10 +13,12 @@ static inline struct abi_timeval rusage_time(uint64_t ns)
                                 (int64_t)(ns % NS_PER_SEC / NS_PER_USEC)};
 }
 
-static inline int rusage_put(uaddr_t at, uint64_t user_ns, uint64_t system_ns, uint64_t peak_pages)
+static inline int rusage_put(uaddr_t at, uint64_t user_ns, uint64_t system_ns,
+                             uint64_t peak_pages)
 {
     struct abi_rusage u = {
-        .utime = rusage_time(user_ns), .stime = rusage_time(system_ns),
+        .utime = rusage_time(user_ns),
+        .stime = rusage_time(system_ns),
         .maxrss = (int64_t)(peak_pages * (PAGE_SIZE / 1024)),
     };
     return copy_to_user(at, &u, sizeof(u));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The first page of a program's life: what the psABI wants to find at RSP.
- * From the top: a zero word, the file name, the environment's and the arguments' strings, sixteen
- * random bytes, the platform's name; then, 16-byte aligned, argc, argv, envp and the auxiliary
- * vector.
+ * From the top: a zero word, the file name, the environment's and the arguments' strings,
+ * sixteen random bytes, the platform's name; then, 16-byte aligned, argc, argv, envp and the
+ * auxiliary vector.
  */
 #include "abi/errno.h"
 #include "crypto/random.h"

@@ -101,7 +101,7 @@ int table_rename_thread(struct thread *t, int tid)
     return r;
 }
 
-/* ---- references -------------------------------------------------------------------------------- */
+/* ---- references ---- */
 
 struct process *process_get(struct process *p)
 {
@@ -167,7 +167,7 @@ struct thread *process_next_thread(struct process *p, int *tid)
 {
     struct thread *t, *best = NULL;
     spin_lock(&proc_lock);
-    list_for_each(t, &p->threads, node) {
+    list_for_each (t, &p->threads, node) {
         if (t->task.tid >= *tid && (!best || t->task.tid < best->task.tid))
             best = t;
     }
@@ -247,14 +247,14 @@ uint64_t process_limit(const struct process *p, unsigned which)
                                 : RLIM_INFINITY;
 }
 
-/* ---- what /proc and the accounting calls show -------------------------------------------------- */
+/* ---- what /proc and the accounting calls show ---- */
 
 void process_cpu_ns(struct process *p, uint64_t *user_ns, uint64_t *system_ns)
 {
     struct thread *t;
     spin_lock(&proc_lock);
     uint64_t user = p->exited_user_ns, system = p->exited_system_ns;
-    list_for_each(t, &p->threads, node) {
+    list_for_each (t, &p->threads, node) {
         uint64_t sys, all = task_cpu_ns(&t->task, &sys);
         user += all - sys;
         system += sys;
@@ -274,7 +274,7 @@ char process_state_letter(struct process *p)
     else if (p->signals.stopped)
         letter = 'T';
     else
-        list_for_each(t, &p->threads, node) {
+        list_for_each (t, &p->threads, node) {
             if (atomic_load(&t->task.state) == TASK_RUNNABLE)
                 letter = 'R';
         }

@@ -23,8 +23,8 @@ void uts_get_names(char *host, char *domain, size_t size)
 {
     spin_lock(&proc_lock);
     if (!host_name_known) {
-        copy_name(host_name, boot_args.hostname && *boot_args.hostname ? boot_args.hostname
-                                                                       : "occlum");
+        copy_name(host_name,
+                  boot_args.hostname && *boot_args.hostname ? boot_args.hostname : "occlum");
         copy_name(domain_name, "(none)");
         host_name_known = true;
     }

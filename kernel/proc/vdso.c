@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Gives each process its copy of the vDSO (vdso/vdso.c), with the address of the clock page in it.
- * The copy lies at a random place and cannot be written.
- * LIMIT: the clock page is the kernel's own; fencing the kernel off must leave it readable.
+ * Gives each process its copy of the vDSO (vdso/vdso.c), with the address of the clock page in
+ * it. The copy lies at a random place and cannot be written. LIMIT: the clock page is the
+ * kernel's own; fencing the kernel off must leave it readable.
  */
 #include "abi/errno.h"
 #include "enclave/clock.h"
@@ -36,8 +36,10 @@ int vdso_map(struct mm *mm, uaddr_t *at)
 {
     uint64_t length = align_up(image_size(), PAGE_SIZE);
     struct vm_map_args a = {
-        .length = length, .prot = PROT_READ | PROT_WRITE,
-        .flags = MAP_PRIVATE | MAP_ANONYMOUS, .name = "[vdso]",
+        .length = length,
+        .prot = PROT_READ | PROT_WRITE,
+        .flags = MAP_PRIVATE | MAP_ANONYMOUS,
+        .name = "[vdso]",
     };
     int64_t r = vm_map(mm, &a);
     if (r < 0)

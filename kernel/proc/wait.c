@@ -56,7 +56,7 @@ static int look(const struct wait_request *q, struct wait_result *out)
     struct process *p = current_process, *c, *dead = NULL;
     int r = -ECHILD;
     spin_lock(&proc_lock);
-    list_for_each(c, &p->children, sibling) {
+    list_for_each (c, &p->children, sibling) {
         if (!matches(c, q))
             continue;
         r = collect(c, q, out, &dead);

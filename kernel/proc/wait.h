@@ -5,13 +5,13 @@
 #include "lib/types.h"
 
 struct wait_request {
-    int type;         /* P_ALL, P_PID, P_PGID */
+    int type; /* P_ALL, P_PID, P_PGID */
     int id;
     uint32_t options; /* WEXITED, WSTOPPED, WCONTINUED, WNOHANG, WNOWAIT, __W* */
 };
 struct wait_result {
-    int pid;          /* 0: nothing (WNOHANG) */
-    int status;       /* as wait(2) has it */
+    int pid;    /* 0: nothing (WNOHANG) */
+    int status; /* as wait(2) has it */
     uint64_t user_ns, system_ns, peak_pages;
 };
 

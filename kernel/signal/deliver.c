@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Delivery, on the way to user code: dying, stopping, default actions, handlers, and what becomes
- * of the system call that a signal interrupted.
+ * Delivery, on the way to user code: dying, stopping, default actions, handlers, and what
+ * becomes of the system call that a signal interrupted.
  */
 #include "abi/errno.h"
 #include "lib/log.h"
@@ -36,7 +36,7 @@ static void group_stop(struct signal_group *g, int sig)
     bool changed = !g->stopped && !g->dying;
     if (changed) {
         g->stopped = true;
-        list_for_each(s, &g->threads, node)
+        list_for_each (s, &g->threads, node)
             task_notify(signal_task_of(s));
     }
     spin_unlock(&g->lock);
@@ -118,8 +118,10 @@ static void handle(struct regs *regs, const struct abi_siginfo *info, struct abi
     signal_mask_set(mask);
 }
 
-/* The next signal to act on and its disposition; 0: none. Does not return in a dying process. */
-static int next_signal(struct signal_thread *s, struct abi_siginfo *info, struct abi_sigaction *a)
+/* The next signal to act on and its disposition; 0: none. Does not return in a dying process.
+ */
+static int next_signal(struct signal_thread *s, struct abi_siginfo *info,
+                       struct abi_sigaction *a)
 {
     struct signal_group *g = s->group;
     for (;;) {

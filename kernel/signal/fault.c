@@ -63,7 +63,8 @@ static bool page_fault(const struct exception_info *e, struct abi_siginfo *info)
     return false;
 }
 
-static void classify(struct regs *regs, const struct exception_info *e, struct abi_siginfo *info)
+static void classify(struct regs *regs, const struct exception_info *e,
+                     struct abi_siginfo *info)
 {
     info->si_signo = SIGSEGV;
     info->si_code = SI_KERNEL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Signal frames exactly as Linux lays them out on x86-64, and sigreturn(2), which trusts nothing
- * that it finds there.
+ * Signal frames exactly as Linux lays them out on x86-64, and sigreturn(2), which trusts
+ * nothing that it finds there.
  */
 #include "abi/errno.h"
 #include "enclave/exception.h"
@@ -13,14 +13,14 @@
 #include "signal/frame.h"
 #include "signal/internal.h"
 
-#define RED_ZONE         128u
-#define USER_CS          0x33u
-#define USER_SS          0x2bu
-#define FXSAVE_BYTES     512u
-#define XSAVE_HEADER     64u
-#define MXCSR_OFFSET     24u
-#define MXCSR_MASK       0xffffu
-#define CANONICAL_END    0x800000000000ull
+#define RED_ZONE      128u
+#define USER_CS       0x33u
+#define USER_SS       0x2bu
+#define FXSAVE_BYTES  512u
+#define XSAVE_HEADER  64u
+#define MXCSR_OFFSET  24u
+#define MXCSR_MASK    0xffffu
+#define CANONICAL_END 0x800000000000ull
 
 size_t signal_frame_bytes(void)
 {
@@ -59,13 +59,29 @@ static void fill_context(struct abi_sigcontext *c, const struct regs *r,
                          const struct signal_thread *s, uaddr_t fpstate)
 {
     *c = (struct abi_sigcontext){
-        .r8 = r->r8, .r9 = r->r9, .r10 = r->r10, .r11 = r->r11,
-        .r12 = r->r12, .r13 = r->r13, .r14 = r->r14, .r15 = r->r15,
-        .rdi = r->rdi, .rsi = r->rsi, .rbp = r->rbp, .rbx = r->rbx,
-        .rdx = r->rdx, .rax = r->rax, .rcx = r->rcx, .rsp = r->rsp,
-        .rip = r->rip, .eflags = r->rflags,
-        .cs = USER_CS, .ss = USER_SS,
-        .err = s->fault_error, .trapno = s->fault_vector, .cr2 = s->fault_address,
+        .r8 = r->r8,
+        .r9 = r->r9,
+        .r10 = r->r10,
+        .r11 = r->r11,
+        .r12 = r->r12,
+        .r13 = r->r13,
+        .r14 = r->r14,
+        .r15 = r->r15,
+        .rdi = r->rdi,
+        .rsi = r->rsi,
+        .rbp = r->rbp,
+        .rbx = r->rbx,
+        .rdx = r->rdx,
+        .rax = r->rax,
+        .rcx = r->rcx,
+        .rsp = r->rsp,
+        .rip = r->rip,
+        .eflags = r->rflags,
+        .cs = USER_CS,
+        .ss = USER_SS,
+        .err = s->fault_error,
+        .trapno = s->fault_vector,
+        .cr2 = s->fault_address,
         .fpstate = fpstate,
     };
 }
@@ -84,14 +100,14 @@ static uaddr_t frame_place(const struct regs *regs, const struct abi_sigaction *
     sp -= vector_bytes + FP_XSTATE_MAGIC2_SIZE;
     *fp = align_down(sp, 64);
     sp = align_down(*fp - sizeof(struct abi_rt_sigframe), 16) - 8;
-    if ((nested || entering) && (sp <= s->altstack.ss_sp || sp > s->altstack.ss_sp +
-                                                                 s->altstack.ss_size))
+    if ((nested || entering) &&
+        (sp <= s->altstack.ss_sp || sp > s->altstack.ss_sp + s->altstack.ss_size))
         return 0;
     return user_range_ok(sp, regs->rsp > sp && !entering ? regs->rsp - sp : 1) ? sp : 0;
 }
 
-int frame_build(struct regs *regs, const struct abi_siginfo *info, const struct abi_sigaction *a,
-                uint64_t old_mask)
+int frame_build(struct regs *regs, const struct abi_siginfo *info,
+                const struct abi_sigaction *a, uint64_t old_mask)
 {
     struct signal_thread *s = task_signals(current);
     struct abi_rt_sigframe f = {0};
@@ -126,7 +142,7 @@ int frame_build(struct regs *regs, const struct abi_siginfo *info, const struct 
     return 0;
 }
 
-/* ---- the way back ------------------------------------------------------------------------------ */
+/* ---- the way back ---- */
 
 /* XRSTOR must find nothing in it that it would fault on. */
 static bool vector_image_ok(uint8_t *image, uint32_t size, uint64_t wanted)
@@ -201,8 +217,8 @@ static void take_context(struct regs *r, const struct abi_sigcontext *c)
 static void restore_altstack(const struct abi_stack *want)
 {
     struct signal_thread *s = task_signals(current);
-    if (signal_on_altstack() || ((uint32_t)want->ss_flags & ~(SS_DISABLE | SS_AUTODISARM |
-                                                              (uint32_t)SS_ONSTACK)))
+    if (signal_on_altstack() ||
+        ((uint32_t)want->ss_flags & ~(SS_DISABLE | SS_AUTODISARM | (uint32_t)SS_ONSTACK)))
         return;
     if (want->ss_flags & SS_DISABLE)
         s->altstack = (struct abi_stack){.ss_flags = SS_DISABLE};

@@ -17,5 +17,5 @@ void signal_deliver(struct regs *regs);
 void signal_fault(struct regs *regs, const struct exception_info *info);
 
 /* Builds the handler's frame and points *regs at the handler; the mask has not changed yet. */
-int frame_build(struct regs *regs, const struct abi_siginfo *info, const struct abi_sigaction *a,
-                uint64_t old_mask) MUST_CHECK;
+int frame_build(struct regs *regs, const struct abi_siginfo *info,
+                const struct abi_sigaction *a, uint64_t old_mask) MUST_CHECK;

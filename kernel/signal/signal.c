@@ -52,7 +52,7 @@ int signal_thread_join(struct signal_thread *s)
     return r;
 }
 
-/* ---- queue entries ---------------------------------------------------------------------------- */
+/* ---- queue entries ---- */
 
 static void entry_drop(struct signal_group *g, struct signal_queued *q)
 {
@@ -68,7 +68,7 @@ static void pending_discard(struct signal_group *g, struct signal_pending *p, ui
 {
     struct signal_queued *q, *tmp;
     p->set &= ~set;
-    list_for_each_safe(q, tmp, &p->queue, node) {
+    list_for_each_safe (q, tmp, &p->queue, node) {
         if (set & SIGBIT(q->info.si_signo))
             entry_drop(g, q);
     }
@@ -78,7 +78,7 @@ static void discard_everywhere(struct signal_group *g, uint64_t set)
 {
     struct signal_thread *s;
     pending_discard(g, &g->pending, set);
-    list_for_each(s, &g->threads, node)
+    list_for_each (s, &g->threads, node)
         pending_discard(g, &s->pending, set);
 }
 
@@ -92,8 +92,8 @@ void signal_group_fini(struct signal_group *g)
 /* The lowest signal of the set, but those that report faults first. */
 int signal_first(uint64_t set)
 {
-    const uint64_t faults = SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) |
-                            SIGBIT(SIGFPE) | SIGBIT(SIGSYS);
+    const uint64_t faults = SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) |
+                            SIGBIT(SIGTRAP) | SIGBIT(SIGFPE) | SIGBIT(SIGSYS);
     if (set & faults)
         set &= faults;
     return set ? __builtin_ctzll(set) + 1 : 0;
@@ -104,7 +104,7 @@ static void pending_take(struct signal_group *g, struct signal_pending *p, int s
 {
     struct signal_queued *q, *found = NULL;
     bool more = false;
-    list_for_each(q, &p->queue, node) {
+    list_for_each (q, &p->queue, node) {
         if (q->info.si_signo != sig)
             continue;
         if (found) {
@@ -174,7 +174,7 @@ bool signal_deliverable(struct signal_thread *s)
     return r;
 }
 
-/* ---- sending ---------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 bool signal_ignored_by_default(int sig)
 {
@@ -203,11 +203,12 @@ static void notify_thread(struct signal_thread *s)
         task_wake(signal_task_of(s));
 }
 
-/* Picks who is to take a signal sent to the whole group: the caller if it can, else the first. */
+/* Picks who is to take a signal sent to the whole group: the caller if it can, else the first.
+ */
 static void notify_one(struct signal_group *g, int sig)
 {
     struct signal_thread *s, *pick = NULL;
-    list_for_each(s, &g->threads, node) {
+    list_for_each (s, &g->threads, node) {
         if (s->blocked & SIGBIT(sig))
             continue;
         if (!pick || signal_task_of(s) == current)
@@ -225,7 +226,7 @@ static bool kill_locked(struct signal_group *g, int status, struct signal_thread
     g->dying = true;
     g->exit_status = status;
     g->survivor = survivor;
-    list_for_each(s, &g->threads, node) {
+    list_for_each (s, &g->threads, node) {
         if (s != survivor)
             notify_thread(s);
     }
@@ -315,8 +316,8 @@ int signal_send_thread(struct signal_thread *s, const struct abi_siginfo *info)
     return send(s->group, s, info);
 }
 
-void signal_send_queued(struct signal_group *g, struct signal_thread *s, struct signal_queued *q,
-                        uint32_t count)
+void signal_send_queued(struct signal_group *g, struct signal_thread *s,
+                        struct signal_queued *q, uint32_t count)
 {
     int sig = q->info.si_signo;
     spin_lock(&g->lock);
@@ -345,7 +346,7 @@ out:
 static void refresh_bit(struct signal_pending *p, int sig)
 {
     struct signal_queued *q;
-    list_for_each(q, &p->queue, node) {
+    list_for_each (q, &p->queue, node) {
         if (q->info.si_signo == sig)
             return;
     }
@@ -360,7 +361,7 @@ void signal_unqueue(struct signal_group *g, struct signal_queued *q)
     if (!list_empty(&q->node)) {
         list_remove(&q->node);
         refresh_bit(&g->pending, sig);
-        list_for_each(s, &g->threads, node)
+        list_for_each (s, &g->threads, node)
             refresh_bit(&s->pending, sig);
     }
     spin_unlock(&g->lock);
@@ -397,7 +398,7 @@ void signal_force_simple(int sig)
     signal_force(&info);
 }
 
-/* ---- threads come and go ---------------------------------------------------------------------- */
+/* ---- threads come and go ---- */
 
 void signal_thread_leave(struct signal_thread *s)
 {
@@ -429,7 +430,7 @@ void signal_exec(struct signal_group *g, struct signal_thread *s)
     spin_unlock(&g->lock);
 }
 
-/* ---- masks ------------------------------------------------------------------------------------ */
+/* ---- masks ---- */
 
 void signal_mask_set_locked(struct signal_thread *s, uint64_t mask)
 {
@@ -486,7 +487,7 @@ void signal_mask_end(bool interrupted)
     signal_mask_set(s->saved_mask);
 }
 
-/* ---- dispositions ------------------------------------------------------------------------------ */
+/* ---- dispositions ---- */
 
 void signal_action(int sig, const struct abi_sigaction *fresh, struct abi_sigaction *old)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Signals: queues, dispositions, delivery. Works on the two structs below, which processes and
- * threads embed; what only processes know (dying, stopping) is reached through struct signal_ops.
- * See docs/signals.md.
+ * threads embed; what only processes know (dying, stopping) is reached through struct
+ * signal_ops. See docs/signals.md.
  */
 #pragma once
 
@@ -12,15 +12,15 @@
 #include "sched/task.h"
 #include "sched/wait.h"
 
-#define SIGBIT(sig) (1ull << ((sig)-1))
+#define SIGBIT(sig)         (1ull << ((sig)-1))
 #define SIGNALS_UNBLOCKABLE (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
-#define SIGNAL_QUEUE_MAX 16384u /* queued signals a process may hold: RLIMIT_SIGPENDING */
+#define SIGNAL_QUEUE_MAX    16384u /* queued signals a process may hold: RLIMIT_SIGPENDING */
 
 struct signal_queued {
     struct list node;
     struct abi_siginfo info;
-    bool preallocated; /* belongs to a timer: not freed; `node` is empty while not queued */
-    int32_t last_overrun;  /* of a timer's signal taken last */
+    bool preallocated;    /* belongs to a timer: not freed; `node` is empty while not queued */
+    int32_t last_overrun; /* of a timer's signal taken last */
 };
 
 struct signal_pending {
@@ -37,11 +37,11 @@ struct signal_group {
     uint32_t queued;     /* of `pending` and of all threads */
     bool dying;          /* exit_group, exec or a fatal signal: threads leave at once */
     struct signal_thread *survivor; /* while dying for exec: who stays */
-    int exit_status;     /* wait(2) status, valid when dying */
-    bool stopped;        /* job control */
-    bool unkillable;     /* ignores signals it has no handler for */
-    struct wait_queue resume;  /* stopped threads wait here */
-    struct wait_queue arrival; /* sigtimedwait, signalfd */
+    int exit_status;                /* wait(2) status, valid when dying */
+    bool stopped;                   /* job control */
+    bool unkillable;                /* ignores signals it has no handler for */
+    struct wait_queue resume;       /* stopped threads wait here */
+    struct wait_queue arrival;      /* sigtimedwait, signalfd */
 };
 
 /* One a thread; lies right behind its struct task. */
@@ -50,9 +50,9 @@ struct signal_thread {
     struct list node;
     struct signal_pending pending;
     uint64_t blocked;
-    uint64_t saved_mask;  /* back in force when the call ends, if restore_mask */
+    uint64_t saved_mask; /* back in force when the call ends, if restore_mask */
     bool restore_mask;
-    bool killable;        /* sleeps TASK_UNINTERRUPTIBLE, but a fatal signal should wake it */
+    bool killable; /* sleeps TASK_UNINTERRUPTIBLE, but a fatal signal should wake it */
     struct abi_stack altstack;
     uint32_t fault_vector, fault_error; /* of the last exception, for frames */
     uaddr_t fault_address;
@@ -99,8 +99,8 @@ void signal_exec(struct signal_group *g, struct signal_thread *s);
 /* Sending. 0, or -EAGAIN when the queue is full (only for signals sent with a value). */
 int signal_send_group(struct signal_group *g, const struct abi_siginfo *info);
 int signal_send_thread(struct signal_thread *s, const struct abi_siginfo *info);
-/* A timer's own entry, for `count` expirations; what is not delivered at once counts as overrun.
- * `thread` may be NULL: the group. */
+/* A timer's own entry, for `count` expirations; what is not delivered at once counts as
+ * overrun. `thread` may be NULL: the group. */
 void signal_send_queued(struct signal_group *g, struct signal_thread *thread,
                         struct signal_queued *q, uint32_t count);
 /* Takes a preallocated entry out of whichever queue holds it. */
@@ -110,7 +110,8 @@ void signal_send_current(int sig);
 /* A fault of the current thread: cannot be blocked or ignored. */
 void signal_force(const struct abi_siginfo *info);
 void signal_force_simple(int sig);
-/* Starts the death of the whole group; all its threads but `survivor` leave. False: it was dying. */
+/* Starts the death of the whole group; all its threads but `survivor` leave. False: it was
+ * dying. */
 bool signal_group_kill(struct signal_group *g, int status, struct signal_thread *survivor);
 
 /* Receiving. */
@@ -127,8 +128,8 @@ void signal_action(int sig, const struct abi_sigaction *fresh, struct abi_sigact
 void signal_mask_set(uint64_t mask);
 /*
  * ppoll, pselect6, epoll_pwait: installs the program's mask (address 0: nothing to do) for the
- * length of the call. -EINVAL, -EFAULT. When the call ends with a signal's -EINTR or -ERESTART*,
- * pass interrupted: the old mask then returns after the handler's frame was built.
+ * length of the call. -EINVAL, -EFAULT. When the call ends with a signal's -EINTR or
+ * -ERESTART*, pass interrupted: the old mask then returns after the handler's frame was built.
  */
 int signal_mask_begin(uaddr_t mask, uint64_t size) MUST_CHECK;
 void signal_mask_end(bool interrupted);

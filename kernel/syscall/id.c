@@ -26,7 +26,7 @@ int64_t sys_getppid(void)
     return pid;
 }
 
-/* ---- groups and sessions ----------------------------------------------------------------------- */
+/* ---- groups and sessions ---- */
 
 static int64_t get_id(int pid, bool session)
 {
@@ -115,7 +115,7 @@ int64_t sys_setsid(void)
     return p->pid;
 }
 
-/* ---- users ------------------------------------------------------------------------------------- */
+/* ---- users ---- */
 
 int64_t sys_getuid(void)
 {
@@ -210,8 +210,8 @@ static int64_t set_two(bool group, uint32_t real, uint32_t effective)
 static int64_t set_three(bool group, uint32_t real, uint32_t effective, uint32_t saved)
 {
     struct ids o = get_ids(group), n = o;
-    if (!is_root() && (!one_of(real, &o, true) || !one_of(effective, &o, true) ||
-                       !one_of(saved, &o, true)))
+    if (!is_root() &&
+        (!one_of(real, &o, true) || !one_of(effective, &o, true) || !one_of(saved, &o, true)))
         return -EPERM;
     if (real != KEEP)
         n.real = real;

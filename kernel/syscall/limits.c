@@ -10,7 +10,8 @@
 
 #define NOFILE_MAX 1048576u
 
-static int check_limit(uint32_t resource, const struct abi_rlimit *n, const struct abi_rlimit *o)
+static int check_limit(uint32_t resource, const struct abi_rlimit *n,
+                       const struct abi_rlimit *o)
 {
     if (n->cur > n->max)
         return -EINVAL;

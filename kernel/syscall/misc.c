@@ -14,7 +14,7 @@
 #include "syscall/syscall.h"
 #include "time/time.h"
 
-/* ---- uname ------------------------------------------------------------------------------------- */
+/* ---- uname ---- */
 
 #define UTS_LEN 65
 
@@ -50,7 +50,7 @@ int64_t sys_setdomainname(uaddr_t name, uint64_t len)
     return set_name(name, len, true);
 }
 
-/* ---- figures ----------------------------------------------------------------------------------- */
+/* ---- figures ---- */
 
 struct sysinfo {
     int64_t uptime;
@@ -77,7 +77,7 @@ int64_t sys_sysinfo(uaddr_t info)
     return copy_to_user(info, &s, sizeof(s));
 }
 
-/* ---- random bytes ------------------------------------------------------------------------------ */
+/* ---- random bytes ---- */
 
 #define GRND_NONBLOCK 1u
 #define GRND_RANDOM   2u
@@ -106,14 +106,14 @@ int64_t sys_getrandom(uaddr_t buf, uint64_t count, uint32_t flags)
     return (int64_t)done;
 }
 
-/* ---- arch_prctl, personality ------------------------------------------------------------------- */
+/* ---- arch_prctl, personality ---- */
 
-#define ARCH_SET_GS 0x1001
-#define ARCH_SET_FS 0x1002
-#define ARCH_GET_FS 0x1003
-#define ARCH_GET_GS 0x1004
+#define ARCH_SET_GS    0x1001
+#define ARCH_SET_FS    0x1002
+#define ARCH_GET_FS    0x1003
+#define ARCH_GET_GS    0x1004
 #define ARCH_GET_CPUID 0x1011
-#define FS_BASE_END 0x7ffffffff000ull
+#define FS_BASE_END    0x7ffffffff000ull
 
 int64_t sys_arch_prctl(int code, uint64_t addr)
 {
@@ -150,32 +150,32 @@ int64_t sys_personality(uint32_t persona)
     return old;
 }
 
-/* ---- prctl ------------------------------------------------------------------------------------- */
+/* ---- prctl ---- */
 
-#define PR_SET_PDEATHSIG        1
-#define PR_GET_PDEATHSIG        2
-#define PR_GET_DUMPABLE         3
-#define PR_SET_DUMPABLE         4
-#define PR_GET_KEEPCAPS         7
-#define PR_SET_KEEPCAPS         8
-#define PR_GET_TIMING           13
-#define PR_SET_NAME             15
-#define PR_GET_NAME             16
-#define PR_GET_SECCOMP          21
-#define PR_CAPBSET_READ         23
-#define PR_CAPBSET_DROP         24
-#define PR_GET_SECUREBITS       27
-#define PR_SET_TIMERSLACK       29
-#define PR_GET_TIMERSLACK       30
-#define PR_SET_CHILD_SUBREAPER  36
-#define PR_GET_CHILD_SUBREAPER  37
-#define PR_SET_NO_NEW_PRIVS     38
-#define PR_GET_NO_NEW_PRIVS     39
-#define PR_GET_TID_ADDRESS      40
-#define PR_SET_THP_DISABLE      41
-#define PR_GET_THP_DISABLE      42
-#define PR_CAP_LAST             40u
-#define DEFAULT_SLACK_NS        50000u
+#define PR_SET_PDEATHSIG       1
+#define PR_GET_PDEATHSIG       2
+#define PR_GET_DUMPABLE        3
+#define PR_SET_DUMPABLE        4
+#define PR_GET_KEEPCAPS        7
+#define PR_SET_KEEPCAPS        8
+#define PR_GET_TIMING          13
+#define PR_SET_NAME            15
+#define PR_GET_NAME            16
+#define PR_GET_SECCOMP         21
+#define PR_CAPBSET_READ        23
+#define PR_CAPBSET_DROP        24
+#define PR_GET_SECUREBITS      27
+#define PR_SET_TIMERSLACK      29
+#define PR_GET_TIMERSLACK      30
+#define PR_SET_CHILD_SUBREAPER 36
+#define PR_GET_CHILD_SUBREAPER 37
+#define PR_SET_NO_NEW_PRIVS    38
+#define PR_GET_NO_NEW_PRIVS    39
+#define PR_GET_TID_ADDRESS     40
+#define PR_SET_THP_DISABLE     41
+#define PR_GET_THP_DISABLE     42
+#define PR_CAP_LAST            40u
+#define DEFAULT_SLACK_NS       50000u
 
 static int64_t prctl_name(int option, uaddr_t at)
 {
@@ -275,7 +275,7 @@ int64_t sys_prctl(int option, uint64_t arg2, uint64_t arg3, uint64_t arg4, uint6
     }
 }
 
-/* ---- capabilities ------------------------------------------------------------------------------ */
+/* ---- capabilities ---- */
 
 #define CAP_VERSION_1 0x19980330u
 #define CAP_VERSION_2 0x20071026u

@@ -15,14 +15,19 @@
 #define EXEC_PATH_MAX 4096u
 #define CLONE3_MAX    4096u
 
-/* ---- clone ------------------------------------------------------------------------------------- */
+/* ---- clone ---- */
 
-int64_t sys_clone(uint64_t flags, uaddr_t stack, uaddr_t parent_tid, uaddr_t child_tid, uint64_t tls)
+int64_t sys_clone(uint64_t flags, uaddr_t stack, uaddr_t parent_tid, uaddr_t child_tid,
+                  uint64_t tls)
 {
     struct abi_clone_args a = {
         .flags = flags & 0xffffffffull & ~CLONE_EXIT_SIGNAL & ~CLONE_DETACHED,
-        .exit_signal = flags & CLONE_EXIT_SIGNAL, .stack = stack, .parent_tid = parent_tid,
-        .child_tid = child_tid, .tls = tls, .pidfd = parent_tid,
+        .exit_signal = flags & CLONE_EXIT_SIGNAL,
+        .stack = stack,
+        .parent_tid = parent_tid,
+        .child_tid = child_tid,
+        .tls = tls,
+        .pidfd = parent_tid,
     };
     return clone_run(&a);
 }
@@ -68,7 +73,7 @@ int64_t sys_clone3(uaddr_t args, uint64_t size)
     return clone_run(&a);
 }
 
-/* ---- exec -------------------------------------------------------------------------------------- */
+/* ---- exec ---- */
 
 static int64_t exec_user(int dirfd, uaddr_t path, uaddr_t argv, uaddr_t envp, uint32_t at_flags)
 {
@@ -104,7 +109,7 @@ int64_t sys_execveat(int dirfd, uaddr_t path, uaddr_t argv, uaddr_t envp, int fl
     return exec_user(dirfd, path, argv, envp, (uint32_t)flags);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 int64_t sys_exit(int status)
 {
@@ -116,13 +121,14 @@ int64_t sys_exit_group(int status)
     process_exit((status & 0xff) << 8);
 }
 
-/* ---- wait -------------------------------------------------------------------------------------- */
+/* ---- wait ---- */
 
 int64_t sys_wait4(int pid, uaddr_t status, uint32_t options, uaddr_t rusage)
 {
     struct wait_request q = {.type = P_ALL, .options = options | WEXITED};
     struct wait_result res;
-    const uint32_t known = WNOHANG | WUNTRACED | WCONTINUED | W__WNOTHREAD | W__WALL | W__WCLONE;
+    const uint32_t known =
+        WNOHANG | WUNTRACED | WCONTINUED | W__WNOTHREAD | W__WALL | W__WCLONE;
     if (options & ~known)
         return -EINVAL;
     if (pid == INT32_MIN)
@@ -192,7 +198,7 @@ int64_t sys_waitid(int type, int id, uaddr_t info_at, uint32_t options, uaddr_t 
     return r;
 }
 
-/* ---- what threads leave behind ----------------------------------------------------------------- */
+/* ---- what threads leave behind ---- */
 
 int64_t sys_set_tid_address(uaddr_t tidptr)
 {

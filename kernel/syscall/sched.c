@@ -13,16 +13,16 @@
 #include "syscall/syscall.h"
 #include "time/time.h"
 
-#define SCHED_OTHER    0
-#define SCHED_FIFO     1
-#define SCHED_RR       2
-#define SCHED_BATCH    3
-#define SCHED_IDLE     5
+#define SCHED_OTHER         0
+#define SCHED_FIFO          1
+#define SCHED_RR            2
+#define SCHED_BATCH         3
+#define SCHED_IDLE          5
 #define SCHED_RESET_ON_FORK 0x40000000u
-#define PRIO_PROCESS   0
-#define PRIO_PGRP      1
-#define PRIO_USER      2
-#define RR_INTERVAL_NS 100000000u
+#define PRIO_PROCESS        0
+#define PRIO_PGRP           1
+#define PRIO_USER           2
+#define RR_INTERVAL_NS      100000000u
 
 int64_t sys_sched_yield(void)
 {
@@ -38,11 +38,11 @@ static struct thread *target(int tid)
 static bool may_change(const struct thread *t)
 {
     const struct cred *me = current->cred, *c = t->task.cred;
-    return !me->euid || t->process == current_process || (c && (me->euid == c->euid ||
-                                                                me->euid == c->uid));
+    return !me->euid || t->process == current_process ||
+           (c && (me->euid == c->euid || me->euid == c->uid));
 }
 
-/* ---- affinity ---------------------------------------------------------------------------------- */
+/* ---- affinity ---- */
 
 static uint64_t online_mask(void)
 {
@@ -92,7 +92,7 @@ int64_t sys_getcpu(uaddr_t cpu, uaddr_t node, uaddr_t cache)
     return node ? put_user(node, zero) : 0;
 }
 
-/* ---- policies ---------------------------------------------------------------------------------- */
+/* ---- policies ---- */
 
 static bool is_realtime(uint32_t policy)
 {
@@ -229,7 +229,7 @@ int64_t sys_sched_getattr(int pid, uaddr_t attr, uint32_t size, uint32_t flags)
     return r ? r : copy_to_user(attr, &a, sizeof(a));
 }
 
-/* ---- nice values ------------------------------------------------------------------------------- */
+/* ---- nice values ---- */
 
 static bool chosen(const struct process *p, const struct thread *t, int which, int who)
 {
@@ -297,7 +297,7 @@ int64_t sys_setpriority(int which, int who, int prio)
     return r;
 }
 
-/* ---- membarrier -------------------------------------------------------------------------------- */
+/* ---- membarrier ---- */
 
 #define MEMBARRIER_QUERY                 0
 #define MEMBARRIER_PRIVATE               8

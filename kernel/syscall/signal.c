@@ -8,7 +8,7 @@
 #include "syscall/syscall.h"
 #include "time/time.h"
 
-/* ---- dispositions and masks -------------------------------------------------------------------- */
+/* ---- dispositions and masks ---- */
 
 #define SA_KNOWN                                                                               \
     (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART |        \
@@ -72,8 +72,8 @@ int64_t sys_sigaltstack(uaddr_t ss, uaddr_t old)
         if (mode != 0 && mode != SS_ONSTACK && mode != SS_DISABLE)
             return -EINVAL;
         if (mode == SS_DISABLE) {
-            fresh = (struct abi_stack){.ss_flags = (int32_t)((uint32_t)fresh.ss_flags &
-                                                             SS_AUTODISARM) | SS_DISABLE};
+            fresh = (struct abi_stack){
+                .ss_flags = (int32_t)((uint32_t)fresh.ss_flags & SS_AUTODISARM) | SS_DISABLE};
         } else {
             if (fresh.ss_size < MINSIGSTKSZ)
                 return -ENOMEM;
@@ -94,7 +94,7 @@ int64_t sys_rt_sigreturn(void)
     return signal_return(task_regs(current));
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------- */
+/* ---- waiting ---- */
 
 /* Sleeps until a signal's handler is due. */
 static int sleep_for_signal(void)
@@ -147,7 +147,7 @@ int64_t sys_rt_sigtimedwait(uaddr_t set, uaddr_t info_at, uaddr_t timeout, uint6
     return sig;
 }
 
-/* ---- sending ----------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 static void user_info(struct abi_siginfo *info, int sig, int code)
 {

@@ -84,7 +84,7 @@ int64_t sys_adjtimex(uaddr_t tx)
     return adjust(tx);
 }
 
-/* ---- sleeping ---------------------------------------------------------------------------------- */
+/* ---- sleeping ---- */
 
 /* 0, or -ERESTARTSYS. */
 static int sleep_until(uint64_t deadline)
@@ -167,7 +167,7 @@ int64_t sys_clock_nanosleep(int clock, int flags, uaddr_t req, uaddr_t rem)
     return r ? -ERESTARTNOHAND : 0;
 }
 
-/* ---- consumed time ----------------------------------------------------------------------------- */
+/* ---- consumed time ---- */
 
 int64_t sys_getrusage(int who, uaddr_t usage)
 {
@@ -202,8 +202,10 @@ int64_t sys_times(uaddr_t buf)
     uint64_t user, system;
     process_cpu_ns(p, &user, &system);
     int64_t t[4] = {
-        (int64_t)(user / tick), (int64_t)(system / tick),
-        (int64_t)(p->children_user_ns / tick), (int64_t)(p->children_system_ns / tick),
+        (int64_t)(user / tick),
+        (int64_t)(system / tick),
+        (int64_t)(p->children_user_ns / tick),
+        (int64_t)(p->children_system_ns / tick),
     };
     if (buf && copy_to_user(buf, t, sizeof(t)))
         return -EFAULT;

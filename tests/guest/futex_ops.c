@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* futex(2) as such: values, wake counts, bit sets, requeueing, WAKE_OP, PI locks, robust lists. */
+/* futex(2) as such: values, wake counts, bit sets, requeueing, WAKE_OP, PI locks, robust lists.
+ */
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -114,7 +115,8 @@ static void test_wake_op(void)
     expect(other, 8, 0);
     pthread_join(t, NULL);
     expect(futex(&word, FUTEX_WAKE_OP, 1, (void *)1l, &other,
-                 FUTEX_OP(FUTEX_OP_SET, 1, FUTEX_OP_CMP_GT, 7)), 0, 0);
+                 FUTEX_OP(FUTEX_OP_SET, 1, FUTEX_OP_CMP_GT, 7)),
+           0, 0);
     expect(other, 1, 0);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Children and their ends, without fork: wait4, waitid, SIGCHLD, stopping and continuing, process
- * groups, exec by a thread, vfork, scripts, bad programs. Starts itself with an argument.
+ * Children and their ends, without fork: wait4, waitid, SIGCHLD, stopping and continuing,
+ * process groups, exec by a thread, vfork, scripts, bad programs. Starts itself with an
+ * argument.
  */
 #include <pthread.h>
 #include <sched.h>

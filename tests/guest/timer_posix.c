@@ -37,8 +37,8 @@ static long long now_ns(clockid_t clock)
 
 static void test_posix_timer(void)
 {
-    struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN,
-                         .sigev_value.sival_int = 77};
+    struct sigevent e = {
+        .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN, .sigev_value.sival_int = 77};
     struct itimerspec once = {.it_value.tv_nsec = 5000000};
     struct itimerspec often = {{0, 2000000}, {0, 2000000}}, left;
     timer_t id;
@@ -169,7 +169,8 @@ static void test_cpu_time(void)
     spin_ns(CLOCK_THREAD_CPUTIME_ID, 30000000);
     expect(now_ns(CLOCK_PROCESS_CPUTIME_ID) - before >= 29000000, 1, 0);
     expect(getrusage(RUSAGE_SELF, &u), 0, 0);
-    expect(u.ru_utime.tv_sec * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec >= 29000, 1, 0);
+    expect(u.ru_utime.tv_sec * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec >= 29000, 1,
+           0);
     expect(getrusage(7, &u), -1, EINVAL);
     expect(times(&tms) > 0, 1, 0);
     expect(tms.tms_utime + tms.tms_stime >= 2, 1, 0);

@@ -86,8 +86,10 @@ static void check_promises(const struct elf_image *im)
 static void test_real(void)
 {
     static const char *const files[] = {
-        "/bin/true", "/bin/bash", "/usr/bin/python3", "/lib64/ld-linux-x86-64.so.2",
-        "/bin/busybox", "/lib/ld-musl-x86_64.so.1", "/proc/self/exe",
+        "/bin/true",        "/bin/bash",
+        "/usr/bin/python3", "/lib64/ld-linux-x86-64.so.2",
+        "/bin/busybox",     "/lib/ld-musl-x86_64.so.1",
+        "/proc/self/exe",
     };
     struct elf_image im;
     unsigned seen = 0;
@@ -112,14 +114,31 @@ static struct bytes sample(void)
     struct abi_elf_header *h = (void *)b.data;
     struct abi_elf_phdr *p = (void *)(b.data + 64);
     *h = (struct abi_elf_header){
-        .magic = ELF_MAGIC, .elf_class = ELF_CLASS_64, .data = ELF_DATA_LSB, .version = 1,
-        .type = ELF_TYPE_EXEC, .machine = ELF_MACHINE_X86_64, .file_version = 1,
-        .entry = 0x401000, .phoff = 64, .ehsize = 64, .phentsize = 56, .phnum = 2,
+        .magic = ELF_MAGIC,
+        .elf_class = ELF_CLASS_64,
+        .data = ELF_DATA_LSB,
+        .version = 1,
+        .type = ELF_TYPE_EXEC,
+        .machine = ELF_MACHINE_X86_64,
+        .file_version = 1,
+        .entry = 0x401000,
+        .phoff = 64,
+        .ehsize = 64,
+        .phentsize = 56,
+        .phnum = 2,
     };
-    p[0] = (struct abi_elf_phdr){.type = ELF_PT_LOAD, .flags = 5, .vaddr = 0x400000,
-                                 .filesz = 0x1800, .memsz = 0x1800, .align = 0x1000};
-    p[1] = (struct abi_elf_phdr){.type = ELF_PT_LOAD, .flags = 6, .vaddr = 0x402800,
-                                 .offset = 0x1800, .filesz = 0x100, .memsz = 0x9000,
+    p[0] = (struct abi_elf_phdr){.type = ELF_PT_LOAD,
+                                 .flags = 5,
+                                 .vaddr = 0x400000,
+                                 .filesz = 0x1800,
+                                 .memsz = 0x1800,
+                                 .align = 0x1000};
+    p[1] = (struct abi_elf_phdr){.type = ELF_PT_LOAD,
+                                 .flags = 6,
+                                 .vaddr = 0x402800,
+                                 .offset = 0x1800,
+                                 .filesz = 0x100,
+                                 .memsz = 0x9000,
                                  .align = 0x200000};
     return b;
 }
@@ -131,11 +150,26 @@ static void test_broken(void)
         size_t offset, size;
         uint64_t value;
     } changes[] = {
-        {0, 4, 0x464c4580}, {4, 1, 1}, {5, 1, 2}, {16, 2, 1}, {16, 2, 4}, {18, 2, 3},
-        {18, 2, 183}, {54, 2, 55}, {56, 2, 0}, {56, 2, 2000}, {24, 8, 0x10}, {24, 8, 0x40c000},
-        {64 + 32, 8, 0x1801}, {64 + 40, 8, 0x2801}, {64 + 40, 8, UINT64_MAX},
-        {64 + 16, 8, 0x7ffffffff000}, {64 + 16, 8, 0x400001}, {120 + 16, 8, 0x400800},
-        {120 + 8, 8, UINT64_MAX - 0x7ff}, {120 + 40, 8, 0x10},
+        {0, 4, 0x464c4580},
+        {4, 1, 1},
+        {5, 1, 2},
+        {16, 2, 1},
+        {16, 2, 4},
+        {18, 2, 3},
+        {18, 2, 183},
+        {54, 2, 55},
+        {56, 2, 0},
+        {56, 2, 2000},
+        {24, 8, 0x10},
+        {24, 8, 0x40c000},
+        {64 + 32, 8, 0x1801},
+        {64 + 40, 8, 0x2801},
+        {64 + 40, 8, UINT64_MAX},
+        {64 + 16, 8, 0x7ffffffff000},
+        {64 + 16, 8, 0x400001},
+        {120 + 16, 8, 0x400800},
+        {120 + 8, 8, UINT64_MAX - 0x7ff},
+        {120 + 40, 8, 0x10},
     };
     struct elf_image im;
     struct bytes good = sample();

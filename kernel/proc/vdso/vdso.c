@@ -2,7 +2,7 @@
 /*
  * The vDSO: clocks without a system call. Runs in programs; linked on its own as a small shared
  * object and copied into each process. It reads the kernel's clock page through an address that
- * the kernel writes into vdso_clock_page in each copy. Whatever it cannot answer becomes a call.
+ * the kernel writes into vdso_clock_page in each copy. What it cannot answer becomes a call.
  * Not here: CPU-time clocks.
  */
 #include <stdatomic.h>
@@ -24,7 +24,8 @@ struct pair {
 /* Replaced in the copy; in text, so that the whole is one read-only segment. */
 extern const volatile uint64_t vdso_clock_page __attribute__((visibility("hidden")));
 __asm__(".section .text.page, \"ax\", @progbits\n"
-        ".balign 8\n.hidden vdso_clock_page\nvdso_clock_page: .quad 0x636f6c6370616765\n.text\n");
+        ".balign 8\n.hidden vdso_clock_page\n"
+        "vdso_clock_page: .quad 0x636f6c6370616765\n.text\n");
 
 int __vdso_clock_gettime(int clock, struct pair *out);
 int __vdso_clock_getres(int clock, struct pair *out);
@@ -118,7 +119,8 @@ int __vdso_getcpu(unsigned *cpu, unsigned *node, void *cache)
     return (int)call(NR_getcpu, cpu, node, cache);
 }
 
-#define ALIAS(name) __asm__(".globl " #name "\n.set " #name ", __vdso_" #name "\n.type " #name ", @function")
+#define ALIAS(name)                                                                            \
+    __asm__(".globl " #name "\n.set " #name ", __vdso_" #name "\n.type " #name ", @function")
 ALIAS(clock_gettime);
 ALIAS(clock_getres);
 ALIAS(gettimeofday);
