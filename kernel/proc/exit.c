@@ -211,6 +211,7 @@ NORETURN void thread_exit(int wait_status)
     signal_thread_leave(&t->signals);
     note_peak(p, t->task.mm);
     bool last = thread_unlink(t, wait_status, &held);
+    wait_wake_all(&p->signals.arrival); /* an exec waits until it is alone */
     if (held.files)
         fd_table_put(held.files);
     if (held.fs)
