@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define RETRY_NS    20000u
+#define RETRIES_MAX 8 /* doublings */
 #define STACK_BYTES (256u << 10)
 
 static void arm(struct vcpu_host *v, uint64_t ns, int flags)
@@ -42,10 +43,12 @@ int vcpu_set_timer(struct vcpu_host *v, uint64_t deadline_ns)
     return 0;
 }
 
+/* Where signals are slow (a tracer) a fixed interval would leave no time for anything else. */
 void vcpu_tick_missed(struct vcpu_host *v)
 {
-    v->hurried = 1;
-    arm(v, RETRY_NS, 0);
+    arm(v, (uint64_t)RETRY_NS << v->hurried, 0);
+    if (v->hurried < RETRIES_MAX)
+        v->hurried++;
 }
 
 void vcpu_tick_taken(struct vcpu_host *v)

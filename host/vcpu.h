@@ -23,7 +23,7 @@ struct vcpu_host {
     timer_t timer;
     int timer_made;
     volatile uint64_t deadline_ns; /* what the enclave asked for; 0: none */
-    volatile int hurried;          /* the timer is set to something earlier */
+    volatile int hurried;          /* ticks missed in a row: the timer stands earlier */
 };
 
 /* One enclave and all that serves it. */
