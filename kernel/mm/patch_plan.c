@@ -226,7 +226,7 @@ unsigned patch_plan(const struct patch_text *t, uaddr_t site_address,
     struct x86_insn d;
     unsigned found = 0;
     if (site >= t->size || !decode_at(t, site, &d) || d.kind != X86_SYSCALL || d.length != 2 ||
-        is_sigreturn(t, site))
+        d.opcode != 0x05 || is_sigreturn(t, site))
         return 0;
     size_t known = find_before(t, site, starts);
     for (size_t before = 0; before <= known; before++) {
