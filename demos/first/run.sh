@@ -7,14 +7,30 @@ here=$(cd "$(dirname "$0")" && pwd)
 export PATH="$O/bin:$PATH"
 instance=$O/demo/first
 failed=0
+exec 2>&1
 
 say() {
     printf '\n== %s\n' "$*"
 }
 # Shows a command, runs it, and says so if it fails.
 show() {
-    printf '$ %s\n' "$*"
+    line=
+    for word in "$@"; do
+        case $word in
+        *[!A-Za-z0-9/._:=-]*) line="$line '$word'" ;;
+        *) line="$line $word" ;;
+        esac
+    done
+    printf '$%s\n' "$line"
     "$@" || { echo "(status $?)"; failed=1; }
+}
+# gives TEXT COMMAND...: the same, and the text has to be in what it prints
+gives() {
+    text=$1
+    shift
+    show "$@" >"$O/demo/out" 2>&1
+    cat "$O/demo/out"
+    grep -qF -- "$text" "$O/demo/out" || { echo "($text is missing)"; failed=1; }
 }
 
 PYTHON_LIB=$(/usr/bin/python3 -c 'import os; print(os.path.dirname(os.__file__))') || exit 1
@@ -38,7 +54,7 @@ echo "Whoever sees this number in a report knows every byte that started: kernel
 echo "configuration, and the root hash of the image."
 
 say "4. SQLite makes a database in the enclave's memory file system, fills it and asks it."
-show occlum run /bin/sqlite3 /tmp/db \
+gives '303 primes, the largest 1999' occlum run /bin/sqlite3 /tmp/db \
     'CREATE TABLE prime (n INTEGER PRIMARY KEY);
      WITH RECURSIVE c(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < 2000)
      INSERT INTO prime SELECT n FROM c a WHERE NOT EXISTS
@@ -47,7 +63,7 @@ show occlum run /bin/sqlite3 /tmp/db \
     'PRAGMA integrity_check;'
 
 say "5. Python with modules of its own and of C."
-show occlum run /bin/python3 -c '
+gives '{"sum": 285' occlum run /bin/python3 -c '
 import hashlib, json, os, platform, ssl, sqlite3, threading
 sums = []
 threads = [threading.Thread(target=lambda i=i: sums.append(i * i)) for i in range(10)]
@@ -57,19 +73,21 @@ print(json.dumps({"sum": sum(sums), "sha256": hashlib.sha256(b"occlum").hexdiges
 print(ssl.OPENSSL_VERSION, "/ SQLite", sqlite3.sqlite_version)'
 
 say "6. Bash: loops, arithmetic, arrays."
-show occlum run /bin/bash -c 'f=(1 1); for i in {2..20}; do f+=($((f[i-1] + f[i-2]))); done
+gives ' 6765 10946' occlum run /bin/bash -c 'f=(1 1); for i in {2..20}; do f+=($((f[i-1] + f[i-2]))); done
 echo "Fibonacci: ${f[*]}"; while read -r line; do n=$((n + 1)); done < /etc/nsswitch.conf
 echo "/etc/nsswitch.conf has $n lines; I am ${BASH_VERSION}, process $$"'
 
 say "7. A status comes back as it is; a refusal says why."
 occlum run /bin/bash -c 'exit 42'
-echo "$ occlum run /bin/bash -c 'exit 42' gave the status $?"
+status=$?
+echo "\$ occlum run /bin/bash -c 'exit 42' gave the status $status"
+[ $status -eq 42 ] || failed=1
 occlum run /usr/lib/none
-echo "$ occlum run /usr/lib/none gave the status $?"
+echo "\$ occlum run /usr/lib/none gave the status $?"
 
 say "8. Without an instance, for a first try: the root is this machine's, read-only."
-show occlum try /bin/echo "hello from an enclave"
-show occlum try --quiet /usr/bin/openssl version
+gives 'hello from an enclave' occlum try /bin/echo "hello from an enclave"
+gives OpenSSL occlum try --quiet /usr/bin/openssl version
 show occlum try --quiet /bin/ls /proc/self/
 
 say "Where it ran"
