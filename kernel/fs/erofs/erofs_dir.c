@@ -119,7 +119,7 @@ static int search(struct erofs_node *dir, const char *name, uint64_t *nid)
 
 int erofs_lookup(struct inode *dir, const char *name, struct inode **out)
 {
-    uint64_t nid;
+    uint64_t nid = 0;
     int r = search(erofs_node(dir), name, &nid);
     return r < 0 ? r : erofs_iget(erofs_super(dir), nid, out);
 }
