@@ -96,8 +96,8 @@ static int first_exec(const struct proc_boot_args *a)
     if (!e)
         return -ENOMEM;
     e->dirfd = AT_FDCWD;
-    e->name = kstrdup(a->path);
-    int r = e->name ? 0 : -ENOMEM;
+    e->path = kstrdup(a->path);
+    int r = e->path ? 0 : -ENOMEM;
     if (!r)
         r = args_add_array(&e->argv, a->argv, e->arg_limit);
     if (!r)
@@ -151,10 +151,23 @@ int proc_boot(const struct proc_boot_args *args)
 
 /* ---- what the configuration allows ---- */
 
+/* A ".." would lead out of the prefix. */
+static bool climbs(const char *path)
+{
+    for (const char *p = path; (p = strchr(p, '.')) != NULL; p++) {
+        bool first = p == path || p[-1] == '/';
+        if (first && p[1] == '.' && (p[2] == '/' || !p[2]))
+            return true;
+    }
+    return false;
+}
+
 static bool entry_allowed(const char *path)
 {
     if (config_get()->flags & CONFIG_FLAG_TRY)
         return true;
+    if (climbs(path))
+        return false;
     for (const struct config_record *r = NULL; (r = config_next(r)) != NULL;) {
         const char *prefix = config_payload(r);
         if (r->type != CONFIG_ENTRY_POINT || !str_starts(path, prefix))

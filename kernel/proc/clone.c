@@ -12,6 +12,7 @@
 #include "mm/user.h"
 #include "mm/vm.h"
 #include "proc/internal.h"
+#include "proc/timers.h"
 #include "sched/vector.h"
 
 #define NAMESPACES                                                                             \
@@ -174,6 +175,8 @@ static int64_t start(struct thread *t, struct process *fresh, const struct abi_c
         return r;
     }
     int tid = t->task.tid;
+    if (fresh && process_limit(fresh, RLIMIT_CPU) != RLIM_INFINITY)
+        process_cpu_limit_changed(fresh);
     if (a->flags & CLONE_PARENT_SETTID)
         (void)!put_user(a->parent_tid, (int32_t)tid);
     task_start(&t->task);

@@ -38,6 +38,7 @@ void exec_free(struct exec *e)
     file_put(e->interp_file);
     kfree(e->image);
     kfree(e->interp);
+    kfree(e->path);
     kfree(e->name);
     args_free(&e->argv);
     args_free(&e->envp);
@@ -82,7 +83,7 @@ static int follow_script(struct exec *e, char *line, const char *script)
 static int open_program(struct exec *e, char *line)
 {
     char *script = kstrdup(e->name);
-    int r = script ? file_open_exec(e->dirfd, e->name, e->at_flags, &e->file) : -ENOMEM;
+    int r = script ? file_open_exec(e->dirfd, e->path, e->at_flags, &e->file) : -ENOMEM;
     for (int depth = 0; !r; depth++) {
         memset(line, 0, SCRIPT_LINE);
         ssize_t n = file_read_kernel(e->file, line, SCRIPT_LINE, 0);
@@ -104,18 +105,16 @@ static int open_program(struct exec *e, char *line)
 }
 
 /* An execveat() by descriptor shows as /dev/fd/N, as on Linux. */
-static int fd_name(struct exec *e)
+static int set_name(struct exec *e)
 {
-    char *name;
-    if (e->dirfd == AT_FDCWD || e->name[0] == '/')
-        return 0;
-    size_t size = strlen(e->name) + 32;
-    name = kmalloc(size);
-    if (!name)
+    size_t size = strlen(e->path) + 32;
+    e->name = kmalloc(size);
+    if (!e->name)
         return -ENOMEM;
-    format_string(name, size, "/dev/fd/%d%s%s", e->dirfd, e->name[0] ? "/" : "", e->name);
-    kfree(e->name);
-    e->name = name;
+    if (e->dirfd == AT_FDCWD || e->path[0] == '/')
+        memcpy(e->name, e->path, strlen(e->path) + 1);
+    else
+        format_string(e->name, size, "/dev/fd/%d%s%s", e->dirfd, e->path[0] ? "/" : "", e->path);
     return 0;
 }
 
@@ -133,11 +132,12 @@ static int open_all(struct exec *e)
     char *line = kmalloc(SCRIPT_LINE + 1);
     if (!line)
         return -ENOMEM;
-    set_comm(e);
-    int r = open_program(e, line);
+    int r = set_name(e);
+    if (!r) {
+        set_comm(e);
+        r = open_program(e, line);
+    }
     kfree(line);
-    if (!r)
-        r = fd_name(e);
     if (!r)
         r = parse_image(e->file, &e->image);
     if (r || !e->image->interp[0])

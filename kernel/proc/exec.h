@@ -13,7 +13,8 @@ struct exec {
     struct file *file;        /* the program (a script's interpreter) */
     struct file *interp_file; /* its PT_INTERP */
     struct elf_image *image, *interp;
-    char *name; /* AT_EXECFN: the path as given */
+    char *path; /* as given; relative to dirfd */
+    char *name; /* AT_EXECFN: the same, or /dev/fd/N */
     char comm[TASK_NAME_BYTES];
     struct arg_block argv, envp;
     size_t arg_limit;

@@ -47,6 +47,7 @@ static void child_info(struct process *p, struct abi_siginfo *info) HELD(proc_lo
     uint64_t user = p->exited_user_ns, system = p->exited_system_ns;
     *info = (struct abi_siginfo){.si_signo = p->exit_signal, .si_code = CLD_EXITED};
     info->pid = p->pid;
+    info->uid = p->uid;
     info->status = p->wait_status >> 8 & 0xff;
     if (p->wait_status & 0x7f) {
         info->si_code = CLD_KILLED;
@@ -180,6 +181,7 @@ static bool thread_unlink(struct thread *t, int wait_status, struct held *held)
         p->wait_status = wait_status;
     if (p->signals.dying)
         p->wait_status = p->signals.exit_status;
+    p->uid = t->task.cred->uid;
     list_remove(&t->node);
     table_remove_thread_locked(t);
     held->mm = t->task.mm;

@@ -71,6 +71,7 @@ struct process {
     enum process_state state;
     int pgid, sid;
     int exit_signal;
+    uint32_t uid;              /* its user, for SIGCHLD */
     int wait_status; /* of a zombie */
     int stop_signal; /* stopped and not yet reported, 0: none */
     bool continued;  /* went on and not yet reported */

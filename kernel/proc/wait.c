@@ -21,7 +21,7 @@ static bool collect(struct process *c, const struct wait_request *q, struct wait
                     struct process **dead) HELD(proc_lock)
 {
     bool keep = q->options & WNOWAIT;
-    *out = (struct wait_result){.pid = c->pid};
+    *out = (struct wait_result){.pid = c->pid, .uid = c->uid};
     if (c->state == PROCESS_ZOMBIE) {
         if (!(q->options & WEXITED))
             return false;

@@ -11,6 +11,7 @@ struct wait_request {
 };
 struct wait_result {
     int pid;    /* 0: nothing (WNOHANG) */
+    uint32_t uid;
     int status; /* as wait(2) has it */
     uint64_t user_ns, system_ns, peak_pages;
 };

@@ -3,7 +3,7 @@
 #include "proc/futex.h"
 
 #include "abi/errno.h"
-#include "sched/task.h"
+#include "signal/signal.h"
 #include "syscall/syscall.h"
 #include "time/time.h"
 
@@ -26,12 +26,27 @@ static int get_deadline(int command, int op, uaddr_t timeout, uint64_t *deadline
     return 0;
 }
 
-/* A relative wait that a handler interrupted is not repeated: its time would start anew. */
-static int64_t wait_result(int64_t r, int command, uaddr_t timeout)
+static int64_t wait_again(struct signal_thread *s);
+
+/* With a deadline: a handler's EINTR, or a repetition that keeps the deadline. */
+static int64_t wait_until(uaddr_t a, bool is_private, uint32_t val, uint64_t deadline)
 {
-    if (r == -ERESTARTSYS && command == FUTEX_WAIT && timeout)
-        return -ERESTARTNOHAND;
-    return r;
+    int64_t r = futex_wait(a, is_private, val, deadline, FUTEX_BITSET_ANY);
+    struct signal_thread *s = task_signals(current);
+    if (r != -ERESTARTSYS || deadline == NO_DEADLINE)
+        return r;
+    s->restart = wait_again;
+    s->restart_arg[0] = a;
+    s->restart_arg[1] = is_private;
+    s->restart_arg[2] = val;
+    s->restart_arg[3] = deadline;
+    return -ERESTART_RESTARTBLOCK;
+}
+
+static int64_t wait_again(struct signal_thread *s)
+{
+    const uint64_t *a = s->restart_arg;
+    return wait_until(a[0], a[1], (uint32_t)a[2], a[3]);
 }
 
 int64_t sys_futex(uaddr_t a, int op, uint32_t val, uaddr_t timeout, uaddr_t b, uint32_t val3)
@@ -52,10 +67,9 @@ int64_t sys_futex(uaddr_t a, int op, uint32_t val, uaddr_t timeout, uaddr_t b, u
         return r;
     switch (command) {
     case FUTEX_WAIT:
-        val3 = FUTEX_BITSET_ANY;
-        /* fall through */
+        return wait_until(a, is_private, val, deadline);
     case FUTEX_WAIT_BITSET:
-        return wait_result(futex_wait(a, is_private, val, deadline, val3), command, timeout);
+        return futex_wait(a, is_private, val, deadline, val3);
     case FUTEX_WAKE:
         return futex_wake(a, is_private, val, FUTEX_BITSET_ANY);
     case FUTEX_WAKE_BITSET:

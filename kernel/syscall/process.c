@@ -82,8 +82,8 @@ static int64_t exec_user(int dirfd, uaddr_t path, uaddr_t argv, uaddr_t envp, ui
         return -ENOMEM;
     e->dirfd = dirfd;
     e->at_flags = at_flags;
-    int r = strdup_from_user(path, EXEC_PATH_MAX, &e->name);
-    if (!r && !e->name[0] && !(at_flags & AT_EMPTY_PATH))
+    int r = strdup_from_user(path, EXEC_PATH_MAX, &e->path);
+    if (!r && !e->path[0] && !(at_flags & AT_EMPTY_PATH))
         r = -ENOENT;
     if (!r)
         r = args_add_user(&e->argv, argv, e->arg_limit);
@@ -157,6 +157,7 @@ static void wait_siginfo(const struct wait_result *res, struct abi_siginfo *info
         return;
     info->si_signo = SIGCHLD;
     info->pid = res->pid;
+    info->uid = res->uid;
     if (res->status == 0xffff) {
         info->si_code = CLD_CONTINUED;
         info->status = SIGCONT;

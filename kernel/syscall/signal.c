@@ -172,7 +172,9 @@ static bool may_signal(struct process *p, int sig)
 
 static int send_process(struct process *p, const struct abi_siginfo *info)
 {
-    if (p == process_init || !may_signal(p, info->si_signo))
+    if (p == process_init)
+        return current->cred->euid ? -EPERM : 0; /* it hears nothing */
+    if (!may_signal(p, info->si_signo))
         return -EPERM;
     return info->si_signo ? signal_send_group(&p->signals, info) : 0;
 }
