@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# MODE=san: the enclave with address and undefined behaviour sanitizers. Every access becomes a call
-# into kernel/lib/san, which finds the shadow by itself, so that the enclave may lie anywhere.
+# MODE=san: the enclave with address and undefined behaviour sanitizers. Every access becomes a
+# call into kernel/lib/san, which finds the shadow by itself: the enclave may lie anywhere.
 
 SAN_RUNTIME := kernel/lib/san/asan kernel/lib/san/ubsan kernel/lib/string
 ifneq ($(MODE),san)
@@ -18,5 +18,6 @@ endif
 ENCLAVE_CFLAGS += -DOCCLUM_SAN -DOCCLUM_DEBUG -Wno-frame-larger-than -Wframe-larger-than=4096 \
 	-Wno-maybe-uninitialized $(SAN_CFLAGS)
 # The runtime itself, and what it calls on its way, is not watched; lib/string checks by hand.
-$(SAN_RUNTIME:%=$(O)/enclave/%.o): ENCLAVE_CFLAGS := $(filter-out $(SAN_CFLAGS),$(ENCLAVE_CFLAGS))
+$(SAN_RUNTIME:%=$(O)/enclave/%.o): ENCLAVE_CFLAGS := \
+	$(filter-out $(SAN_CFLAGS),$(ENCLAVE_CFLAGS))
 endif

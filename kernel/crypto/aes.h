@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * AES-GCM, AES-256-XTS as dm-crypt uses it, AES-128-CMAC. Keys are expanded once; the structures
- * hold secrets, so memzero_secret() them. Input and output may be the same buffer, or disjoint.
+ * AES-GCM, AES-256-XTS as dm-crypt uses it, AES-128-CMAC. Keys are expanded once; the
+ * structures hold secrets, so memzero_secret() them. Input and output may be the same buffer,
+ * or disjoint.
  */
 #pragma once
 
@@ -22,7 +23,7 @@ struct aes_gcm_op {
     const void *in;
     void *out;
     size_t size;
-    uint8_t *tag;         /* AES_GCM_TAG bytes: written by seal, compared by open */
+    uint8_t *tag; /* AES_GCM_TAG bytes: written by seal, compared by open */
 };
 
 void aes_gcm_init(struct aes_gcm *k, const uint8_t *key, size_t key_bytes); /* 16 or 32 */
@@ -38,10 +39,10 @@ struct aes_xts {
 struct aes_xts_op {
     const void *in;
     void *out;
-    size_t size;      /* a multiple of `unit` */
-    size_t unit;      /* sector size: a multiple of 16 */
-    uint64_t sector;  /* IV of the first unit, in 512-byte sectors ("plain64"): each next unit's is
-                       * larger by unit / 512 */
+    size_t size;     /* a multiple of `unit` */
+    size_t unit;     /* sector size: a multiple of 16 */
+    uint64_t sector; /* IV of the first unit, in 512-byte sectors ("plain64"): each next unit's
+                      * is larger by unit / 512 */
 };
 
 /* The first half of the key is for the data, the second for the tweak. */

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The AES modes that the multi-buffer library lacks, eight blocks at a time. Compiled with vector
- * registers: only called inside a fence. Trusts its callers for sizes.
+ * The AES modes that the multi-buffer library lacks, eight blocks at a time. Compiled with
+ * vector registers: only called inside a fence. Trusts its callers for sizes.
  */
 #include "crypto/internal.h"
 #include "lib/string.h"
 
 typedef long long v128 __attribute__((vector_size(16), may_alias));
 typedef long long v128u __attribute__((vector_size(16), may_alias, aligned(1)));
-#define AES_CODE __attribute__((target("aes,sse4.1")))
+#define AES_CODE   __attribute__((target("aes,sse4.1")))
 #define AES_INLINE static inline __attribute__((always_inline, target("aes,sse4.1")))
-#define LANES 8
+#define LANES      8
 /* So that the lanes live in registers. */
 #define UNROLL _Pragma("GCC unroll 8")
 
@@ -156,7 +156,8 @@ AES_CODE void aes_ni_counter(const uint8_t *keys, uint8_t counter[16], void *out
         for (size_t i = 0; i < LANES; i++) {
             if (i < n)
                 high += ++low == 0;
-            x[i] = (v128){(long long)__builtin_bswap64(high), (long long)__builtin_bswap64(low)};
+            x[i] =
+                (v128){(long long)__builtin_bswap64(high), (long long)__builtin_bswap64(low)};
         }
         encrypt_lanes(keys, x);
         UNROLL

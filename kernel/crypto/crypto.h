@@ -8,13 +8,14 @@
 #include "lib/types.h"
 
 struct crypto_env {
-    uint64_t xfrm;        /* SECS.ATTRIBUTES.XFRM from EREPORT: the states this enclave may touch */
-    uint32_t cpuid7_ebx;  /* CPUID.7.0 as the host claims it: it can slow us down or make us fault, */
-    uint32_t cpuid7_ecx;  /* nothing else */
-    /* Around every use of vector registers; must not sleep in between. NULL: none to be saved. */
+    /* SECS.ATTRIBUTES.XFRM from EREPORT: the states this enclave may touch. */
+    uint64_t xfrm;
+    /* CPUID.7.0 as the host claims it: it can slow us down or make us fault, nothing else. */
+    uint32_t cpuid7_ebx, cpuid7_ecx;
+    /* Around every use of vector registers; no sleep in between. NULL: nothing to be saved. */
     void (*vector_begin)(void);
     void (*vector_end)(void);
-    /* Number of the vCPU we run on, below CRYPTO_CPUS; stays true between begin and end. NULL: 0. */
+    /* The vCPU we run on, below CRYPTO_CPUS; the same from begin to end. NULL: 0. */
     unsigned (*cpu)(void);
 };
 #define CRYPTO_CPUS 64u

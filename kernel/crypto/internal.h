@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Between the files of this folder: the chosen paths, the fence, and the assembly routines taken
- * from the multi-buffer library (libIPSec_MB), whose binary interface is checked by the self-test.
+ * Between the files of this folder: the chosen paths, the fence, and the assembly routines
+ * taken from the multi-buffer library (libIPSec_MB), whose binary interface is checked by the
+ * self-test.
  */
 #pragma once
 
 #include "lib/types.h"
 
 struct crypto_paths {
-    bool vaes512;  /* AES-GCM with VAES and AVX-512 */
-    bool sha512x;  /* SHA-256, 16 lanes of AVX-512 */
-    bool avx2;     /* SHA-256, 8 lanes */
+    bool vaes512; /* AES-GCM with VAES and AVX-512 */
+    bool sha512x; /* SHA-256, 16 lanes of AVX-512 */
+    bool avx2;    /* SHA-256, 8 lanes */
     bool sha_ni;
     bool rdseed;
 };

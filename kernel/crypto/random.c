@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * CTR_DRBG with AES-256, no derivation function (SP 800-90A 10.2.1): key and counter are replaced
- * after every request, so that a stolen state tells nothing of earlier output. Each vCPU has its
- * state and the kernel is not preempted: no lock. Seeds are RDSEED xor RDRAND; a processor that
- * gives none, or gives the same twice, stops the kernel.
+ * CTR_DRBG with AES-256, no derivation function (SP 800-90A 10.2.1): key and counter are
+ * replaced after every request, so that a stolen state tells nothing of earlier output. Each
+ * vCPU has its state and the kernel is not preempted: no lock. Seeds are RDSEED xor RDRAND; a
+ * processor that gives none, or gives the same twice, stops the kernel.
  * Not here: exception handlers must not ask, they might interrupt a request.
  */
 #include "crypto/random.h"
@@ -13,11 +13,11 @@
 #include "lib/log.h"
 #include "lib/string.h"
 
-#define SEED_WORDS    6 /* 48 bytes: key and counter */
-#define REQUEST_MAX   65536u
-#define RESEED_AFTER  (1u << 16) /* requests; far below the standard's 2^48 */
-#define RDRAND_TRIES  1000
-#define KEYS_BYTES    (16 * (AES256_ROUNDS + 1))
+#define SEED_WORDS   6 /* 48 bytes: key and counter */
+#define REQUEST_MAX  65536u
+#define RESEED_AFTER (1u << 16) /* requests; far below the standard's 2^48 */
+#define RDRAND_TRIES 1000
+#define KEYS_BYTES   (16 * (AES256_ROUNDS + 1))
 
 struct drbg {
     uint8_t key[32], counter[16];

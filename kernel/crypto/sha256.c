@@ -90,8 +90,8 @@ static struct lanes choose_lanes(size_t left)
 }
 
 /* All messages end on a block, so that they share their padding. */
-static void run_lanes(const struct lanes *l, const void *const blocks[], size_t size, size_t count,
-                      uint8_t (*out)[SHA256_BYTES])
+static void run_lanes(const struct lanes *l, const void *const blocks[], size_t size,
+                      size_t count, uint8_t (*out)[SHA256_BYTES])
 {
     struct sha256_args args;
     uint8_t tail[2 * SHA256_BLOCK];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Intrusive doubly linked list. A removed node points to itself; corrupted links stop the kernel. */
+/* Intrusive doubly linked list. Removed nodes point to themselves; corrupted links stop us. */
 #pragma once
 
 #include "lib/log.h"

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Formats messages on the stack and hands them to log_write(). Runs in any context, so it takes no
- * lock: each message is one write. Not here: where the text goes (enclave/stop).
+ * Formats messages on the stack and hands them to log_write(). Runs in any context, so it takes
+ * no lock: each message is one write. Not here: where the text goes (enclave/stop).
  */
 #include "lib/log.h"
 
 #include "lib/string.h"
 
-#define LINE_BYTES 512
+#define LINE_BYTES        512
 #define STOP_STATUS_PANIC 0x80007f00u /* enclave/stop.h: STOP_PANIC, and exit status 127 */
 
 uint32_t log_level = LOG_OFF;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Logging to the host's standard error, assertions and the kernel's stop. Secrets and guest data
- * never go here. log_level is bounded by the measured configuration.
+ * Logging to the host's standard error, assertions and the kernel's stop. Secrets and guest
+ * data never go here. log_level is bounded by the measured configuration.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ void log_line(uint32_t level, const char *format, ...) PRINTF(2, 3);
 #define log_info(...)  log_at(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 
-/* A message that is shown at every log level: the reason why nothing can go on, or a refusal. */
+/* Shown at every log level: the reason why nothing can go on, or a refusal. */
 void log_always(const char *format, ...) PRINTF(1, 2);
 
 /* Prints the reason and stops the whole enclave (HOSTCALL_EXIT), for ever. */

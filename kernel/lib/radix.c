@@ -61,7 +61,8 @@ static int grow(struct radix *r, uint64_t key)
     return 0;
 }
 
-/* Frees the empty nodes on the way to `key`, and levels of which only the first slot is used. */
+/* Frees the empty nodes on the way to `key`, and levels of which only the first slot is used.
+ */
 static void shrink(struct radix *r, uint64_t key)
 {
     struct radix_node *path[MAX_HEIGHT], *n = r->root;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A map from uint64_t to non-NULL pointers, six bits a level, grown on demand. No lock of its own.
- * Memory comes from the allocator given at init (the kernel's kzalloc and kfree).
+ * A map from uint64_t to non-NULL pointers, six bits a level, grown on demand. No lock of its
+ * own. Memory comes from the allocator given at init (the kernel's kzalloc and kfree).
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Hooks of the address sanitizer (MODE=san): the allocators tell which bytes may not be touched.
- * Nothing in other builds. The runtime is in lib/san/.
+ * Hooks of the address sanitizer (MODE=san): the allocators tell which bytes may not be
+ * touched. Nothing in other builds. The runtime is in lib/san/.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 #define SAN_REDZONE 16u /* bytes behind each object that belong to nobody */
 
 struct san_env {
-    uint64_t heap_start, heap_end; /* watched: everything in here is good until it is poisoned */
+    uint64_t heap_start, heap_end; /* watched: all of it is good until it is poisoned */
     uint64_t user_start, user_end; /* compiled code has no business there */
     uint64_t shadow;               /* (heap_end - heap_start) / 8 bytes of range, not present */
     int (*add_pages)(uint64_t address, uint64_t count);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The memory and string functions that freestanding C and the kernel need; general registers only. */
+/* Memory and string functions for freestanding C and the kernel; general registers only. */
 #pragma once
 
 #include <stdarg.h>

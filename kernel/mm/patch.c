@@ -2,10 +2,10 @@
 /*
  * The table of system call sites of a memory, its trampolines, and the writing of both.
  * Trampolines lie in zones of 64 KiB, so placed that any window of the text around finds a slot
- * (docs/patching.md). Text is written under mm->lock with all other threads of the process frozen;
- * one that stands inside the window then traps and is sent on by patch_redirect().
+ * (docs/patching.md). Text is written under mm->lock with all other threads of the process
+ * frozen; one that stands inside the window then traps and is sent on by patch_redirect().
  * Not here: what may be displaced and how (patch_plan.c).
- * LIMIT: slots are not used again; memory that a program unmaps over a zone breaks its sites.
+ * LIMIT: slots are not used again; memory that a program maps over a zone breaks its sites.
  */
 #include "mm/patch.h"
 
@@ -43,7 +43,7 @@ struct site {
 
 struct patches {
     _Atomic uint32_t refs;
-    _Atomic bool busy; /* somebody is rewriting; guards the zones, too */
+    _Atomic bool busy;    /* somebody is rewriting; guards the zones, too */
     struct spinlock lock; /* the trees and all that hangs in them */
     struct rb_root sites, trampolines;
     uint32_t site_count;
@@ -153,7 +153,8 @@ static bool window_taken(struct patches *p, const struct patch_window *w)
 {
     bool taken = false;
     spin_lock(&p->lock);
-    struct site *s = site_from(p, w->start < PATCH_MAX_WINDOW ? 0 : w->start - PATCH_MAX_WINDOW);
+    struct site *s =
+        site_from(p, w->start < PATCH_MAX_WINDOW ? 0 : w->start - PATCH_MAX_WINDOW);
     for (; s && s->at <= w->end + PATCH_MAX_WINDOW && !taken; s = site_next(s))
         taken = s->state == SITE_PATCHED && w->start < s->p.end && s->p.start < w->end;
     spin_unlock(&p->lock);
@@ -235,8 +236,8 @@ static uaddr_t slot_find(const struct zone *z, const struct patch_window *w, uin
  * distance are such as trap. */
 static int zone_make(struct mm *mm, struct patches *p, uaddr_t site)
 {
-    static const uint8_t near[] = {0x07, 0x06, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f,
-                                   0x37, 0x3f, 0x60, 0x61, 0xea, 0xce, 0x9a};
+    static const uint8_t near[] = {0x07, 0x06, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27,
+                                   0x2f, 0x37, 0x3f, 0x60, 0x61, 0xea, 0xce, 0x9a};
     /* A growing heap above shall not meet us early. */
     bool far_first = mm->brk_start > site && mm->brk_start - site < 1ull << 31;
     struct zone *z;
@@ -250,7 +251,9 @@ static int zone_make(struct mm *mm, struct patches *p, uaddr_t site)
         int64_t distance = (int32_t)((uint32_t)top << 24 | 0x060000u);
         struct vm_map_args args = {
             .address = align_up(site + PATCH_JUMP + (uint64_t)distance, PAGE_SIZE),
-            .length = ZONE_BYTES, .prot = PROT_READ | PROT_EXEC, .name = "[trampolines]",
+            .length = ZONE_BYTES,
+            .prot = PROT_READ | PROT_EXEC,
+            .name = "[trampolines]",
             .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE};
         if (user_range_ok(args.address, ZONE_BYTES) && vm_map(mm, &args) >= 0) {
             z->base = args.address;
@@ -263,12 +266,13 @@ static int zone_make(struct mm *mm, struct patches *p, uaddr_t site)
     return -ENOSPC;
 }
 
-static int slot_get(struct mm *mm, struct patches *p, const struct patch_window *w, uaddr_t *out)
+static int slot_get(struct mm *mm, struct patches *p, const struct patch_window *w,
+                    uaddr_t *out)
 {
     uint64_t size = w->end - w->start + 4u * w->count + 32;
     struct zone *z;
     for (int round = 0; round < 2; round++) {
-        list_for_each(z, &p->zones, node) {
+        list_for_each (z, &p->zones, node) {
             *out = slot_find(z, w, size);
             if (*out) {
                 slot_take(z, *out - z->base, size);
@@ -323,8 +327,8 @@ static int write_trampoline(struct mm *mm, uaddr_t at, const uint8_t *code, size
 
 static bool may_rewrite(const struct vma *v, uaddr_t start, uaddr_t end)
 {
-    return v && !v->shared && v->prot & PROT_EXEC && !(v->prot & PROT_WRITE) && v->start <= start &&
-           v->end >= end;
+    return v && !v->shared && v->prot & PROT_EXEC && !(v->prot & PROT_WRITE) &&
+           v->start <= start && v->end >= end;
 }
 
 /* Enters the site as rewritten; false: it has been forgotten meanwhile. */
@@ -379,7 +383,8 @@ static int write_jump(struct mm *mm, struct patches *p, const struct patch_windo
     return e;
 }
 
-static int rewrite(struct mm *mm, struct patches *p, const struct patch_window *w, struct work *k)
+static int rewrite(struct mm *mm, struct patches *p, const struct patch_window *w,
+                   struct work *k)
 {
     uaddr_t slot;
     int e = slot_get(mm, p, w, &slot);
@@ -430,7 +435,8 @@ static int patch_now(struct mm *mm, struct patches *p, uaddr_t site)
     return e;
 }
 
-/* Counts the trap; *fresh becomes NULL when the table took it. True: time to rewrite the site. */
+/* Counts the trap; *fresh becomes NULL when the table took it. True: time to rewrite the site.
+ */
 static bool site_due(struct patches *p, uaddr_t at, struct site **fresh)
 {
     bool due = false;
@@ -473,8 +479,8 @@ static void site_failed(struct patches *p, uaddr_t at, bool for_ever)
     spin_unlock(&p->lock);
 }
 
-/* False: no rewritten site there, or its text was replaced behind our back; then it is forgotten,
- * unless another memory, with text of its own, may still have it. */
+/* False: no rewritten site there, or its text was replaced behind our back; then it is
+ * forgotten, unless another memory, with text of its own, may still have it. */
 static bool still_ours(struct patches *p, uaddr_t rip)
 {
     uint8_t now[PATCH_JUMP], jump[PATCH_JUMP];

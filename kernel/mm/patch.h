@@ -7,9 +7,10 @@
 struct mm;
 
 /*
- * The `syscall` instruction at `site` of current->mm has trapped. From the PATCH_TRAPS-th time on
- * the site is rewritten, where that can be done. 0: it is; else a negative errno, of no
- * consequence: the call goes on as a trap. At CSSA 0, on the task's kernel stack, no locks held.
+ * The `syscall` instruction at `site` of current->mm has trapped. From the PATCH_TRAPS-th time
+ * on the site is rewritten, where that can be done. 0: it is; else a negative errno, of no
+ * consequence: the call goes on as a trap. At CSSA 0, on the task's kernel stack, no locks
+ * held.
  */
 #define PATCH_TRAPS 3u
 int patch_site(struct mm *mm, uaddr_t site);

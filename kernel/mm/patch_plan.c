@@ -16,7 +16,7 @@
 
 #define SCORE_BRANCH   1000u /* a branch seems to go inside: works, but traps each time */
 #define SCORE_BOUNDARY 100u
-#define SCORE_FAR      150u  /* several instructions in front, of which the first is long enough */
+#define SCORE_FAR      150u /* several in front, of which the first is long enough */
 #define SCORE_INSN     10u
 
 bool patch_byte_traps(uint8_t b)
@@ -81,7 +81,8 @@ static uint8_t elect(uint8_t votes[SWEEPS][MAX_BEFORE], size_t sweeps, size_t i)
     return 0;
 }
 
-/* starts[i]: offset of the i-th instruction in front of the site. Returns how many are known. */
+/* starts[i]: offset of the i-th instruction in front of the site. Returns how many are known.
+ */
 static size_t find_before(const struct patch_text *t, size_t site, size_t starts[MAX_BEFORE])
 {
     uint8_t votes[SWEEPS][MAX_BEFORE];
@@ -214,7 +215,8 @@ static bool make_window(const struct patch_text *t, size_t site, const size_t *s
 /* mov $15,%eax or %rax in front: unwinders know the bytes of a signal's return. */
 static bool is_sigreturn(const struct patch_text *t, size_t site)
 {
-    static const uint8_t eax[] = {0xb8, 0x0f, 0, 0, 0}, rax[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0};
+    static const uint8_t eax[] = {0xb8, 0x0f, 0, 0, 0},
+                         rax[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0};
     return (site >= sizeof(eax) && !memcmp(t->bytes + site - sizeof(eax), eax, sizeof(eax))) ||
            (site >= sizeof(rax) && !memcmp(t->bytes + site - sizeof(rax), rax, sizeof(rax)));
 }
@@ -289,7 +291,8 @@ static void emit_relative(struct builder *b, uaddr_t target, size_t tail)
     emit(b, &d, 4);
 }
 
-static void emit_insn(struct builder *b, const uint8_t *code, const struct x86_insn *d, uaddr_t at)
+static void emit_insn(struct builder *b, const uint8_t *code, const struct x86_insn *d,
+                      uaddr_t at)
 {
     uaddr_t target = at + d->length + (uint64_t)(int64_t)d->relative;
     if (d->kind == X86_JCC) {
@@ -322,15 +325,19 @@ int patch_build(const struct patch_window *w, const struct patch_text *t, uaddr_
 {
     struct builder b = {.out = out, .base = trampoline};
     bool called = false;
-    *s = (struct patch_site){.start = w->start, .site = w->site, .end = w->end,
-                             .trampoline = trampoline, .count = w->count};
+    *s = (struct patch_site){.start = w->start,
+                             .site = w->site,
+                             .end = w->end,
+                             .trampoline = trampoline,
+                             .count = w->count};
     for (unsigned i = 0; i <= w->count; i++) {
         size_t at = i < w->count ? w->insn[i].at : w->end - w->start;
         if (!called && w->start + at > w->site) {
             s->call_at = (uint8_t)b.length;
             emit_call(&b, entry);
             s->after_at = (uint8_t)b.length;
-            emit(&b, "\x48\x8d\x0d", 3); /* lea site+2(%rip),%rcx: what the instruction leaves */
+            emit(&b, "\x48\x8d\x0d",
+                 3); /* lea site+2(%rip),%rcx: what the instruction leaves */
             emit_relative(&b, w->site + 2, 0);
             called = true;
         }

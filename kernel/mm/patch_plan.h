@@ -8,11 +8,11 @@
 #include "lib/types.h"
 #include "mm/x86_decode.h"
 
-#define PATCH_JUMP       5u   /* bytes of `jmp rel32` */
-#define PATCH_BEFORE     96u  /* text wanted in front of a site, where there is so much */
-#define PATCH_AFTER_SITE 48u  /* and from the site on */
-#define PATCH_MAX_INSNS  8u   /* displaced by one window */
-#define PATCH_MAX_WINDOW 64u  /* bytes that one window displaces */
+#define PATCH_JUMP       5u  /* bytes of `jmp rel32` */
+#define PATCH_BEFORE     96u /* text wanted in front of a site, where there is so much */
+#define PATCH_AFTER_SITE 48u /* and from the site on */
+#define PATCH_MAX_INSNS  8u  /* displaced by one window */
+#define PATCH_MAX_WINDOW 64u /* bytes that one window displaces */
 #define PATCH_CANDIDATES 6u
 #define PATCH_TRAMPOLINE 128u /* bytes; no trampoline is longer */
 
@@ -23,12 +23,12 @@ struct patch_text {
 };
 
 struct patch_window {
-    uaddr_t start, site, end;  /* displaced: [start, end); end is where the program goes on */
-    uint32_t score;            /* the least is the best */
-    uint8_t boundaries;        /* bit k: an instruction began at start + k, 1 <= k <= 4 */
-    uint8_t count;             /* displaced instructions, without the system call */
+    uaddr_t start, site, end; /* displaced: [start, end); end is where the program goes on */
+    uint32_t score;           /* the least is the best */
+    uint8_t boundaries;       /* bit k: an instruction began at start + k, 1 <= k <= 4 */
+    uint8_t count;            /* displaced instructions, without the system call */
     struct {
-        uint8_t at;            /* from start */
+        uint8_t at; /* from start */
         struct x86_insn insn;
     } insn[PATCH_MAX_INSNS];
 };
@@ -37,8 +37,8 @@ struct patch_window {
 unsigned patch_plan(const struct patch_text *t, uaddr_t site,
                     struct patch_window out[PATCH_CANDIDATES]);
 
-/* True if a jump from the window to `trampoline` reaches, and traps wherever an instruction of the
- * program began inside it. */
+/* True if a jump from the window to `trampoline` reaches, and traps wherever an instruction of
+ * the program began inside it. */
 bool patch_fits(const struct patch_window *w, uaddr_t trampoline);
 void patch_jump(const struct patch_window *w, uaddr_t trampoline, uint8_t out[PATCH_JUMP]);
 

@@ -9,20 +9,21 @@
 
 /* What follows an opcode. */
 enum {
-    N = 0x00,  /* nothing */
-    M = 0x01,  /* ModRM */
-    B = 0x02,  /* 8-bit immediate */
-    Z = 0x04,  /* 32-bit immediate, 16-bit with the operand size prefix */
-    W = 0x08,  /* 16-bit immediate */
-    J = 0x10,  /* 8-bit branch */
-    K = 0x20,  /* 32-bit branch */
-    O = 0x40,  /* an absolute address: 8 bytes, 4 with the address size prefix */
-    X = 0x80,  /* not an instruction, or handled elsewhere */
+    N = 0x00, /* nothing */
+    M = 0x01, /* ModRM */
+    B = 0x02, /* 8-bit immediate */
+    Z = 0x04, /* 32-bit immediate, 16-bit with the operand size prefix */
+    W = 0x08, /* 16-bit immediate */
+    J = 0x10, /* 8-bit branch */
+    K = 0x20, /* 32-bit branch */
+    O = 0x40, /* an absolute address: 8 bytes, 4 with the address size prefix */
+    X = 0x80, /* not an instruction, or handled elsewhere */
     MB = M | B,
     MZ = M | Z,
     WB = W | B,
 };
 
+/* clang-format off */
 static const uint8_t one_byte[256] = {
     /*      0  1  2  3  4  5  6  7   8  9  a  b  c  d  e  f */
     /* 0 */ M, M, M, M, B, Z, X, X,  M, M, M, M, B, Z, X, X,
@@ -62,6 +63,7 @@ static const uint8_t two_byte[256] = {
     /* e */ M, M, M, M, M, M, M, M,  M, M, M, M, M, M, M, M,
     /* f */ M, M, M, M, M, M, M, M,  M, M, M, M, M, M, M, M,
 };
+/* clang-format on */
 
 struct reader {
     const uint8_t *code;
@@ -171,7 +173,8 @@ static void read_modrm(struct reader *r, struct x86_insn *out)
 {
     r->modrm = next(r);
     uint8_t mod = r->modrm >> 6, rm = r->modrm & 7;
-    bool control = r->map == 1 && !r->vex && (out->opcode & 0xfc) == 0x20; /* mov to/from CR, DR */
+    bool control =
+        r->map == 1 && !r->vex && (out->opcode & 0xfc) == 0x20; /* mov to/from CR, DR */
     if (mod == 3 || control)
         return;
     uint8_t base = rm == 4 ? next(r) & 7 : rm;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes through the instruction decoder: it stays inside them, and what it says fits together.
+ * Any bytes through the instruction decoder: it stays inside them, and what it says fits
+ * together.
  * LINK: kernel/mm/x86_decode.c
  */
 #include <stdlib.h>

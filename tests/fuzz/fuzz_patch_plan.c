@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes around a system call: whatever is decided stays inside them, moves whole instructions,
- * and translates to and fro.
+ * Any bytes around a system call: whatever is decided stays inside them, moves whole
+ * instructions, and translates to and fro.
  * LINK: kernel/mm/x86_decode.c kernel/mm/patch_plan.c
  */
 #include <stdlib.h>

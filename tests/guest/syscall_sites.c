@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * System calls from code of all shapes, made at run time: by several threads at once, with signals
- * in between, from text that is replaced, changed and moved while in use.
+ * System calls from code of all shapes, made at run time: by several threads at once, with
+ * signals in between, from text that is replaced, changed and moved while in use.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -19,7 +19,10 @@ struct shape {
     size_t size;
 };
 /* Functions that return getppid(), 110. */
-#define SHAPE(c) {c, sizeof(c) - 1}
+#define SHAPE(c)                                                                               \
+    {                                                                                          \
+        c, sizeof(c) - 1                                                                       \
+    }
 static const struct shape shapes[] = {
     SHAPE("\xb8\x6e\0\0\0\x0f\x05\xc3"),
     SHAPE("\x48\xc7\xc0\x6e\0\0\0\x0f\x05\xc3"),
@@ -30,12 +33,13 @@ static const struct shape shapes[] = {
     SHAPE("\x6a\x6e\x58\x90\x0f\x05\x48\x8b\x15\xf3\xff\xff\xff\xc3"),
     SHAPE("\x41\xb8\x6e\0\0\0\x4c\x89\xc0\x89\xc9\x0f\x05\x89\xd2\xc3"),
     SHAPE("\x6a\x6e\x58\x89\xf6\x0f\x05\x89\xc1\x89\xc8\xc3"),
-    /* the red zone in use: mov $77,-8(%rsp); call; mov -8(%rsp),%ecx; sub $77,%ecx; add %ecx,%eax */
+    /* the red zone in use: mov $77,-8(%rsp); call; mov -8(%rsp),%ecx; sub $77,%ecx; add
+       %ecx,%eax */
     SHAPE("\xc7\x44\x24\xf8\x4d\0\0\0\x6a\x6e\x58\x48\x83\xec\x08\x48\x83\xc4\x08\x0f\x05"
           "\x8b\x4c\x24\xf8\xc3"),
 };
-#define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
-#define COPIES 12
+#define SHAPES  (sizeof(shapes) / sizeof(shapes[0]))
+#define COPIES  12
 #define SPACING 96
 
 /* mov %rdi,%rax; mov %rsi,%rdi; mov %rdx,%rsi; mov %rcx,%rdx; syscall; ret */
@@ -49,15 +53,19 @@ static int zone_count;
 
 static char *make_text(size_t size)
 {
-    char *p = must(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    char *p =
+        must(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     memset(p, 0x90, size);
     return p;
 }
 
 static int call(const char *code)
 {
-    int (*f)(void) = (int (*)(void))(uintptr_t)code;
-    return f();
+    union {
+        const char *code;
+        int (*f)(void);
+    } u = {.code = code};
+    return u.f();
 }
 
 static char *code_at(unsigned shape, unsigned copy)
@@ -128,7 +136,8 @@ static void test_threads(void)
     read_zones();
     for (int i = 0; i < handled && i < 4096; i++)
         for (int z = 0; z < zone_count; z++)
-            expect((char *)last_rips[i] >= zones_start[z] && (char *)last_rips[i] < zones_end[z],
+            expect((char *)last_rips[i] >= zones_start[z] &&
+                       (char *)last_rips[i] < zones_end[z],
                    0, 0);
 }
 
@@ -149,7 +158,11 @@ static void test_waiting(void)
     char *text = make_text(4096);
     memcpy(text + 256, generic, sizeof(generic) - 1);
     expect(mprotect(text, 4096, PROT_READ | PROT_EXEC), 0, 0);
-    call_fn *f = (call_fn *)(uintptr_t)(text + 256);
+    union {
+        char *code;
+        call_fn *f;
+    } u = {.code = text + 256};
+    call_fn *f = u.f;
     int pipes[3][2];
     struct waiting w[3];
     pthread_t t[3];

@@ -15,7 +15,7 @@
 struct elf_text {
     uint8_t *file;
     size_t size;
-    uint64_t address;    /* of .text */
+    uint64_t address; /* of .text */
     const uint8_t *text;
     size_t text_size;
     uint64_t seg_address; /* of the executable segment */

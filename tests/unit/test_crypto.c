@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Cryptography against OpenSSL: random sizes, in place and not, tampered data, on every code path
- * that this processor has. With an argument: speeds.
+ * Cryptography against OpenSSL: random sizes, in place and not, tampered data, on every code
+ * path that this processor has. With an argument: speeds.
  * LINK: kernel/crypto/*.c kernel/lib/string.c kernel/lib/format.c
  * LIBS: -l:libIPSec_MB.a -lcrypto
  */
@@ -94,10 +94,16 @@ static void test_gcm_once(size_t key_bytes)
 {
     uint8_t key[32], nonce[12], aad[100], tag[16], want_tag[16];
     uint8_t space[sizeof(struct aes_gcm) + 64] __attribute__((aligned(64)));
-    struct aes_gcm *k = (void *)(space + (unit_random() & 0x30)); /* no more than 16-byte aligned */
+    struct aes_gcm *k =
+        (void *)(space + (unit_random() & 0x30)); /* no more than 16-byte aligned */
     size_t n = some_size() % (SIZE_MAX_TESTED - 1);
-    struct aes_gcm_op op = {.nonce = nonce, .aad = aad, .aad_size = unit_random() % 101,
-                            .in = plain, .out = sealed, .size = n, .tag = tag};
+    struct aes_gcm_op op = {.nonce = nonce,
+                            .aad = aad,
+                            .aad_size = unit_random() % 101,
+                            .in = plain,
+                            .out = sealed,
+                            .size = n,
+                            .tag = tag};
     randomise(key, sizeof(key));
     randomise(nonce, sizeof(nonce));
     randomise(aad, sizeof(aad));
@@ -130,8 +136,12 @@ static void test_xts_once(void)
     uint8_t key[64];
     struct aes_xts k;
     static const size_t units[] = {16, 48, 128, 512, 1024, 4096};
-    size_t unit = units[unit_random() % 6], n = unit * (unit_random() % (SIZE_MAX_TESTED / unit + 1));
-    struct aes_xts_op op = {.in = plain, .out = sealed, .size = n, .unit = unit,
+    size_t unit = units[unit_random() % 6],
+           n = unit * (unit_random() % (SIZE_MAX_TESTED / unit + 1));
+    struct aes_xts_op op = {.in = plain,
+                            .out = sealed,
+                            .size = n,
+                            .unit = unit,
                             .sector = unit_random() >> (unit_random() % 64)};
     randomise(key, sizeof(key));
     randomise(plain, n);
@@ -192,7 +202,8 @@ static void test_cmac_once(void)
     randomise(key, sizeof(key));
     randomise(plain, n);
     aes128_cmac(key, plain, n, mac);
-    CHECK(EVP_Q_mac(NULL, "CMAC", NULL, "AES-128-CBC", NULL, key, 16, plain, n, right, 16, &got));
+    CHECK(
+        EVP_Q_mac(NULL, "CMAC", NULL, "AES-128-CBC", NULL, key, 16, plain, n, right, 16, &got));
     CHECK(!memcmp(mac, right, 16));
 }
 
@@ -247,7 +258,8 @@ static void measure(void)
     const void *blocks[32];
     for (int i = 0; i < 32; i++)
         blocks[i] = plain + 128 * i;
-    struct aes_gcm_op op = {.nonce = nonce, .in = plain, .out = sealed, .size = 4096, .tag = tag};
+    struct aes_gcm_op op = {
+        .nonce = nonce, .in = plain, .out = sealed, .size = 4096, .tag = tag};
     struct aes_xts_op xop = {.in = plain, .out = sealed, .size = 4096, .unit = 512};
     printf("%s\n", crypto_describe());
     TIME("aes-256-gcm init", 0, aes_gcm_init(&k, key, 32));
@@ -299,11 +311,12 @@ int main(int argc, char **argv)
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     uint64_t xfrm = low;
     run(xfrm, ebx, ecx, argc > 1);
-    CHECK(crypto_paths.vaes512 == ((xfrm & 0xe6) == 0xe6 && (ebx >> 16 & 1) && (ecx >> 9 & 3) == 3));
+    CHECK(crypto_paths.vaes512 ==
+          ((xfrm & 0xe6) == 0xe6 && (ebx >> 16 & 1) && (ecx >> 9 & 3) == 3));
     run(xfrm & 7, ebx & ~(1u << 29), ecx, argc > 1); /* AVX2 */
     CHECK(!crypto_paths.vaes512 && !crypto_paths.sha512x && !crypto_paths.sha_ni);
     run(xfrm & 7, ebx, ecx, argc > 1); /* SHA-NI without AVX-512 */
-    run(3, 0, 0, argc > 1); /* what every SGX processor has */
+    run(3, 0, 0, argc > 1);            /* what every SGX processor has */
     CHECK(!crypto_paths.avx2 && !crypto_paths.rdseed);
     return 0;
 }

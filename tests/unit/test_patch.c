@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Rewriting under running threads: real code in this process, executed by threads that are stopped
- * wherever they are when a site changes, with a fake memory manager below the patcher.
+ * Rewriting under running threads: real code in this process, executed by threads that are
+ * stopped wherever they are when a site changes, with a fake memory manager below the patcher.
  * LINK: kernel/mm/x86_decode.c kernel/mm/patch_plan.c kernel/mm/patch.c kernel/lib/rbtree.c
  * LIBS: -lpthread
  * TIMEOUT: 120
@@ -130,8 +130,8 @@ int64_t vm_map(struct mm *m, const struct vm_map_args *a)
     long r = syscall(SYS_mmap, a->address, a->length, a->prot, a->flags, -1, 0);
     if (r == -1 || (uaddr_t)r != a->address)
         return -EEXIST;
-    vmas[vma_count++] = (struct vma){.start = a->address, .end = a->address + a->length,
-                                     .prot = a->prot, .name = a->name};
+    vmas[vma_count++] = (struct vma){
+        .start = a->address, .end = a->address + a->length, .prot = a->prot, .name = a->name};
     return r;
 }
 bool user_range_ok(uaddr_t p, uint64_t size)
@@ -148,7 +148,8 @@ int pages_bring_in(struct mm *m, struct vma *v, uaddr_t start, uaddr_t end)
 }
 void enclave_pages_protect(uint64_t address, uint64_t count, uint32_t from, uint32_t to)
 {
-    uint32_t prot = (to & 1 ? PROT_READ : 0) | (to & 2 ? PROT_WRITE : 0) | (to & 4 ? PROT_EXEC : 0);
+    uint32_t prot =
+        (to & 1 ? PROT_READ : 0) | (to & 2 ? PROT_WRITE : 0) | (to & 4 ? PROT_EXEC : 0);
     CHECK_EQ(syscall(SYS_mprotect, address, count * 4096, prot), 0);
 }
 size_t user_copy_raw(void *dst, const void *src, size_t size)
@@ -215,7 +216,10 @@ struct shape {
     bool never; /* is to be left alone */
 };
 /* Each is a function that returns what getppid (110) returns, with junk around it. */
-#define SHAPE(n, c, at) {n, c, sizeof(c) - 1, at, false}
+#define SHAPE(n, c, at)                                                                        \
+    {                                                                                          \
+        n, c, sizeof(c) - 1, at, false                                                         \
+    }
 static const struct shape shapes[] = {
     SHAPE("mov", "\xb8\x6e\0\0\0\x0f\x05\xc3", 5),
     SHAPE("mov rax", "\x48\xc7\xc0\x6e\0\0\0\x0f\x05\xc3", 7),
@@ -251,8 +255,8 @@ static void make_code(void)
             memcpy(code_at(s, c), shapes[s].code, shapes[s].size);
     CHECK_EQ(mprotect(area, size, PROT_READ | PROT_EXEC), 0);
     vma_count = 0;
-    vmas[vma_count++] = (struct vma){.start = (uaddr_t)area, .end = (uaddr_t)area + size,
-                                     .prot = PROT_READ | PROT_EXEC};
+    vmas[vma_count++] = (struct vma){
+        .start = (uaddr_t)area, .end = (uaddr_t)area + size, .prot = PROT_READ | PROT_EXEC};
 }
 
 static uaddr_t site_at(unsigned shape, unsigned copy)
@@ -260,10 +264,18 @@ static uaddr_t site_at(unsigned shape, unsigned copy)
     return (uaddr_t)code_at(shape, copy) + shapes[shape].site;
 }
 
+static int call_address(uaddr_t address)
+{
+    union {
+        uaddr_t address;
+        int (*f)(void);
+    } u = {.address = address};
+    return u.f();
+}
+
 static int call(unsigned shape, unsigned copy)
 {
-    int (*f)(void) = (int (*)(void))(uintptr_t)code_at(shape, copy);
-    return f();
+    return call_address((uaddr_t)code_at(shape, copy));
 }
 
 static _Atomic bool end;
@@ -309,7 +321,8 @@ static void test_live(void)
     unsigned long before = fast, late = redirected;
     while (fast - before < 20000)
         sched_yield();
-    CHECK(redirected - late < 100); /* only those who stood there, no way in that traps each time */
+    CHECK(redirected - late <
+          100); /* only those who stood there, no way in that traps each time */
     atomic_store(&end, true);
     for (unsigned i = 0; i < THREADS; i++) {
         void *r;
@@ -354,10 +367,9 @@ static void test_inside(void)
     unsigned long all = redirected;
     for (unsigned i = 0; i < ARRAY_SIZE(behind); i++) {
         uaddr_t rip = site_at(behind[i], 0) + 2, to;
-        int (*f)(void) = (int (*)(void))(uintptr_t)rip;
         unsigned long before = redirected;
         bool inside = patch_redirect(&mm, rip, &to);
-        f();
+        call_address(rip);
         CHECK_EQ(redirected - before, inside);
     }
     CHECK(redirected - all >= 3);

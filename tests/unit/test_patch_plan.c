@@ -60,8 +60,9 @@ static uaddr_t some_place(const struct patch_window *w)
     return 0;
 }
 
-static void check_window(const struct elf_text *t, const bool *starts, const struct patch_text *pt,
-                         const struct patch_window *w, struct found *f)
+static void check_window(const struct elf_text *t, const bool *starts,
+                         const struct patch_text *pt, const struct patch_window *w,
+                         struct found *f)
 {
     uint8_t code[PATCH_TRAMPOLINE];
     struct patch_site s;
@@ -101,7 +102,8 @@ static void count_kind(const struct patch_window *w, struct found *f)
         f->wide++;
 }
 
-/* libcrypto has one in a table; a real one has its number set, or its result looked at, nearby. */
+/* libcrypto has one in a table; a real one has its number set, or its result looked at, nearby.
+ */
 static bool survey(const char *path, unsigned may_miss)
 {
     struct elf_text t;
@@ -113,7 +115,8 @@ static bool survey(const char *path, unsigned may_miss)
         if (!starts[at] || t.text[at] != 0x0f || t.text[at + 1] != 0x05)
             continue;
         size_t from = at > PATCH_BEFORE ? at - PATCH_BEFORE : 0;
-        struct patch_text pt = {.start = t.address + from, .bytes = t.text + from,
+        struct patch_text pt = {.start = t.address + from,
+                                .bytes = t.text + from,
                                 .size = MIN(at + PATCH_AFTER_SITE, t.text_size) - from};
         struct patch_window w[PATCH_CANDIDATES];
         unsigned n = patch_plan(&pt, t.address + at, w);
@@ -145,8 +148,8 @@ static _Atomic unsigned long fast, redirected;
 static int never_block __attribute__((used));
 
 void entry_stub(void);
-/* What the kernel's entry does, in short: nothing is kept but what Linux keeps. A child on a stack
- * of its own finds the return address there (the C library has signals blocked then). */
+/* What the kernel's entry does, in short: nothing is kept but what Linux keeps. A child on a
+ * stack of its own finds the return address there (the C library has signals blocked then). */
 __asm__(".text\n.globl entry_stub\nentry_stub:\n"
         "    lock incq fast(%rip)\n"
         "    cmp $14, %rax\n"
@@ -281,8 +284,10 @@ static unsigned rewrite_libc(unsigned choice)
     for (size_t at = PATCH_BEFORE; at + 2 <= t.text_size; at++) {
         if (!starts[at] || copy[at] != 0x0f || copy[at + 1] != 0x05)
             continue;
-        struct patch_text pt = {.start = text + at - PATCH_BEFORE, .bytes = copy + at - PATCH_BEFORE,
-                                .size = MIN(at + PATCH_AFTER_SITE, t.text_size) - at + PATCH_BEFORE};
+        struct patch_text pt = {.start = text + at - PATCH_BEFORE,
+                                .bytes = copy + at - PATCH_BEFORE,
+                                .size = MIN(at + PATCH_AFTER_SITE, t.text_size) - at +
+                                        PATCH_BEFORE};
         done += rewrite(&pt, text + at, choice);
     }
     free(copy);
@@ -331,8 +336,8 @@ static int use_libc(void)
         if (pthread_join(threads[i], &r) || r)
             return 3;
     }
-    if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, NULL) || waitpid(pid, &status, 0) != pid ||
-        status)
+    if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, NULL) ||
+        waitpid(pid, &status, 0) != pid || status)
         return 4;
     pid = fork();
     if (pid == 0)
@@ -364,8 +369,9 @@ static void run_rewritten(unsigned choice)
         never_block = choice > 1;
         unsigned done = rewrite_libc(choice);
         int r = use_libc();
-        printf("choice %u: %u sites of libc rewritten, %lu calls through them, %lu redirected\n",
-               choice, done, fast, redirected);
+        printf(
+            "choice %u: %u sites of libc rewritten, %lu calls through them, %lu redirected\n",
+            choice, done, fast, redirected);
         fflush(stdout);
         _exit(r ? r : done > 300 && fast > 5000 ? 0 : 1);
     }

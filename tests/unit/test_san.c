@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The address sanitizer's runtime: what it lets pass and what not, over a heap whose shadow comes
- * in pieces, and global variables as the compiler registers them.
+ * The address sanitizer's runtime: what it lets pass and what not, over a heap whose shadow
+ * comes in pieces, and global variables as the compiler registers them.
  * LINK: kernel/lib/san/asan.c
  * FLAGS: -DOCCLUM_SAN
  */
@@ -48,10 +48,12 @@ static int add_pages(uint64_t address, uint64_t count)
 
 static void start(void)
 {
-    struct san_env env = {
-        .heap_start = (uint64_t)heap, .heap_end = (uint64_t)heap + HEAP,
-        .user_start = (uint64_t)guest, .user_end = (uint64_t)guest + 4096,
-        .shadow = (uint64_t)shadow, .add_pages = add_pages};
+    struct san_env env = {.heap_start = (uint64_t)heap,
+                          .heap_end = (uint64_t)heap + HEAP,
+                          .user_start = (uint64_t)guest,
+                          .user_end = (uint64_t)guest + 4096,
+                          .shadow = (uint64_t)shadow,
+                          .add_pages = add_pages};
     san_start(&env);
 }
 

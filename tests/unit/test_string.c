@@ -117,14 +117,16 @@ static void test_compare(void)
 
 static void test_format(void)
 {
-    static const char *const ints[] = {"%d", "%5d", "%-5d|", "%05d", "%+d", "% d", "%.3d", "%8.3d",
-                                       "%-8.3d|", "%i", "%u", "%x", "%#x", "%#010x", "%X", "%#X",
-                                       "%o", "%#o", "%hd", "%hhd", "%hhu", "%hx", "%.0d", "%+5u"};
+    static const char *const ints[] = {"%d",   "%5d",    "%-5d|",   "%05d", "%+d",  "% d",
+                                       "%.3d", "%8.3d",  "%-8.3d|", "%i",   "%u",   "%x",
+                                       "%#x",  "%#010x", "%X",      "%#X",  "%o",   "%#o",
+                                       "%hd",  "%hhd",   "%hhu",    "%hx",  "%.0d", "%+5u"};
     static const int values[] = {0, 1, -1, 7, 255, 256, 65535, 65536, INT_MAX, INT_MIN, 12345};
     for (size_t f = 0; f < ARRAY_SIZE(ints); f++)
         for (size_t v = 0; v < ARRAY_SIZE(values); v++)
             SAME(ints[f], values[v]);
-    static const char *const longs[] = {"%ld", "%lld", "%lu", "%lx", "%zu", "%020ld", "%-24lx|"};
+    static const char *const longs[] = {"%ld", "%lld",   "%lu",    "%lx",
+                                        "%zu", "%020ld", "%-24lx|"};
     static const long wide[] = {0, -1, LONG_MAX, LONG_MIN, 1l << 33, 42};
     for (size_t f = 0; f < ARRAY_SIZE(longs); f++)
         for (size_t v = 0; v < ARRAY_SIZE(wide); v++)

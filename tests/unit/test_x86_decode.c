@@ -110,18 +110,18 @@ static int compare(const char *path, uint64_t at, const uint8_t *p, size_t left,
         what = "length";
     else if ((d.relative_at != 0) != is_branch(z))
         what = "branch";
-    else if (is_branch(z) && (d.relative != z->raw.imm[0].value.s ||
-                              d.relative_at != z->raw.imm[0].offset))
+    else if (is_branch(z) &&
+             (d.relative != z->raw.imm[0].value.s || d.relative_at != z->raw.imm[0].offset))
         what = "branch target";
     else if ((d.rip_disp_at != 0) != rip_relative(z))
         what = "rip-relative";
-    else if (rip_relative(z) && (d.relative != z->raw.disp.value ||
-                                 d.rip_disp_at != z->raw.disp.offset))
+    else if (rip_relative(z) &&
+             (d.relative != z->raw.disp.value || d.rip_disp_at != z->raw.disp.offset))
         what = "displacement";
     else if (d.locked < zydis_locked(z))
         what = "lock prefix";
-    else if ((d.kind == X86_SYSCALL) != (z->mnemonic == ZYDIS_MNEMONIC_SYSCALL ||
-                                         z->mnemonic == ZYDIS_MNEMONIC_SYSENTER))
+    else if ((d.kind == X86_SYSCALL) !=
+             (z->mnemonic == ZYDIS_MNEMONIC_SYSCALL || z->mnemonic == ZYDIS_MNEMONIC_SYSENTER))
         what = "system call";
     else if ((d.kind == X86_CALL || d.kind == X86_CALL_INDIRECT) !=
              (z->mnemonic == ZYDIS_MNEMONIC_CALL))
@@ -152,12 +152,14 @@ static int sweep(const char *path)
     for (size_t at = 0; at < most && differences < 20;) {
         ZydisDecodedInstruction z;
         const uint8_t *p = t.text + at;
-        if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, p, t.text_size - at, &z))) {
+        if (!ZYAN_SUCCESS(
+                ZydisDecoderDecodeInstruction(&decoder, NULL, p, t.text_size - at, &z))) {
             at++;
             continue;
         }
         if (!known_gap(&z))
-            differences += (unsigned long)compare(path, t.address + at, p, t.text_size - at, &z);
+            differences +=
+                (unsigned long)compare(path, t.address + at, p, t.text_size - at, &z);
         count++;
         at += z.length;
     }
@@ -193,9 +195,14 @@ static void test_noise(void)
 static void test_programs(void)
 {
     static const char *const paths[] = {
-        "/usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
-        "/usr/lib/x86_64-linux-gnu/libcrypto.so.3", "/usr/bin/python3.11", "/bin/bash",
-        "/bin/busybox", "/usr/lib/x86_64-linux-musl/libc.so", "/usr/lib/go-1.19/bin/go",
+        "/usr/lib/x86_64-linux-gnu/libc.so.6",
+        "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+        "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
+        "/usr/bin/python3.11",
+        "/bin/bash",
+        "/bin/busybox",
+        "/usr/lib/x86_64-linux-musl/libc.so",
+        "/usr/lib/go-1.19/bin/go",
         "/usr/lib/x86_64-linux-gnu/libm.so.6",
     };
     int found = 0;

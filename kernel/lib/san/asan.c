@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Address sanitizer: the compiler calls us before every access. One shadow byte for eight bytes:
- * 0 all good, 1..7 so many good, POISON none. The heap's shadow comes in pages when something is
- * poisoned; the image's, for global variables, is a static array.
+ * Address sanitizer: the compiler calls us before every access. One shadow byte for eight
+ * bytes: 0 all good, 1..7 so many good, POISON none. The heap's shadow comes in pages when
+ * something is poisoned; the image's, for global variables, is a static array.
  * Compiled without the sanitizer. Trusts what the compiler registers.
- * LIMIT: variables on stacks are not watched; the compiler would write their shadow itself, at a
- * distance fixed at build time. The stack protector and the bounds checks stand in.
+ * LIMIT: variables on stacks are not watched; the compiler would write their shadow itself, at
+ * a distance fixed at build time. The stack protector and the bounds checks stand in.
  */
 #include "lib/log.h"
 #include "lib/san.h"
 #include "lib/string.h"
 
-#define POISON       0xffu
-#define IMAGE_MAX    (16ull << 20)
-#define BATCH        16ull                 /* shadow pages added at once */
-#define WATCHED_MAX  (64ull << 30)         /* of the heap; what lies above is not watched */
-#define BATCHES      (WATCHED_MAX / 8 / PAGE_SIZE / BATCH)
+#define POISON      0xffu
+#define IMAGE_MAX   (16ull << 20)
+#define BATCH       16ull         /* shadow pages added at once */
+#define WATCHED_MAX (64ull << 30) /* of the heap; what lies above is not watched */
+#define BATCHES     (WATCHED_MAX / 8 / PAGE_SIZE / BATCH)
 
 extern char __image_start[], __image_end[];
 typedef void constructor_fn(void);

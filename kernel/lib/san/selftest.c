@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Breaks rules on purpose, for the test that the sanitizers notice. Instrumented like any code. */
+/* Breaks rules on purpose, to see the sanitizers notice. Instrumented like any other code. */
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/san.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Undefined behaviour sanitizer: each check that fails says where it stands, and the kernel stops.
- * The compiler hands a description that begins with the place in the source, and the operands.
- * Compiled without the sanitizers.
+ * Undefined behaviour sanitizer: each check that fails says where it stands, and the kernel
+ * stops. The compiler hands a description that begins with the place in the source, and the
+ * operands. Compiled without the sanitizers.
  */
 #include "lib/log.h"
 #include "lib/san.h"
@@ -12,8 +12,6 @@ struct place {
     uint32_t line, column;
 };
 
-
-
 struct mismatch {
     struct place place;
     const void *type;
@@ -22,7 +20,8 @@ struct mismatch {
 
 static NORETURN void stop(const struct place *p, const char *what)
 {
-    panic("undefined behaviour: %s at %s:%u:%u", what, p->file ? p->file : "?", p->line, p->column);
+    panic("undefined behaviour: %s at %s:%u:%u", what, p->file ? p->file : "?", p->line,
+          p->column);
 }
 
 /* Each comes in two names: one that may return, one that may not. */
@@ -43,7 +42,8 @@ HANDLER(sub_overflow, "signed subtraction overflows", uint64_t a, uint64_t b)
 HANDLER(mul_overflow, "signed multiplication overflows", uint64_t a, uint64_t b)
 HANDLER(negate_overflow, "negation overflows", uint64_t a)
 HANDLER(divrem_overflow, "division by zero, or its result overflows", uint64_t a, uint64_t b)
-HANDLER(shift_out_of_bounds, "shift by too much, or of a negative number", uint64_t a, uint64_t b)
+HANDLER(shift_out_of_bounds, "shift by too much, or of a negative number", uint64_t a,
+        uint64_t b)
 HANDLER(out_of_bounds, "index out of bounds", uint64_t index)
 HANDLER(alignment_assumption, "pointer less aligned than promised", uint64_t p1, uint64_t a,
         uint64_t o)
