@@ -2,6 +2,7 @@
 /*
  * Any bytes as an EROFS image: mounted, walked three levels deep, everything read. Errors are
  * fine; a crash, a leak of memory, or a lock that stays taken is not.
+ *
  * LINK: tests/unit/fs_fake.c kernel/fs/core/*.c kernel/fs/ramfs/*.c kernel/fs/erofs/erofs*.c
  * LINK: kernel/lib/r*.c kernel/mm/iter.c kernel/sched/wait.c
  * FLAGS: -iquote tests/unit

@@ -2,9 +2,11 @@
 /*
  * EROFS under a hash tree, as mkfs.erofs and veritysetup make them: every file reads as it was
  * put in; after any change to data or hashes, what is reached through it gives EIO and a
- * message that says where, and the rest still reads. LINK: tests/unit/fs_fake.c
- * kernel/fs/core/*.c kernel/fs/ramfs/*.c kernel/fs/erofs/*.c LINK: kernel/lib/r*.c
- * kernel/mm/iter.c kernel/sched/wait.c LIBS: -lcrypto
+ * message that says where, and the rest still reads.
+ *
+ * LINK: tests/unit/fs_fake.c kernel/fs/core/*.c kernel/fs/ramfs/*.c kernel/fs/erofs/*.c
+ * LINK: kernel/lib/r*.c kernel/mm/iter.c kernel/sched/wait.c
+ * LIBS: -lcrypto
  */
 #include "crypto/sha256.h"
 #include "enclave/host.h"
