@@ -59,7 +59,7 @@ static void cancel(struct request *q)
         return; /* a full ring: the operation ends by itself, later */
 }
 
-static int run(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_ns)
+static int run_once(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_ns)
 {
     struct request q = {.task = current,
                         .ring = {.max_result = max_result, .complete = complete}};
@@ -87,6 +87,18 @@ static int run(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_ns)
     return q.ring.result;
 }
 
+/* A signal to the host's thread, not to ours, can end an operation: Linux says EINTR, or, when
+ * it could start no worker for it then, ECANCELED. */
+static int run(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_ns)
+{
+    int r;
+
+    do {
+        r = run_once(sqe, max_result, deadline_ns);
+    } while (r == -EINTR || r == -ECANCELED);
+    return r;
+}
+
 static int chunk_take(haddr_t *chunk)
 {
     return wait_event(&chunk_waiters, (*chunk = pool_get()) != 0, NO_DEADLINE);
@@ -109,9 +121,7 @@ ssize_t hostio_read(int fd, void *buffer, size_t size, int64_t offset)
         return r;
     struct ring_sqe sqe = {.opcode = RING_OP_READ, .fd = fd, .addr = chunk,
                            .len = (uint32_t)size, .off = (uint64_t)offset};
-    do {
-        r = run(&sqe, (int32_t)size, NO_DEADLINE);
-    } while (r == -EINTR);
+    r = run(&sqe, (int32_t)size, NO_DEADLINE);
     if (r > 0)
         host_copy_in(buffer, chunk, (size_t)r);
     chunk_give(chunk);
@@ -130,9 +140,7 @@ ssize_t hostio_write(int fd, const void *buffer, size_t size, int64_t offset)
     host_copy_out(chunk, buffer, size);
     struct ring_sqe sqe = {.opcode = RING_OP_WRITE, .fd = fd, .addr = chunk,
                            .len = (uint32_t)size, .off = (uint64_t)offset};
-    do {
-        r = run(&sqe, (int32_t)size, NO_DEADLINE);
-    } while (r == -EINTR);
+    r = run(&sqe, (int32_t)size, NO_DEADLINE);
     chunk_give(chunk);
     return r;
 }
