@@ -84,7 +84,7 @@ MUST_CHECK struct err *bom_expand(struct pool *pool, const char *where, const ch
                                   char **out);
 
 /* The include that is always there unless a folder holds another. */
-extern const char bom_base_yaml[];
+const char *bom_base_yaml(struct pool *pool);
 
 /* ---- all files, merged ---- */
 

@@ -104,8 +104,8 @@ static struct err *read_builtin(struct reader *r, size_t from, struct bom **out)
 {
     r->sources[r->count].real = pool_printf(r->pool, "(built-in)/base.yaml");
     r->sources[r->count].parent = from;
-    return bom_parse(r->pool, "(built-in)/base.yaml", bom_base_yaml, strlen(bom_base_yaml),
-                     out);
+    const char *text = bom_base_yaml(r->pool);
+    return bom_parse(r->pool, "(built-in)/base.yaml", text, strlen(text), out);
 }
 
 static struct err *read_include(struct reader *r, size_t from, const struct bom_text *include)

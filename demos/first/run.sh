@@ -73,7 +73,8 @@ print(json.dumps({"sum": sum(sums), "sha256": hashlib.sha256(b"occlum").hexdiges
 print(ssl.OPENSSL_VERSION, "/ SQLite", sqlite3.sqlite_version)'
 
 say "6. Bash: loops, arithmetic, arrays."
-gives ' 6765 10946' occlum run /bin/bash -c 'f=(1 1); for i in {2..20}; do f+=($((f[i-1] + f[i-2]))); done
+gives ' 6765 10946' occlum run /bin/bash -c 'f=(1 1)
+for i in {2..20}; do f+=($((f[i-1] + f[i-2]))); done
 echo "Fibonacci: ${f[*]}"; while read -r line; do n=$((n + 1)); done < /etc/nsswitch.conf
 echo "/etc/nsswitch.conf has $n lines; I am ${BASH_VERSION}, process $$"'
 

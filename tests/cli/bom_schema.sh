@@ -155,4 +155,12 @@ set -- $(sed -n 's/^\([0-9]*\) files (\([0-9]*\) unchanged).*/\1 \2/p' out)
 rm -rf root; mkdir -p root/usr; ln -s / root/etc; ln -s /usr root/poured
 accepts --include-dir inc
 [ -e root/which ] && [ ! -e /which ] && [ -e root/usr/sub/2 ] || complain "links in the root"
+
+# The built-in base.yaml needs nothing that a small machine may lack.
+printf 'includes: [base.yaml]\n' | bom
+rm -rf root
+accepts
+is 'ls -d root/proc root/dev/shm root/etc' 'root/dev/shm
+root/etc
+root/proc'
 exit $failed
