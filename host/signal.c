@@ -82,6 +82,7 @@ static void tick_signal(struct host_signal *s)
         __atomic_fetch_or(&t->event, EVENT_TICK, __ATOMIC_RELAXED);
     } else if (t->in_host) {
         t->tick_pending = 1;
+        t->kicked = 1; /* a WAIT that is about to begin ends at once */
         if (rip >= (uint64_t)host_wait_begin && rip <= (uint64_t)host_wait_insn)
             s->uc->uc_mcontext.gregs[REG_RIP] = (greg_t)host_wait_cancel;
     } else if (t->vcpu && t->in_enclave) {

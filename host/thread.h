@@ -46,7 +46,7 @@ struct host_thread {
     uint64_t rsp;    /* host_enter()'s frame */
     uint64_t exit_value;
     volatile uint32_t event;  /* EVENT_* */
-    volatile uint32_t kicked; /* KICK came; consumed by WAIT */
+    volatile uint32_t kicked; /* KICK or a tick came; consumed by WAIT */
     uint32_t mxcsr;
     uint16_t fcw, pad;
 
