@@ -12,7 +12,7 @@ struct mm;
  * consequence: the call goes on as a trap. At CSSA 0, on the task's kernel stack, no locks
  * held.
  */
-#define PATCH_TRAPS 3u
+#define PATCH_TRAPS 6u
 int patch_site(struct mm *mm, uaddr_t site);
 
 /* The address in the program's own text that `rip`, perhaps in a trampoline, stands for. */

@@ -49,21 +49,37 @@ static bool decode_at(const struct patch_text *t, size_t at, struct x86_insn *ou
     return at < t->size && !x86_decode(t->bytes + at, t->size - at, out);
 }
 
+/* Lengths of what decodes at each offset in front of a site; the sweeps soon run together. */
+struct lengths {
+    size_t first;                 /* offset of length[0] in the text */
+    uint8_t length[PATCH_BEFORE]; /* 0: not looked at yet */
+};
+#define NO_INSN 0xffu
+
+static uint8_t length_at(const struct patch_text *t, struct lengths *l, size_t at)
+{
+    uint8_t *known = &l->length[at - l->first];
+    struct x86_insn d;
+    if (!*known)
+        *known = decode_at(t, at, &d) ? d.length : NO_INSN;
+    return *known;
+}
+
 /* Distances of the last instructions from the site, nearest first, in a sweep that begins
  * `distance` in front of it; 0: none. False: it misses the site. */
-static bool sweep(const struct patch_text *t, size_t site, size_t distance,
+static bool sweep(const struct patch_text *t, struct lengths *l, size_t site, size_t distance,
                   uint8_t last[MAX_BEFORE])
 {
     size_t at = site - distance;
-    struct x86_insn d;
     memset(last, 0, MAX_BEFORE);
     while (at < site) {
-        if (!decode_at(t, at, &d))
+        uint8_t length = length_at(t, l, at);
+        if (length == NO_INSN)
             return false;
         for (size_t i = MAX_BEFORE - 1; i > 0; i--)
             last[i] = last[i - 1];
         last[0] = (uint8_t)(site - at);
-        at += d.length;
+        at += length;
     }
     return at == site;
 }
@@ -86,9 +102,10 @@ static uint8_t elect(uint8_t votes[SWEEPS][MAX_BEFORE], size_t sweeps, size_t i)
 static size_t find_before(const struct patch_text *t, size_t site, size_t starts[MAX_BEFORE])
 {
     uint8_t votes[SWEEPS][MAX_BEFORE];
+    struct lengths l = {.first = site - MIN(site, (size_t)PATCH_BEFORE)};
     size_t sweeps = 0;
     for (size_t distance = PATCH_BEFORE; distance > 16 && sweeps < SWEEPS; distance -= 3) {
-        if (distance <= site && sweep(t, site, distance, votes[sweeps]))
+        if (distance <= site && sweep(t, &l, site, distance, votes[sweeps]))
             sweeps++;
     }
     if (sweeps < MIN_VOTES)

@@ -390,8 +390,8 @@ static void test_forget(void)
     CHECK_EQ(mprotect((void *)page, 8192, PROT_READ | PROT_WRITE | PROT_EXEC), 0);
     memcpy(code_at(3, 1), shapes[3].code, shapes[3].size);
     CHECK(!patch_redirect(&mm, other + 2, &to));
-    CHECK_EQ(patch_site(&mm, other), -EAGAIN);
-    CHECK_EQ(patch_site(&mm, other), -EAGAIN);
+    for (unsigned trap = 1; trap < PATCH_TRAPS; trap++)
+        CHECK_EQ(patch_site(&mm, other), -EAGAIN);
     CHECK_EQ(patch_site(&mm, other), 0);
     unsigned long before = fast;
     CHECK_EQ(call(3, 1), getppid());
@@ -430,15 +430,15 @@ static void test_refusals(void)
     CHECK_EQ(blocks, 0);
     make_code();
     vmas[0].prot |= PROT_WRITE;
-    for (int i = 0; i < 3; i++)
+    for (unsigned i = 0; i < PATCH_TRAPS; i++)
         CHECK(patch_site(&mm, site_at(0, 0)) < 0);
     vmas[0].prot &= ~PROT_WRITE;
     vmas[0].shared = true;
-    for (int i = 0; i < 3; i++)
+    for (unsigned i = 0; i < PATCH_TRAPS; i++)
         CHECK(patch_site(&mm, site_at(1, 0)) < 0);
     vmas[0].shared = false;
     refuse_maps = 1000;
-    for (int i = 0; i < 3; i++)
+    for (unsigned i = 0; i < PATCH_TRAPS; i++)
         CHECK(patch_site(&mm, site_at(2, 0)) < 0);
     refuse_maps = 0;
     for (unsigned s = 0; s < 3; s++) {
@@ -450,7 +450,7 @@ static void test_refusals(void)
     struct mm child = {0};
     patch_mm_fork(&child, &mm);
     CHECK(child.patch == mm.patch);
-    for (int i = 0; i < 4; i++)
+    for (unsigned i = 0; i <= PATCH_TRAPS; i++)
         CHECK(patch_site(&mm, site_at(0, 5)) < 0);
     CHECK(patch_site_of(&child, site_at(0, 0)) == site_at(0, 0));
     patch_mm_fini(&child);
