@@ -3,8 +3,10 @@
 #pragma once
 
 #include "lib/list.h"
+#include "lib/radix.h"
 #include "lib/rbtree.h"
 #include "mm/vm.h"
+#include "sched/family.h"
 #include "sched/lock.h"
 #include "sched/task.h"
 
@@ -23,11 +25,19 @@ struct vma {
     uint32_t window;     /* pages */
 };
 
-/* A piece of the user range that belongs to one mm. Under range_lock; owner under mm->lock too. */
+/* Owns areas of the user range: one mm, or several whose memories overlap (see family.c). */
+struct family {
+    struct sched_family sched;
+    _Atomic uint32_t refs; /* members, and whoever looks at it */
+    struct list areas;     /* under range_lock */
+    struct list members;   /* under family_lock */
+};
+
+/* A piece of the user range. Under range_lock. */
 struct area {
     struct rb_node node;
-    struct list in_mm;
-    struct mm *mm;
+    struct list in_family;
+    struct family *family;
     uaddr_t start, end;
     uaddr_t cursor; /* where the search for free space begins, downwards */
     bool search;    /* mappings without an address may go here */
@@ -38,7 +48,9 @@ struct mm {
     _Atomic uint32_t refs;
     struct mutex lock;
     struct rb_root vmas;
-    struct list areas;
+    struct family *family; /* owner of its areas; sched.family only while there are several */
+    struct radix copies;   /* pages that are not in place: page | state, by page number */
+    struct list in_family; /* under family_lock */
     uaddr_t brk_start, brk, brk_limit;
     uint64_t rlimit_as, rlimit_data, rlimit_stack;
     uint64_t total_pages;
@@ -59,12 +71,18 @@ int64_t range_random(struct mm *mm, uint64_t length, uint64_t alignment, bool lo
 int range_claim(struct mm *mm, uaddr_t start, uaddr_t end) MUST_CHECK;
 /* [start,end) is free again: lets searches find it. */
 void range_freed(struct mm *mm, uaddr_t start, uaddr_t end);
-void range_release_all(struct mm *mm);
+struct family *family_new(void) MUST_CHECK;
+void family_put(struct family *f); /* the last one frees the areas */
+/* All areas of `from` become those of `to`. */
+void range_merge(struct family *to, struct family *from);
+/* A family other than mm's that has part of [start,end), or NULL. With a reference. */
+struct family *range_rival(struct mm *mm, uaddr_t start, uaddr_t end);
 
 /* ---- present.c: what the CPU holds for each page ---- */
 #define PAGE_PERMS   7u  /* PAGES_R .. */
 #define PAGE_PRESENT 8u
 #define PAGE_DIRTY   16u /* of a shared file mapping: written since the last write-back */
+#define PAGE_COMMON  64u /* in place for every member of the family that maps it, unchanged */
 #define PAGE_WARM    32u /* unmapped, zeroed and kept for the next mapping of this place */
 
 uint8_t present_get(uaddr_t address);
@@ -91,6 +109,18 @@ int vma_split(struct mm *mm, uaddr_t at) MUST_CHECK;
 /* Joins v with neighbours that continue it; v may be gone. */
 void vma_merge(struct mm *mm, struct vma *v);
 
+/* ---- family.c: overlapping memories ---- */
+/* Before [start,end) changes in `mm` alone: other members get copies of what they share there. */
+int family_part(struct mm *mm, uaddr_t start, uaddr_t end) MUST_CHECK;
+/* Whether another member has a shared mapping there. */
+bool family_shares(struct mm *mm, uaddr_t start, uaddr_t end);
+/* mm and the rival's members are to live at the same addresses; current->mm becomes mm. */
+int family_join(struct mm *mm, struct family *rival) MUST_CHECK;
+/* mm is going: what others need of its pages stays, its copies are freed. */
+void family_leave(struct mm *mm);
+/* The current task's claim, if it was for mm, which is gone. */
+void family_unclaim(struct mm *mm);
+
 /* ---- fault.c ---- */
 uint32_t prot_to_perms(uint32_t prot);
 /* Brings in [start,end) of one mapping, none of it present. */
@@ -101,6 +131,8 @@ void pages_set_prot(struct vma *v, uaddr_t start, uaddr_t end);
 void pages_drop(struct mm *mm, uaddr_t start, uaddr_t end);
 /* Writes dirty pages of a shared file mapping back. */
 int pages_write_back(struct vma *v, uaddr_t start, uaddr_t end) MUST_CHECK;
+/* Gives back pages kept for the next mapping. */
+void warm_drop(struct mm *mm);
 /* As vm_unmap(), with the lock held. */
 int unmap_locked(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock) MUST_CHECK;
 /* As vm_map(), with the lock held. */

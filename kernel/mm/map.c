@@ -27,7 +27,13 @@ int mm_new(struct mm **out)
         return -ENOMEM;
     atomic_init(&mm->refs, 1);
     mutex_init(&mm->lock, RANK_MM);
-    list_init(&mm->areas);
+    radix_init(&mm->copies);
+    mm->family = family_new();
+    if (!mm->family) {
+        kfree(mm);
+        return -ENOMEM;
+    }
+    list_append(&mm->family->members, &mm->in_family);
     mm->rlimit_as = mm->rlimit_data = mm->rlimit_stack = UINT64_MAX;
     *out = mm;
     return 0;
@@ -39,17 +45,47 @@ struct mm *mm_get(struct mm *mm)
     return mm;
 }
 
-static void mm_destroy(struct mm *mm)
+/* With others at the same addresses: nothing is unmapped, for that would take theirs along. */
+static void destroy_in_family(struct mm *mm)
+{
+    struct vma *v;
+
+    for (v = vma_next_from(mm, 0); v; v = vma_next(v)) {
+        if (pages_write_back(v, v->start, v->end))
+            log_warn("a shared mapping could not be written back to its file");
+        if (v->shared && !family_shares(mm, v->start, v->end))
+            pages_drop(mm, v->start, v->end);
+    }
+    family_leave(mm);
+}
+
+static void destroy_alone(struct mm *mm)
 {
     struct area *a;
+    int e = unmap_locked(mm, enclave.user_start, enclave.user_end);
+
+    assert(!e); /* nothing is split */
+    list_for_each(a, &mm->family->areas, in_family)
+        pages_drop(mm, a->start, a->end); /* warm ones */
+    list_remove(&mm->in_family);
+}
+
+static void mm_destroy(struct mm *mm)
+{
+    struct vma *v;
 
     mutex_lock(&mm->lock);
-    int e = unmap_locked(mm, enclave.user_start, enclave.user_end);
-    assert(!e); /* nothing is split */
-    list_for_each(a, &mm->areas, in_mm)
-        pages_drop(mm, a->start, a->end); /* warm ones */
-    range_release_all(mm);
+    if (atomic_load(&mm->sched.family))
+        destroy_in_family(mm);
+    else if (!list_empty(&mm->in_family))
+        destroy_alone(mm);
+    while ((v = vma_next_from(mm, 0))) {
+        vma_remove(mm, v);
+        vma_free(v);
+    }
     mutex_unlock(&mm->lock);
+    family_unclaim(mm);
+    family_put(mm->family);
     patch_mm_fini(mm);
     kfree(mm);
 }
@@ -74,7 +110,7 @@ void vm_set_limits(struct mm *mm, uint64_t rlimit_as, uint64_t rlimit_data, uint
 
 /* ---- unmapping ---- */
 
-static void drop_warm(struct mm *mm)
+void warm_drop(struct mm *mm)
 {
     uint8_t state;
     uaddr_t end = mm->reuse_address + mm->reuse_pages * PAGE_SIZE;
@@ -94,10 +130,11 @@ static bool keep_warm(struct mm *mm, const struct vma *v)
     uint64_t pages = (v->end - v->start) / PAGE_SIZE;
     uint8_t state;
 
-    if (v->file || v->shared || v->prot != (PROT_READ | PROT_WRITE) || pages > WARM_MAX_PAGES)
+    if (v->file || v->shared || v->prot != (PROT_READ | PROT_WRITE) || pages > WARM_MAX_PAGES ||
+        atomic_load(&mm->sched.family))
         return false;
     if (mm->reuse_address != v->start || mm->reuse_pages != pages) {
-        drop_warm(mm);
+        warm_drop(mm);
         mm->reuse_address = v->start;
         mm->reuse_pages = pages;
         mm->reuse_count = 0;
@@ -115,10 +152,11 @@ static void unmap_one(struct mm *mm, struct vma *v)
     patch_forget(mm, v->start, v->end);
     if (pages_write_back(v, v->start, v->end))
         log_warn("a shared mapping could not be written back to its file");
-    if (keep_warm(mm, v) && !clear_user(v->start, v->end - v->start)) {
+    bool stays = v->shared && family_shares(mm, v->start, v->end);
+    if (!stays && keep_warm(mm, v) && !clear_user(v->start, v->end - v->start)) {
         atomic_fetch_sub(&mm->resident_pages, (v->end - v->start) / PAGE_SIZE);
         present_set(v->start, v->end, PAGE_PRESENT | PAGE_WARM | PAGES_R | PAGES_W);
-    } else {
+    } else if (!stays) {
         pages_drop(mm, v->start, v->end);
     }
     vma_remove(mm, v);
@@ -133,6 +171,8 @@ int unmap_locked(struct mm *mm, uaddr_t start, uaddr_t end)
 
     if (!e)
         e = vma_split(mm, end);
+    if (!e)
+        e = family_part(mm, start, end);
     if (e)
         return e;
     while ((v = vma_next_from(mm, start)) && v->start < end)
@@ -186,6 +226,21 @@ static bool is_mapped(struct mm *mm, uaddr_t start, uaddr_t end)
     return v && v->start < end;
 }
 
+/* The range is to be mm's, even if it must live with another process there. */
+static int claim_fixed(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    struct family *rival;
+    int e = 0;
+
+    while (!e && (rival = range_rival(mm, start, end))) {
+        e = family_join(mm, rival);
+        family_put(rival);
+        if (e == -EAGAIN)
+            e = 0;
+    }
+    return e ? e : range_claim(mm, start, end);
+}
+
 /* Where the mapping goes; its range belongs to mm and is free of mappings afterwards. */
 static int64_t place(struct mm *mm, const struct vm_map_args *a, uint64_t length)
 {
@@ -199,7 +254,7 @@ static int64_t place(struct mm *mm, const struct vm_map_args *a, uint64_t length
             return at < enclave.user_start ? -EPERM : -ENOMEM;
         if ((a->flags & MAP_FIXED_NOREPLACE) && is_mapped(mm, at, at + length))
             return -EEXIST;
-        int e = range_claim(mm, at, at + length);
+        int e = claim_fixed(mm, at, at + length);
         if (!e)
             e = unmap_locked(mm, at, at + length);
         return e ? e : (int64_t)at;
@@ -324,6 +379,8 @@ static int protect_locked(struct mm *mm, uaddr_t start, uaddr_t end, uint32_t pr
 
     if (!e)
         e = vma_split(mm, end);
+    if (!e)
+        e = family_part(mm, start, end);
     while (!e && start < end) {
         struct vma *v = vma_at(mm, start);
         if (!v)

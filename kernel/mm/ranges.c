@@ -54,9 +54,9 @@ static void area_insert(struct mm *mm, struct area *new) HELD(range_lock)
         link = new->start < a->start ? &parent->left : &parent->right;
     }
     rb_insert(&ranges, parent, link, &new->node);
-    new->mm = mm;
+    new->family = mm->family;
     new->cursor = new->end;
-    list_push(&mm->areas, &new->in_mm);
+    list_push(&mm->family->areas, &new->in_family);
 }
 
 static bool place_random(struct mm *mm, struct area *a, uint64_t alignment, bool low)
@@ -152,7 +152,7 @@ int64_t range_find(struct mm *mm, uint64_t length)
 {
     struct area *a;
 
-    list_for_each(a, &mm->areas, in_mm) {
+    list_for_each(a, &mm->family->areas, in_family) {
         if (!a->search || a->end - a->start < length)
             continue;
         uaddr_t at = gap_below(mm, a, a->cursor, length);
@@ -180,7 +180,7 @@ int range_claim(struct mm *mm, uaddr_t start, uaddr_t end)
             return -ENOMEM;
         spin_lock(&range_lock);
         struct area *a = area_from(start);
-        bool other = a && a->start < end && a->mm != mm;
+        bool other = a && a->start < end && a->family != mm->family;
         if (!other && (!a || a->start > start)) {
             fresh->start = start;
             fresh->end = a ? MIN(a->start, end) : end;
@@ -202,7 +202,7 @@ void range_freed(struct mm *mm, uaddr_t start, uaddr_t end)
 {
     struct area *a;
 
-    list_for_each(a, &mm->areas, in_mm) {
+    list_for_each(a, &mm->family->areas, in_family) {
         if (a->search && start >= a->start && end <= a->end) {
             a->cursor = MAX(a->cursor, end);
             return;
@@ -210,15 +210,64 @@ void range_freed(struct mm *mm, uaddr_t start, uaddr_t end)
     }
 }
 
-void range_release_all(struct mm *mm)
+struct family *family_new(void)
+{
+    struct family *f = kzalloc(sizeof(*f));
+
+    if (f) {
+        sched_family_init(&f->sched);
+        atomic_init(&f->refs, 1);
+        list_init(&f->areas);
+        list_init(&f->members);
+    }
+    return f;
+}
+
+void family_put(struct family *f)
 {
     struct list *n;
 
-    while ((n = list_pop(&mm->areas))) {
-        struct area *a = list_entry(n, struct area, in_mm);
+    if (!f || atomic_fetch_sub(&f->refs, 1) != 1)
+        return;
+    while ((n = list_pop(&f->areas))) {
+        struct area *a = list_entry(n, struct area, in_family);
         spin_lock(&range_lock);
         rb_remove(&ranges, &a->node);
         spin_unlock(&range_lock);
         kfree(a);
     }
+    kfree(f);
+}
+
+void range_merge(struct family *to, struct family *from)
+{
+    struct list *n;
+
+    spin_lock(&range_lock);
+    while ((n = list_pop(&from->areas))) {
+        struct area *a = list_entry(n, struct area, in_family);
+        a->family = to;
+        a->search = false; /* `to` has its own places to search */
+        list_append(&to->areas, &a->in_family);
+    }
+    spin_unlock(&range_lock);
+}
+
+struct family *range_rival(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    struct family *rival = NULL;
+
+    spin_lock(&range_lock);
+    for (uaddr_t at = start; at < end && !rival;) {
+        struct area *a = area_from(at);
+        if (!a || a->start >= end)
+            break;
+        if (a->family != mm->family)
+            rival = a->family;
+        at = a->end;
+    }
+    if (rival)
+        atomic_fetch_add(&rival->refs, 1);
+    spin_unlock(&range_lock);
+    return rival;
 }

@@ -180,13 +180,19 @@ static int advise_one(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, 
 
     switch (advice) {
     case MADV_DONTNEED:
+        if (v->shared && (!v->file || family_shares(mm, start, end)))
+            return 0; /* what is shared stays */
         if (pages_write_back(v, start, end))
             return -EIO;
+        if (family_part(mm, start, end))
+            return -ENOMEM;
         pages_drop(mm, start, end);
         return 0;
     case MADV_FREE:
         if (v->file || v->shared)
             return -EINVAL;
+        if (family_part(mm, start, end))
+            return -ENOMEM;
         pages_drop(mm, start, end);
         return 0;
     case MADV_POPULATE_READ:

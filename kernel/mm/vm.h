@@ -59,6 +59,9 @@ struct vm_map_args {
 struct mm;
 /* An empty address space with one reference; -ENOMEM. */
 int mm_new(struct mm **out) MUST_CHECK;
+/* A copy of current->mm at the same addresses. Its pages are in place afterwards, the caller's are
+ * not: before it touches guest memory again it must call task_yield(). -ENOMEM. */
+int mm_fork(struct mm **out) MUST_CHECK;
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm); /* the last one unmaps everything */
 

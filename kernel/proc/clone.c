@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * New threads, and new processes that share their parent's memory (vfork, posix_spawn).
+ * New threads and processes: with their parent's memory (vfork, posix_spawn) or a copy (fork).
  * LIMIT: no namespaces, no CLONE_PIDFD, no CLONE_SIGHAND between processes, no set_tid.
  */
 #include "proc/clone.h"
@@ -37,8 +37,6 @@ static int check_flags(const struct abi_clone_args *a)
         return -EPERM;
     if (a->exit_signal > SIGMAX)
         return -EINVAL;
-    if (!(f & CLONE_VM))
-        return -ENOSYS; /* LIMIT: fork needs two programs at one address */
     return 0;
 }
 
@@ -95,7 +93,6 @@ static void copy_thread(struct thread *t, const struct abi_clone_args *a)
 {
     struct thread *me = current_thread;
     uint64_t f = a->flags;
-    t->task.mm = mm_get(me->task.mm);
     t->task.nice = me->task.nice;
     t->task.affinity = me->task.affinity;
     memcpy(t->task.name, me->task.name, sizeof(t->task.name));
@@ -162,6 +159,12 @@ static int64_t start(struct thread *t, struct process *fresh, const struct abi_c
         return r;
     copy_thread(t, a);
     copy_registers(t, a);
+    if (a->flags & CLONE_VM)
+        t->task.mm = mm_get(current->mm);
+    else
+        r = mm_fork(&t->task.mm);
+    if (r)
+        return r;
     if (a->flags & CLONE_VFORK) {
         wait_queue_init(&v.queue);
         atomic_store(&v.done, false);
@@ -207,5 +210,10 @@ int64_t clone_run(const struct abi_clone_args *a)
     r = start(t, fresh, a);
     if (r < 0)
         thread_discard(t);
+    if (!(a->flags & CLONE_VM)) { /* the child's pages are in place: let it run first */
+        task_yield();
+        if (r > 0 && (a->flags & CLONE_PARENT_SETTID))
+            (void)!put_user(a->parent_tid, (int32_t)r);
+    }
     return r;
 }

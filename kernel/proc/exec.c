@@ -15,6 +15,7 @@
 #include "mm/kmalloc.h"
 #include "mm/vm.h"
 #include "proc/internal.h"
+#include "sched/family.h"
 #include "sched/vector.h"
 
 #define SCRIPT_LINE   256u
@@ -240,14 +241,12 @@ static void start_registers(const struct exec *e)
 /* With the new memory in place of the old one. */
 static int fill_memory(struct exec *e)
 {
-    struct mm *old = current->mm;
-    current->mm = e->mm;
+    sched_use_mm((struct sched_mm *)e->mm);
     int r = vdso_write(e->mm, e->vdso);
     if (!r)
         r = stack_write(e);
     if (r == -EFAULT)
         r = -ENOMEM;
-    current->mm = old;
     return r;
 }
 
@@ -262,7 +261,9 @@ static void become(struct exec *e)
     spin_lock(&proc_lock);
     t->task.mm = e->mm;
     spin_unlock(&proc_lock);
-    e->mm = old;
+    mm_put(old); /* before others of its family come in */
+    sched_set_mm((struct sched_mm *)e->mm);
+    e->mm = NULL;
     vfork_finish(t);
     signal_exec(&p->signals, &t->signals);
     process_timers_exec(p);
@@ -277,6 +278,7 @@ int exec_run(struct exec *e)
 {
     struct thread *t = current_thread;
     struct process *p = t->process;
+    struct sched_mm *old = (struct sched_mm *)current->mm;
 
     int r = open_all(e);
     if (!r) {
@@ -291,6 +293,7 @@ int exec_run(struct exec *e)
         r = end_other_threads(p, t);
     if (!r)
         r = table_rename_thread(t, p->pid);
+    sched_set_mm(old);
     if (r)
         return r;
     become(e);

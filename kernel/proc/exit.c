@@ -13,6 +13,7 @@
 #include "mm/vm.h"
 #include "proc/futex.h"
 #include "proc/internal.h"
+#include "sched/family.h"
 #include "time/time.h"
 
 static int boot_pid = PID_INIT + 1;
@@ -218,10 +219,9 @@ NORETURN void thread_exit(int wait_status)
         fd_table_put(held.files);
     if (held.fs)
         fs_context_put(held.fs);
-    t->task.mm = NULL;
     vfork_finish(t);
-    if (held.mm)
-        mm_put(held.mm);
+    mm_put(held.mm); /* before others of its family come in */
+    sched_set_mm(NULL);
     if (last)
         process_finish(p);
     struct cred *c = t->task.cred;

@@ -41,6 +41,7 @@ enum lock_rank {
     RANK_WAIT,
     RANK_TIMER,
     RANK_RUNQUEUE,
+    RANK_FAMILY, /* taken while a run queue is searched */
     RANK_RING,
     RANK_HEAP,
     RANK_PAGES,

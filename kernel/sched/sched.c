@@ -18,6 +18,7 @@
 #include "enclave/ring.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "sched/family.h"
 #include "sched/internal.h"
 #include "sched/timer.h"
 #include "sched/vector.h"
@@ -25,6 +26,8 @@
 #define QUANTUM_NS   10000000ull
 #define IO_TICK_NS   1000000ull
 #define SPIN_NS      3000ull
+#define STALL_SPINS  200u
+#define STALL_WAIT_NS 100000ull
 
 struct run_queue {
     struct vcpu *vcpu;
@@ -72,7 +75,7 @@ static struct task *dequeue(struct run_queue *q, uint32_t for_vcpu) HELD(q->lock
     struct task *t;
 
     list_for_each(t, &q->tasks, run_node) {
-        if (!may_run(t, for_vcpu))
+        if (!may_run(t, for_vcpu) || !family_claim(t))
             continue;
         list_remove(&t->run_node);
         atomic_fetch_sub(&q->length, 1);
@@ -220,6 +223,7 @@ void task_begin(void);
 void task_begin(void)
 {
     finish_switch();
+    family_settle();
     current->entry(current->arg);
     user_enter();
 }
@@ -243,6 +247,7 @@ static void switch_to(struct run_queue *q, struct task *prev, struct task *next)
         __asm__ volatile("wrfsbase %0" : : "r"(next->fs_base));
     task_switch(prev, next);
     finish_switch();
+    family_settle();
 }
 
 void schedule(void)
@@ -255,6 +260,7 @@ void schedule(void)
     timer_run();
     if (prev != &q->idle && ring_unsubmitted() && atomic_load(&q->length))
         (void)hostcall2(HOSTCALL_WAIT, 0, 0);
+    family_release(prev);
     spin_lock(&q->lock);
     if (prev != &q->idle) {
         if (atomic_load(&prev->state) == TASK_RUNNABLE)
@@ -269,8 +275,10 @@ void schedule(void)
     if (!next)
         next = &q->idle;
     atomic_fetch_and(&prev->flags, ~TASK_RESCHED);
-    if (next == prev)
+    if (next == prev) {
+        family_settle();
         return;
+    }
     if (atomic_load(&q->length))
         atomic_fetch_or(&next->flags, TASK_TICK);
     switch_to(q, prev, next);
@@ -344,6 +352,8 @@ static void set_tick(struct run_queue *q)
 
     if (atomic_load(&q->length))
         deadline = MIN(deadline, (now = clock_monotonic_ns()) + QUANTUM_NS);
+    if (current->claim && current->claim->wanted)
+        deadline = MIN(deadline, (now = clock_monotonic_ns()) + IO_TICK_NS);
     if (ring_in_flight())
         deadline = MIN(deadline, (now ? now : clock_monotonic_ns()) + IO_TICK_NS);
     if (deadline != NO_DEADLINE)
@@ -357,7 +367,8 @@ void sched_tick(void)
     q->vcpu->tick_pending = false;
     ring_reap();
     timer_run();
-    atomic_fetch_or(&current->flags, atomic_load(&q->length) ? TASK_RESCHED : TASK_TICK);
+    bool leave = atomic_load(&q->length) || family_expired(current);
+    atomic_fetch_or(&current->flags, leave ? TASK_RESCHED : TASK_TICK);
 }
 
 void sched_user_return(void)
@@ -430,6 +441,24 @@ static bool spin_for_work(struct run_queue *q)
     return false;
 }
 
+/* There are tasks, but none that may run: frozen, or of a family whose turn is another's. */
+static void stalled(struct run_queue *q, unsigned count)
+{
+    if (count < STALL_SPINS) {
+        __asm__ volatile("pause");
+        return;
+    }
+    for (uint32_t i = 0; i < atomic_load(&vcpu_online); i++) {
+        struct run_queue *other = &queues[i];
+        struct task *t = __atomic_load_n(&other->vcpu->running, __ATOMIC_SEQ_CST);
+        if (other == q || !family_expired(t))
+            continue;
+        atomic_fetch_or(&t->flags, TASK_RESCHED);
+        (void)hostcall1(HOSTCALL_INTERRUPT, i);
+    }
+    (void)hostcall2(HOSTCALL_WAIT, STALL_WAIT_NS, 0);
+}
+
 static void idle_wait(struct run_queue *q)
 {
     uint64_t deadline = timer_next(), timeout = UINT64_MAX;
@@ -441,7 +470,7 @@ static void idle_wait(struct run_queue *q)
             timeout = deadline > now ? deadline - now : 0;
         }
         (void)ring_unsubmitted();
-        (void)hostcall2(HOSTCALL_WAIT, timeout, ring_in_flight() ? 1 : 0);
+        (void)hostcall2(HOSTCALL_WAIT, timeout, 1);
     }
     atomic_store(&q->sleeping, false);
 }
@@ -449,11 +478,17 @@ static void idle_wait(struct run_queue *q)
 NORETURN void sched_idle(void)
 {
     struct run_queue *q = my_queue();
+    unsigned stalls = 0;
 
     for (;;) {
         schedule();
-        if (ring_has_completions() || atomic_load(&q->length))
+        if (ring_has_completions())
             continue;
+        if (atomic_load(&q->length)) {
+            stalled(q, stalls++);
+            continue;
+        }
+        stalls = 0;
         if (!ring_unsubmitted() && spin_for_work(q))
             continue;
         idle_wait(q);

@@ -15,6 +15,7 @@
 
 struct mm;
 struct fd_table;
+struct sched_family;
 struct fs_context;
 struct cred;
 
@@ -28,6 +29,7 @@ enum task_state {
 /* What the scheduler knows of an address space: struct mm begins with it. */
 struct sched_mm {
     struct task *_Atomic frozen_by; /* nobody else of this mm runs; NULL: not frozen */
+    struct sched_family *_Atomic family; /* NULL: its memory overlaps nobody's */
 };
 
 /* struct task.flags */
@@ -55,6 +57,7 @@ struct task {
     _Atomic uint32_t vcpu;     /* whose run queue it belongs to */
     struct list run_node;
     bool on_queue;             /* runnable and owned by a run queue, or running; its lock */
+    struct sched_family *claim; /* counted in it while this task runs; sched/family.h */
     uint64_t affinity;         /* bit set: may run on that vCPU; 0: any */
     int nice;
     _Atomic uint64_t run_since; /* TSC; 0: not running; RUN_ACCOUNTING: cpu_tsc is changing */

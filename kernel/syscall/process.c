@@ -32,6 +32,12 @@ int64_t sys_clone(uint64_t flags, uaddr_t stack, uaddr_t parent_tid, uaddr_t chi
     return clone_run(&a);
 }
 
+int64_t sys_fork(void)
+{
+    struct abi_clone_args a = {.exit_signal = SIGCHLD};
+    return clone_run(&a);
+}
+
 int64_t sys_vfork(void)
 {
     struct abi_clone_args a = {.flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD};

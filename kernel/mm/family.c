@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Overlapping memories: parent and child after fork, programs linked at the same fixed address.
+ * An enclave page has one address, so of the members of a family one is resident: its private
+ * pages are in place. What the others have at addresses of their own lies in `copies`.
+ *
+ * A page of a private mapping is, for a member that has it:
+ *   in `copies`             not in place: somebody else's, or nothing, is there
+ *   in place, PAGE_COMMON   not writable since the fork, the same for all members that map it
+ *   in place                the resident's own
+ * Shared mappings stay in place for all. Before a member changes what is common (unmaps it, makes
+ * it writable, maps over it), the others get copies (family_part).
+ *
+ * fork leaves the pages to the child, who usually runs first and soon calls exec, and copies what
+ * can have been written for the parent. The exchange swaps page by page where both have one.
+ * A member that ends leaves pages in place that the next one will overwrite anyway.
+ *
+ * Only tasks with a claim run (sched/family.c), so nothing here races with the programs; the
+ * exclusive state (sched.exchanging) keeps other members out while one joins or leaves.
+ */
+#include "abi/errno.h"
+#include "enclave/pages.h"
+#include "lib/string.h"
+#include "mm/internal.h"
+#include "mm/kmalloc.h"
+#include "mm/patch.h"
+
+#define RW (PAGES_R | PAGES_W)
+
+/* A page that has become writable is nobody else's, whatever it was. */
+static bool is_common(uint8_t state)
+{
+    return (state & PAGE_COMMON) && !(state & PAGES_W);
+}
+
+static struct spinlock family_lock = SPINLOCK_INIT(RANK_VM_RANGE);
+
+/* ---- copies: page address in kernel memory, with the state in its low bits ---- */
+
+static void *copy_page(void *entry)
+{
+    return (void *)align_down((uint64_t)entry, PAGE_SIZE);
+}
+
+static uint8_t copy_state(void *entry)
+{
+    return (uint8_t)((uint64_t)entry % PAGE_SIZE);
+}
+
+static int copy_put(struct mm *mm, uaddr_t at, void *page, uint8_t state)
+{
+    return radix_set(&mm->copies, at / PAGE_SIZE, (char *)page + state);
+}
+
+/* A copy of the page in place for `mm`. */
+static int copy_take(struct mm *mm, uaddr_t at, uint8_t state)
+{
+    void *page = pages_alloc(1);
+
+    if (!page)
+        return -ENOMEM;
+    memcpy(page, (const void *)at, PAGE_SIZE);
+    int e = copy_put(mm, at, page, state);
+    if (e)
+        pages_free(page, 1);
+    return e;
+}
+
+static void copies_free(struct mm *mm)
+{
+    uint64_t key = 0;
+    void *entry;
+
+    while ((entry = radix_next(&mm->copies, &key))) {
+        radix_remove(&mm->copies, key);
+        pages_free(copy_page(entry), 1);
+    }
+}
+
+/* ---- membership ---- */
+
+static unsigned member_count(struct family *f)
+{
+    unsigned n = 0;
+    struct list *l;
+
+    spin_lock(&family_lock);
+    for (l = f->members.next; l != &f->members; l = l->next)
+        n++;
+    spin_unlock(&family_lock);
+    return n;
+}
+
+/* The member after `previous` (NULL: the first), leaving out `mm`. Members do not go while the
+ * family is exclusive or its caller has a claim. */
+static struct mm *other_member(struct mm *mm, struct mm *previous)
+{
+    struct family *f = mm->family;
+    struct mm *found = NULL;
+
+    spin_lock(&family_lock);
+    struct list *l = previous ? previous->in_family.next : f->members.next;
+    for (; l != &f->members && !found; l = l->next) {
+        struct mm *m = list_entry(l, struct mm, in_family);
+        if (m != mm)
+            found = m;
+    }
+    spin_unlock(&family_lock);
+    return found;
+}
+
+static void enter_exclusive(struct family *f)
+{
+    for (;;) {
+        spin_lock(&f->sched.lock);
+        uint32_t mine = current->claim == &f->sched;
+        bool ok = !f->sched.exchanging && f->sched.running == mine;
+        if (ok)
+            f->sched.exchanging = true;
+        else
+            f->sched.wanted = true;
+        spin_unlock(&f->sched.lock);
+        if (ok)
+            return;
+        task_yield();
+    }
+}
+
+static void leave_exclusive(struct family *f)
+{
+    spin_lock(&f->sched.lock);
+    f->sched.exchanging = false;
+    spin_unlock(&f->sched.lock);
+}
+
+static void set_resident(struct family *f, struct mm *mm)
+{
+    spin_lock(&f->sched.lock);
+    f->sched.resident = mm ? &mm->sched : NULL;
+    spin_unlock(&f->sched.lock);
+}
+
+/* ---- the exchange ---- */
+
+static void make_writable(uaddr_t at, uint8_t *state)
+{
+    uint32_t perms = *state & PAGE_PERMS;
+
+    if (perms != RW)
+        enclave_pages_protect(at, 1, perms, RW);
+    *state = PAGE_PRESENT | RW;
+}
+
+static void give_perms(uaddr_t at, uint8_t state)
+{
+    uint32_t perms = state & PAGE_PERMS;
+
+    if (perms != RW)
+        enclave_pages_protect(at, 1, RW, perms);
+    present_set(at, at + PAGE_SIZE, state);
+}
+
+static void swap_page(uaddr_t at, uint64_t *buffer)
+{
+    uint64_t *place = (uint64_t *)at;
+
+    for (size_t i = 0; i < PAGE_SIZE / sizeof(*place); i += 4) {
+        uint64_t a = place[i], b = place[i + 1], c = place[i + 2], d = place[i + 3];
+        place[i] = buffer[i];
+        place[i + 1] = buffer[i + 1];
+        place[i + 2] = buffer[i + 2];
+        place[i + 3] = buffer[i + 3];
+        buffer[i] = a;
+        buffer[i + 1] = b;
+        buffer[i + 2] = c;
+        buffer[i + 3] = d;
+    }
+}
+
+/* One page goes out; if `in` has one for the place, it comes in. False: the place is to be given
+ * back. */
+static bool page_out(struct mm *out, struct mm *in, uaddr_t at, uint8_t state)
+{
+    void *entry = in ? radix_remove(&in->copies, at / PAGE_SIZE) : NULL;
+    uint8_t now = state;
+    int e;
+
+    if (!entry) {
+        if (!(state & PAGES_R))
+            make_writable(at, &now);
+        e = copy_take(out, at, state);
+        if (now != state)
+            present_set(at, at + PAGE_SIZE, now);
+    } else {
+        make_writable(at, &now);
+        swap_page(at, copy_page(entry));
+        e = copy_put(out, at, copy_page(entry), state);
+        give_perms(at, copy_state(entry));
+    }
+    if (e)
+        panic("no memory to exchange two processes' pages");
+    return entry != NULL;
+}
+
+static void drop_place(uaddr_t start, uaddr_t end)
+{
+    if (start == end)
+        return;
+    enclave_pages_drop(start, (end - start) / PAGE_SIZE);
+    present_set(start, end, 0);
+}
+
+static void run_out(struct mm *out, struct mm *in, uaddr_t start, uaddr_t end, uint8_t state)
+{
+    uaddr_t unused = start; /* pages from here to `at` are to be given back */
+
+    for (uaddr_t at = start; at < end; at += PAGE_SIZE) {
+        if (!page_out(out, in, at, state))
+            continue;
+        drop_place(unused, at);
+        unused = at + PAGE_SIZE;
+    }
+    drop_place(unused, end);
+}
+
+static void stash(struct mm *out, struct mm *in)
+{
+    uint8_t state;
+
+    for (struct vma *v = vma_next_from(out, 0); v; v = vma_next(v)) {
+        for (uaddr_t at = v->start; !v->shared && at < v->end;) {
+            uaddr_t next = present_run(at, v->end, &state);
+            if ((state & PAGE_PRESENT) && !is_common(state))
+                run_out(out, in, at, next, state);
+            at = next;
+        }
+    }
+}
+
+/* How many pages from `key` on can be added in one go: not in place, and all with `state`. */
+static uint64_t bring_run(struct mm *in, uint64_t key, uint8_t state)
+{
+    uint64_t n = 0;
+    void *entry;
+
+    while (n < 512 && (entry = radix_get(&in->copies, key + n)) && copy_state(entry) == state &&
+           !present_get((key + n) * PAGE_SIZE))
+        n++;
+    return n;
+}
+
+static void bring_in(struct mm *in)
+{
+    uint64_t key = 0;
+    void *entry;
+
+    while ((entry = radix_next(&in->copies, &key))) {
+        uaddr_t at = key * PAGE_SIZE;
+        uint8_t state = copy_state(entry), now = present_get(at);
+        uint64_t n = now ? 1 : bring_run(in, key, state);
+        if (now)
+            make_writable(at, &now);
+        else if (present_reserve(at, at + n * PAGE_SIZE) || enclave_pages_add(at, n))
+            panic("no memory to bring a process's pages back");
+        for (uint64_t i = 0; i < n; i++) {
+            entry = radix_remove(&in->copies, key + i);
+            memcpy((void *)(at + i * PAGE_SIZE), copy_page(entry), PAGE_SIZE);
+            pages_free(copy_page(entry), 1);
+        }
+        if ((state & PAGE_PERMS) != RW)
+            enclave_pages_protect(at, n, RW, state & PAGE_PERMS);
+        present_set(at, at + n * PAGE_SIZE, state);
+        key += n;
+    }
+}
+
+/* Alone again: no more claims. */
+static void settle_alone(struct mm *mm)
+{
+    if (member_count(mm->family) == 1)
+        atomic_store(&mm->sched.family, NULL);
+}
+
+static void exchange(struct sched_mm *sched)
+{
+    struct mm *in = container_of(sched, struct mm, sched);
+    struct sched_mm *resident = in->family->sched.resident;
+
+    if (resident)
+        stash(container_of(resident, struct mm, sched), in);
+    bring_in(in);
+    settle_alone(in);
+}
+
+/* ---- fork ---- */
+
+static void activate(struct mm *mm)
+{
+    sched_exchange = exchange;
+    atomic_store(&mm->sched.family, &mm->family->sched);
+}
+
+static int copy_mappings(struct mm *child, struct mm *parent)
+{
+    for (struct vma *v = vma_next_from(parent, 0); v; v = vma_next(v)) {
+        struct vma *copy = vma_new(v);
+        if (!copy)
+            return -ENOMEM;
+        vma_insert(child, copy);
+    }
+    child->brk_start = parent->brk_start;
+    child->brk = parent->brk;
+    child->brk_limit = parent->brk_limit;
+    child->rlimit_as = parent->rlimit_as;
+    child->rlimit_data = parent->rlimit_data;
+    child->rlimit_stack = parent->rlimit_stack;
+    child->layout = parent->layout;
+    atomic_store(&child->resident_pages, atomic_load(&parent->resident_pages));
+    atomic_store(&child->peak_resident_pages, atomic_load(&parent->peak_resident_pages));
+    return 0;
+}
+
+/* What can have been written is copied for the parent, the rest is common from now on. */
+static int copy_run(struct mm *parent, uaddr_t start, uaddr_t end, uint8_t state)
+{
+    if (!(state & PAGES_W)) {
+        if (state & PAGES_R) {
+            present_set(start, end, state | PAGE_COMMON);
+            return 0;
+        }
+        enclave_pages_protect(start, (end - start) / PAGE_SIZE, state & PAGE_PERMS, PAGES_R);
+    }
+    int e = 0;
+    for (uaddr_t at = start; at < end && !e; at += PAGE_SIZE)
+        e = copy_take(parent, at, state);
+    if (!(state & PAGES_R))
+        enclave_pages_protect(start, (end - start) / PAGE_SIZE, PAGES_R, state & PAGE_PERMS);
+    return e;
+}
+
+static int copy_pages_for(struct mm *parent)
+{
+    uint8_t state;
+
+    for (struct vma *v = vma_next_from(parent, 0); v; v = vma_next(v)) {
+        for (uaddr_t at = v->start; !v->shared && at < v->end;) {
+            uaddr_t next = present_run(at, v->end, &state);
+            int e = 0;
+            if ((state & PAGE_PRESENT) && !is_common(state))
+                e = copy_run(parent, at, next, state);
+            if (e)
+                return e;
+            at = next;
+        }
+    }
+    return 0;
+}
+
+static int fork_locked(struct mm *parent, struct mm *child)
+{
+    list_remove(&child->in_family);
+    family_put(child->family);
+    child->family = parent->family;
+    atomic_fetch_add(&child->family->refs, 1);
+    int e = copy_mappings(child, parent);
+    if (!e)
+        e = copy_pages_for(parent);
+    if (e) {
+        copies_free(parent); /* they are still in place */
+        return e;
+    }
+    patch_mm_fork(child, parent);
+    spin_lock(&family_lock);
+    list_append(&parent->family->members, &child->in_family);
+    spin_unlock(&family_lock);
+    activate(parent);
+    activate(child);
+    set_resident(parent->family, child);
+    return 0;
+}
+
+int mm_fork(struct mm **out)
+{
+    struct mm *parent = current->mm, *child;
+    int e = mm_new(&child);
+
+    if (e)
+        return e;
+    mutex_lock(&parent->lock);
+    sched_freeze(&parent->sched);
+    warm_drop(parent);
+    e = fork_locked(parent, child);
+    sched_thaw(&parent->sched);
+    mutex_unlock(&parent->lock);
+    if (e)
+        mm_put(child);
+    else
+        *out = child;
+    return e;
+}
+
+/* ---- living together ---- */
+
+static int part_run(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
+{
+    state &= (uint8_t)~PAGE_COMMON;
+    for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m)) {
+        for (uaddr_t at = start; at < end; at += PAGE_SIZE) {
+            struct vma *v = vma_at(m, at);
+            if (!v || v->shared || radix_get(&m->copies, at / PAGE_SIZE))
+                continue;
+            int e = copy_take(m, at, state);
+            if (e)
+                return e;
+        }
+    }
+    present_set(start, end, state);
+    return 0;
+}
+
+int family_part(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    uint8_t state;
+
+    if (!atomic_load(&mm->sched.family))
+        return 0;
+    for (struct vma *v = vma_next_from(mm, start); v && v->start < end; v = vma_next(v)) {
+        uaddr_t stop = MIN(v->end, end);
+        for (uaddr_t at = MAX(v->start, start); at < stop;) {
+            uaddr_t next = present_run(at, stop, &state);
+            int e = is_common(state) ? part_run(mm, at, next, state) : 0;
+            if (e)
+                return e;
+            at = next;
+        }
+    }
+    return 0;
+}
+
+bool family_shares(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    if (!atomic_load(&mm->sched.family))
+        return false;
+    for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m)) {
+        for (struct vma *v = vma_next_from(m, start); v && v->start < end; v = vma_next(v)) {
+            if (v->shared)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Common pages of the rival lie where current->mm has no mapping: they become copies, too. */
+static int part_all(struct mm *resident)
+{
+    uint8_t state;
+
+    for (struct vma *v = vma_next_from(resident, 0); v; v = vma_next(v)) {
+        for (uaddr_t at = v->start; !v->shared && at < v->end;) {
+            uaddr_t next = present_run(at, v->end, &state);
+            int e = is_common(state) ? part_run(resident, at, next, state) : 0;
+            if (e)
+                return e;
+            at = next;
+        }
+    }
+    return 0;
+}
+
+static void merge(struct family *to, struct family *from)
+{
+    struct list *n;
+
+    range_merge(to, from);
+    spin_lock(&family_lock);
+    while ((n = list_pop(&from->members))) {
+        struct mm *m = list_entry(n, struct mm, in_family);
+        list_append(&to->members, n);
+        m->family = to;
+        atomic_fetch_add(&to->refs, 1);
+        atomic_store(&m->sched.family, &to->sched);
+    }
+    spin_unlock(&family_lock);
+}
+
+/* `mm` is current->mm, or being built by exec: the current task turns to it. */
+int family_join(struct mm *mm, struct family *rival)
+{
+    struct family *mine = mm->family;
+    struct mm *first = NULL;
+
+    if (member_count(mine) != 1)
+        return -ENOMEM; /* LIMIT: a fixed mapping of one family over another family's */
+    sched_exchange = exchange;
+    spin_lock(&family_lock);
+    if (!list_empty(&rival->members))
+        first = mm_get(list_entry(rival->members.next, struct mm, in_family));
+    spin_unlock(&family_lock);
+    if (!first)
+        return -EAGAIN; /* it has just gone */
+    sched_freeze(&first->sched);
+    if (!atomic_load(&first->sched.family)) {
+        set_resident(rival, first);
+        atomic_store(&first->sched.family, &rival->sched);
+    }
+    sched_thaw(&first->sched);
+    enter_exclusive(rival);
+    struct sched_mm *resident = rival->sched.resident;
+    struct mm *out = resident ? container_of(resident, struct mm, sched) : NULL;
+    int e = out ? part_all(out) : 0;
+    if (!e && out)
+        stash(out, NULL);
+    if (!e) {
+        merge(rival, mine);
+        set_resident(rival, mm);
+        if (current->claim != &rival->sched)
+            family_release(current);
+        spin_lock(&rival->sched.lock);
+        current->mm = mm;
+        current->claim = &rival->sched;
+        rival->sched.running = 1;
+        spin_unlock(&rival->sched.lock);
+        family_put(mine);
+    }
+    leave_exclusive(rival);
+    mm_put(first);
+    return e;
+}
+
+/* Pages in place that nobody will overwrite go; those the only other member has copies for stay. */
+static void leave_pages(struct mm *mm, struct mm *heir)
+{
+    uint8_t state;
+
+    for (struct vma *v = vma_next_from(mm, 0); v; v = vma_next(v)) {
+        for (uaddr_t at = v->start; !v->shared && at < v->end;) {
+            uaddr_t next = present_run(at, v->end, &state), keep;
+            if (!(state & PAGE_PRESENT) || is_common(state)) {
+                at = next;
+                continue;
+            }
+            for (keep = at; keep < next && heir && radix_get(&heir->copies, keep / PAGE_SIZE);)
+                keep += PAGE_SIZE;
+            for (at = keep; at < next && !(heir && radix_get(&heir->copies, at / PAGE_SIZE));)
+                at += PAGE_SIZE;
+            drop_place(keep, at);
+        }
+    }
+}
+
+void family_leave(struct mm *mm)
+{
+    struct family *f = mm->family;
+    struct task *t = current;
+
+    enter_exclusive(f);
+    struct mm *heir = other_member(mm, NULL);
+    bool was = f->sched.resident == &mm->sched;
+    if (was) {
+        leave_pages(mm, heir && !other_member(mm, heir) ? heir : NULL);
+        set_resident(f, NULL);
+    }
+    copies_free(mm);
+    spin_lock(&family_lock);
+    list_remove(&mm->in_family);
+    spin_unlock(&family_lock);
+    atomic_store(&mm->sched.family, NULL);
+    leave_exclusive(f);
+    if (was && t->claim == &f->sched)
+        family_release(t);
+}
+
+void family_unclaim(struct mm *mm)
+{
+    struct mm *now = current->mm;
+
+    if (current->claim == &mm->family->sched && (!now || now == mm || now->family != mm->family))
+        family_release(current);
+}

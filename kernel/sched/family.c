@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Who of a family may run. The quantum grows with the cost of the exchange. When the resident
+ * member's time is over and another one wants in, its tasks are passed over until the other had
+ * its turn; if nobody comes for a while (it was killed, or sleeps again), they go on.
+ */
+#include "sched/family.h"
+
+#include "enclave/clock.h"
+#include "lib/log.h"
+#include "sched/task.h"
+
+#define QUANTUM_MIN_NS  2000000ull
+#define QUANTUM_FACTOR  16u
+#define PATIENCE_NS     1000000ull
+
+void (*sched_exchange)(struct sched_mm *mm);
+
+void sched_family_init(struct sched_family *f)
+{
+    *f = (struct sched_family){0};
+    spin_init(&f->lock, RANK_FAMILY);
+}
+
+static uint64_t resident_ns(const struct sched_family *f)
+{
+    return clock_tsc_to_ns(rdtsc() - f->since_tsc);
+}
+
+static uint64_t quantum_ns(const struct sched_family *f)
+{
+    return MAX(QUANTUM_MIN_NS, QUANTUM_FACTOR * clock_tsc_to_ns(f->cost_tsc));
+}
+
+static bool claim_resident(struct sched_family *f) HELD(f->lock)
+{
+    if (f->wanted && resident_ns(f) > quantum_ns(f)) {
+        if (f->running || resident_ns(f) < quantum_ns(f) + PATIENCE_NS)
+            return false;
+        f->wanted = false; /* nobody came */
+    }
+    f->running++;
+    return true;
+}
+
+bool family_claim(struct task *t)
+{
+    struct sched_mm *mm = (struct sched_mm *)t->mm;
+    struct sched_family *f = mm ? atomic_load(&mm->family) : NULL;
+    bool ok = false;
+
+    if (!f)
+        return true;
+    spin_lock(&f->lock);
+    if (f->exchanging) {
+        ok = false;
+    } else if (f->resident == mm) {
+        ok = claim_resident(f);
+    } else if (!f->running) {
+        f->exchanging = true;
+        f->running = 1;
+        ok = true;
+    } else {
+        f->wanted = true;
+    }
+    if (ok)
+        t->claim = f;
+    spin_unlock(&f->lock);
+    return ok;
+}
+
+void family_release(struct task *t)
+{
+    struct sched_family *f = t->claim;
+
+    if (!f)
+        return;
+    t->claim = NULL;
+    spin_lock(&f->lock);
+    assert(f->running && !f->exchanging);
+    f->running--;
+    spin_unlock(&f->lock);
+}
+
+void family_settle(void)
+{
+    struct task *t = current;
+    struct sched_family *f = t->claim;
+
+    if (!f || !f->exchanging)
+        return;
+    uint64_t start = rdtsc();
+    sched_exchange((struct sched_mm *)t->mm);
+    spin_lock(&f->lock);
+    f->resident = (struct sched_mm *)t->mm;
+    f->exchanging = false;
+    f->wanted = false;
+    f->since_tsc = rdtsc();
+    f->cost_tsc = f->since_tsc - start;
+    spin_unlock(&f->lock);
+}
+
+bool family_expired(const struct task *t)
+{
+    const struct sched_family *f = t->claim;
+    return f && f->wanted && resident_ns(f) > quantum_ns(f);
+}
+
+void sched_set_mm(struct sched_mm *mm)
+{
+    struct task *t = current;
+    struct sched_family *f = mm ? atomic_load(&mm->family) : NULL;
+
+    t->mm = (struct mm *)mm;
+    if (f && t->claim == f && f->resident == mm)
+        return;
+    family_release(t);
+    if (f)
+        task_yield(); /* comes back with a claim, and resident */
+}
+
+void sched_use_mm(struct sched_mm *mm)
+{
+    if (atomic_load(&mm->family))
+        sched_set_mm(mm);
+    else
+        current->mm = (struct mm *)mm;
+}
