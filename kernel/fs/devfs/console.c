@@ -340,22 +340,32 @@ static void console_name(const struct console *c, char *name, size_t size)
         format_string(name, size, "host:[%llu]", ino);
 }
 
+/* A terminal is opened through /dev/tty, so that ttyname(3) finds its name. */
+static int console_file(struct console *c, uint32_t flags, struct file **out)
+{
+    char name[40];
+    int r = c->tty ? file_open(AT_FDCWD, "/dev/tty", flags | O_NOCTTY, 0, 0, out) : -ENXIO;
+    if (r == 0) {
+        (*out)->private = c;
+        return 0;
+    }
+    console_name(c, name, sizeof(name));
+    inode_get(&c->inode);
+    return file_new_anonymous(&c->inode, name, flags, c->inode.file_ops, c, out);
+}
+
 /* Standard input is for reading and the others for writing, but a terminal is for both. */
 static int open_console(struct fd_table *t, int fd)
 {
     struct console *c;
     struct file *f;
-    char name[40];
     int r = console_new(fd, &c);
     if (r == -EBADF)
         return 0; /* closed on the host: closed here */
     if (r < 0)
         return r;
     consoles[fd] = c;
-    inode_get(&c->inode);
-    console_name(c, name, sizeof(name));
-    uint32_t flags = c->tty ? O_RDWR : fd == 0 ? O_RDONLY : O_WRONLY;
-    r = file_new_anonymous(&c->inode, name, flags, c->inode.file_ops, c, &f);
+    r = console_file(c, c->tty ? O_RDWR : fd == 0 ? O_RDONLY : O_WRONLY, &f);
     if (r < 0)
         return r;
     struct fd_table *own = current->files;
