@@ -214,15 +214,24 @@ static void slot_take(struct zone *z, uint64_t offset, uint64_t size)
         z->used[g / 64] |= 1ull << g % 64;
 }
 
+/* While several memories share the table, only what is in place for all of them may change. */
+static bool may_change(const struct patches *p, uaddr_t start, uaddr_t end)
+{
+    if (atomic_load(&p->refs) == 1)
+        return true;
+    return (present_get(start) & PAGE_COMMON) && (present_get(end - 1) & PAGE_COMMON);
+}
+
 /* A slot from where the window's jump is right; 0: none. */
-static uaddr_t slot_find(const struct zone *z, const struct patch_window *w, uint64_t size)
+static uaddr_t slot_find(const struct patches *p, const struct zone *z,
+                         const struct patch_window *w, uint64_t size)
 {
     bool exact = w->boundaries & 2; /* the lowest byte of the distance matters */
     uaddr_t at = z->base;
     while (at < z->base + ZONE_BYTES) {
         uint64_t distance = at - (w->start + PATCH_JUMP);
         if (patch_fits(w, at)) {
-            if (slot_free(z, at - z->base, size))
+            if (slot_free(z, at - z->base, size) && may_change(p, at, at + size))
                 return at;
             at += exact ? 1 : GRANULE - at % GRANULE;
         } else {
@@ -241,7 +250,7 @@ static int zone_make(struct mm *mm, struct patches *p, uaddr_t site)
     /* A growing heap above shall not meet us early. */
     bool far_first = mm->brk_start > site && mm->brk_start - site < 1ull << 31;
     struct zone *z;
-    if (p->zone_count >= MAX_ZONES)
+    if (p->zone_count >= MAX_ZONES || atomic_load(&p->refs) > 1)
         return -ENOSPC;
     z = kzalloc(sizeof(*z));
     if (!z)
@@ -273,7 +282,7 @@ static int slot_get(struct mm *mm, struct patches *p, const struct patch_window 
     struct zone *z;
     for (int round = 0; round < 2; round++) {
         list_for_each (z, &p->zones, node) {
-            *out = slot_find(z, w, size);
+            *out = slot_find(p, z, w, size);
             if (*out) {
                 slot_take(z, *out - z->base, size);
                 return 0;
@@ -369,6 +378,11 @@ static int write_jump(struct mm *mm, struct patches *p, const struct patch_windo
     if (!may_rewrite(v, w->start, w->end))
         return -EACCES;
     int e = make_present(mm, v, w->start, w->end);
+    if (!e && !may_change(p, w->start, w->start + PATCH_JUMP))
+        e = -EAGAIN;
+    if (!e && atomic_load(&p->refs) == 1)
+        e = family_part(mm, align_down(w->start, PAGE_SIZE),
+                        align_up(w->start + PATCH_JUMP, PAGE_SIZE));
     if (e)
         return e;
     sched_freeze(&mm->sched);
@@ -524,7 +538,7 @@ int patch_site(struct mm *mm, uaddr_t site)
     }
     bool due = site_due(p, site, &fresh);
     kfree(fresh);
-    if (!due || atomic_load(&p->refs) > 1 || atomic_exchange(&p->busy, true))
+    if (!due || atomic_exchange(&p->busy, true))
         return -EAGAIN;
     int e = patch_now(mm, p, site);
     atomic_store(&p->busy, false);
@@ -626,7 +640,9 @@ void patch_mm_fork(struct mm *child, struct mm *parent)
 {
     struct patches *p = patches_of(parent);
     if (!p)
-        return;
+        p = patches_make(parent);
+    if (!p)
+        return; /* each its own table; a change of text first parts them */
     atomic_fetch_add(&p->refs, 1);
     child->patch = p;
 }

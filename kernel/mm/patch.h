@@ -28,8 +28,8 @@ void patch_forget(struct mm *mm, uaddr_t start, uaddr_t end);
  * mm->lock is held; may sleep. */
 void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end);
 
-/* `child` has the same text, trampolines included. While memories share their sites nothing new
- * is rewritten. */
+/* `child` has the same text, trampolines included. While memories share their sites, only text
+ * and trampoline pages that are in place for all of them change. */
 void patch_mm_fork(struct mm *child, struct mm *parent);
 void patch_mm_fini(struct mm *mm);
 

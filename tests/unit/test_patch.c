@@ -138,9 +138,17 @@ bool user_range_ok(uaddr_t p, uint64_t size)
 {
     return p > 0x10000 && p + size < 1ull << 47;
 }
+static uint8_t common;
 uint8_t present_get(uaddr_t address)
 {
-    return PAGE_PRESENT | PROT_READ | PROT_EXEC;
+    return PAGE_PRESENT | PROT_READ | PROT_EXEC | common;
+}
+static unsigned parted;
+int family_part(struct mm *m, uaddr_t start, uaddr_t end)
+{
+    CHECK(holds_lock);
+    parted++;
+    return 0;
 }
 int pages_bring_in(struct mm *m, struct vma *v, uaddr_t start, uaddr_t end)
 {
@@ -452,9 +460,19 @@ static void test_refusals(void)
     CHECK(child.patch == mm.patch);
     for (unsigned i = 0; i <= PATCH_TRAPS; i++)
         CHECK(patch_site(&mm, site_at(0, 5)) < 0);
+    common = PAGE_COMMON;
+    int e = -1;
+    for (int i = 0; i < 100 && e; i++)
+        e = patch_site(&mm, site_at(0, 6));
+    CHECK_EQ(e, 0);
+    common = 0;
+    CHECK(parted > 0);
     CHECK(patch_site_of(&child, site_at(0, 0)) == site_at(0, 0));
     patch_mm_fini(&child);
-    CHECK_EQ(patch_site(&mm, site_at(0, 5)), 0);
+    e = -1;
+    for (int i = 0; i < 100 && e; i++)
+        e = patch_site(&mm, site_at(0, 5));
+    CHECK_EQ(e, 0);
     patch_mm_fini(&mm);
     CHECK_EQ(blocks, 0);
 }
