@@ -362,6 +362,7 @@ static int fork_locked(struct mm *parent, struct mm *child)
     family_put(child->family);
     child->family = parent->family;
     atomic_fetch_add(&child->family->refs, 1);
+    patch_fork_prepare(parent);
     int e = copy_mappings(child, parent);
     if (!e)
         e = copy_pages_for(parent);

@@ -21,6 +21,7 @@
 #define ZONE_BYTES 0x10000ull
 #define GRANULE    16ull
 #define GRANULES   (ZONE_BYTES / GRANULE)
+#define FORK_PAGES 4u /* of each zone, made present before a fork */
 #define MAX_ZONES  64u
 #define MAX_SITES  8192u /* of one memory; more are not worth the search */
 
@@ -243,7 +244,7 @@ static uaddr_t slot_find(const struct patches *p, const struct zone *z,
 
 /* Maps a zone from which every window near `site` can be served: the two high bytes of each
  * distance are such as trap. */
-static int zone_make(struct mm *mm, struct patches *p, uaddr_t site)
+static int zone_make(struct mm *mm, struct patches *p, uaddr_t site) HELD(mm->lock)
 {
     static const uint8_t near[] = {0x07, 0x06, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27,
                                    0x2f, 0x37, 0x3f, 0x60, 0x61, 0xea, 0xce, 0x9a};
@@ -264,7 +265,7 @@ static int zone_make(struct mm *mm, struct patches *p, uaddr_t site)
             .prot = PROT_READ | PROT_EXEC,
             .name = "[trampolines]",
             .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE};
-        if (user_range_ok(args.address, ZONE_BYTES) && vm_map(mm, &args) >= 0) {
+        if (user_range_ok(args.address, ZONE_BYTES) && map_locked(mm, &args) >= 0) {
             z->base = args.address;
             list_append(&p->zones, &z->node);
             p->zone_count++;
@@ -288,7 +289,11 @@ static int slot_get(struct mm *mm, struct patches *p, const struct patch_window 
                 return 0;
             }
         }
-        int e = round ? -ENOSPC : zone_make(mm, p, w->start);
+        if (round)
+            break;
+        mutex_lock(&mm->lock);
+        int e = zone_make(mm, p, w->start);
+        mutex_unlock(&mm->lock);
         if (e)
             return e;
     }
@@ -486,8 +491,8 @@ static void site_failed(struct patches *p, uaddr_t at, bool for_ever)
     struct site *s = site_from(p, at);
     if (s && s->at == at && s->state == SITE_COUNTING) {
         s->traps = 0;
-        s->threshold *= 4;
-        if (for_ever || s->threshold > 1u << 20)
+        s->threshold = MIN(s->threshold * 4, 1024u);
+        if (for_ever)
             s->state = SITE_FAILED;
     }
     spin_unlock(&p->lock);
@@ -634,6 +639,54 @@ void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)
             return;
         at++;
     }
+}
+
+static bool zone_near(struct patches *p, uaddr_t site)
+{
+    struct zone *z;
+    list_for_each(z, &p->zones, node)
+    {
+        int64_t distance = (int64_t)(z->base - site);
+        if (distance == (int32_t)distance)
+            return true;
+    }
+    return false;
+}
+
+/* The next site at or above *at that is not rewritten; false: there is none. */
+static bool next_counting(struct patches *p, uaddr_t *at)
+{
+    spin_lock(&p->lock);
+    struct site *s = site_from(p, *at);
+    while (s && s->state != SITE_COUNTING)
+        s = site_next(s);
+    if (s)
+        *at = s->at;
+    spin_unlock(&p->lock);
+    return s != NULL;
+}
+
+/* The fork holds parent->lock. */
+UNCHECKED_LOCKING void patch_fork_prepare(struct mm *parent)
+{
+    struct patches *p = patches_of(parent);
+    struct zone *z;
+    if (!p || atomic_exchange(&p->busy, true))
+        return;
+    if (atomic_load(&p->refs) == 1) {
+        for (uaddr_t at = 0; next_counting(p, &at); at++)
+            if (!zone_near(p, at) && zone_make(parent, p, at))
+                break;
+        list_for_each(z, &p->zones, node)
+        {
+            struct vma *v = vma_at(parent, z->base);
+            uaddr_t end = z->base + FORK_PAGES * PAGE_SIZE;
+            if (v && v->prot == (PROT_READ | PROT_EXEC) && v->end >= end &&
+                make_present(parent, v, z->base, end))
+                break;
+        }
+    }
+    atomic_store(&p->busy, false);
 }
 
 void patch_mm_fork(struct mm *child, struct mm *parent)

@@ -28,6 +28,9 @@ void patch_forget(struct mm *mm, uaddr_t start, uaddr_t end);
  * mm->lock is held; may sleep. */
 void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end);
 
+/* Before a fork copies mappings: room for trampolines that parent and child will share.
+ * mm->lock is held. */
+void patch_fork_prepare(struct mm *parent);
 /* `child` has the same text, trampolines included. While memories share their sites, only text
  * and trampoline pages that are in place for all of them change. */
 void patch_mm_fork(struct mm *child, struct mm *parent);

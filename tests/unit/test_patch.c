@@ -120,8 +120,9 @@ struct vma *vma_at(struct mm *m, uaddr_t address)
     return NULL;
 }
 static unsigned refuse_maps;
-int64_t vm_map(struct mm *m, const struct vm_map_args *a)
+int64_t map_locked(struct mm *m, const struct vm_map_args *a)
 {
+    CHECK(holds_lock);
     if (refuse_maps) {
         refuse_maps--;
         return -ENOMEM;
