@@ -6,6 +6,7 @@
  */
 #include "host/dev_hw.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -100,13 +101,31 @@ static void hw_destroy(struct dev *dev)
     free(h);
 }
 
+/* 2^n bytes, by cpuid leaf 0x12; 0: not known. */
+static uint32_t size_limit(void)
+{
+    uint32_t a, b, c, d;
+
+    return __get_cpuid_count(0x12, 0, &a, &b, &c, &d) ? (d >> 8) & 0xff : 0;
+}
+
 static int hw_create_enclave(const struct dev_secs *s, struct dev **out, struct host_error *err)
 {
     struct hw *h = calloc(1, sizeof(*h));
     struct sgx_secs *secs = aligned_alloc(SGX_PAGE, SGX_PAGE);
     uint8_t *bounce = aligned_alloc(SGX_PAGE, BOUNCE_PAGES * SGX_PAGE);
+    uint32_t limit = size_limit();
     int rc = -ENOMEM;
 
+    if (limit >= 30 && limit < 63 && s->size > 1ull << limit) {
+        host_fail(err, -E2BIG,
+                  "an enclave of %lu GiB is more than this CPU's %lu GiB: set a smaller size",
+                  s->size >> 30, (uint64_t)1 << (limit - 30));
+        free(h);
+        free(secs);
+        free(bounce);
+        return -E2BIG;
+    }
     if (!h || !secs || !bounce)
         goto fail;
     *h = (struct hw){.dev = {.ops = &dev_hw, .size = s->size}, .bounce = bounce};

@@ -38,19 +38,21 @@ static const struct dev_ops *choose(enum host_mode mode, struct host_error *err)
     return &dev_emu;
 }
 
-static uint64_t usable_xfrm(void)
+static uint64_t usable_xfrm(uint32_t platform)
 {
-    uint32_t low, high;
+    uint32_t low, high, a, b, c, d;
 
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     uint64_t xfrm = low & XFRM_USABLE;
+    if (platform == PLATFORM_HARDWARE && __get_cpuid_count(0x12, 1, &a, &b, &c, &d))
+        xfrm &= c | SGX_XFRM_LEGACY;
     if ((xfrm & SGX_XFRM_AVX512) != SGX_XFRM_AVX512)
         xfrm &= ~SGX_XFRM_AVX512;
     return xfrm;
 }
 
 /* What SIGSTRUCT fixes as it says, the rest as this machine has it. */
-static struct sgx_attributes attributes(const struct host_run_params *p)
+static struct sgx_attributes attributes(const struct host_run_params *p, uint32_t platform)
 {
     const struct sgx_sigstruct *s = p->sigstruct;
     struct sgx_attributes want = s->attributes, mask = s->attribute_mask;
@@ -58,7 +60,7 @@ static struct sgx_attributes attributes(const struct host_run_params *p)
 
     return (struct sgx_attributes){
         .flags = (want.flags & mask.flags & ~SGX_ATTR_INIT) | (open & ~mask.flags),
-        .xfrm = (want.xfrm & mask.xfrm) | (usable_xfrm() & ~mask.xfrm),
+        .xfrm = (want.xfrm & mask.xfrm) | (usable_xfrm(platform) & ~mask.xfrm),
     };
 }
 
@@ -71,7 +73,7 @@ static int load(const struct host_run_params *p, const struct dev_ops *ops, stru
         .base_zero = p->base_zero,
         .ssa_frame_size = plan->ssa_frame_size,
         .miscselect = plan->miscselect,
-        .attributes = attributes(p),
+        .attributes = attributes(p, ops->platform),
     };
     struct dev *dev;
     int rc = ops->create(&secs, &dev, err);

@@ -10,5 +10,5 @@ struct tsc_sample {
 
 /* Called early, so that time passes meanwhile. */
 struct tsc_sample tsc_begin(void);
-/* Ticks in a second; waits until a millisecond has passed since `begin` if it has to measure. */
+/* Ticks in a second; if it has to measure, a millisecond must have passed since `begin`. */
 uint64_t tsc_hz(const struct tsc_sample *begin);
