@@ -7,6 +7,13 @@
 
 #include "lib/types.h"
 
+/* A function that touches guest memory on purpose. */
+#if defined(__clang__)
+#define NO_SAN __attribute__((no_sanitize("kernel-address")))
+#else
+#define NO_SAN __attribute__((no_sanitize_address))
+#endif
+
 #ifdef OCCLUM_SAN
 #define SAN_REDZONE 16u /* bytes behind each object that belong to nobody */
 

@@ -20,6 +20,8 @@
  */
 #include "abi/errno.h"
 #include "enclave/pages.h"
+#include "lib/log.h"
+#include "lib/san.h"
 #include "lib/string.h"
 #include "mm/internal.h"
 #include "mm/kmalloc.h"
@@ -52,6 +54,13 @@ static int copy_put(struct mm *mm, uaddr_t at, void *page, uint8_t state)
     return radix_set(&mm->copies, at / PAGE_SIZE, (char *)page + state);
 }
 
+/* From or to a page in place. */
+static void copy_place(void *to, const void *from)
+{
+    if (user_copy_raw(to, from, PAGE_SIZE))
+        panic("a page of a program cannot be copied");
+}
+
 /* A copy of the page in place for `mm`. */
 static int copy_take(struct mm *mm, uaddr_t at, uint8_t state)
 {
@@ -59,7 +68,7 @@ static int copy_take(struct mm *mm, uaddr_t at, uint8_t state)
 
     if (!page)
         return -ENOMEM;
-    memcpy(page, (const void *)at, PAGE_SIZE);
+    copy_place(page, (const void *)at);
     int e = copy_put(mm, at, page, state);
     if (e)
         pages_free(page, 1);
@@ -160,7 +169,7 @@ static void give_perms(uaddr_t at, uint8_t state)
     present_set(at, at + PAGE_SIZE, state);
 }
 
-static void swap_page(uaddr_t at, uint64_t *buffer)
+NO_SAN static void swap_page(uaddr_t at, uint64_t *buffer)
 {
     uint64_t *place = (uint64_t *)at;
 
@@ -264,7 +273,7 @@ static void bring_in(struct mm *in)
             panic("no memory to bring a process's pages back");
         for (uint64_t i = 0; i < n; i++) {
             entry = radix_remove(&in->copies, key + i);
-            memcpy((void *)(at + i * PAGE_SIZE), copy_page(entry), PAGE_SIZE);
+            copy_place((void *)(at + i * PAGE_SIZE), copy_page(entry));
             pages_free(copy_page(entry), 1);
         }
         if ((state & PAGE_PERMS) != RW)
