@@ -111,6 +111,15 @@ static void kick(struct run_queue *q)
         (void)hostcall1(HOSTCALL_KICK, q->vcpu->index);
 }
 
+/* Will that vCPU be interrupted by itself within a quantum? */
+static bool tick_soon(const struct run_queue *q)
+{
+    uint64_t now = clock_monotonic_ns();
+    uint64_t armed = __atomic_load_n(&q->armed_ns, __ATOMIC_RELAXED);
+
+    return armed > now && armed - now <= QUANTUM_NS;
+}
+
 /* Work has come to `q`: get somebody to do it. */
 static void announce(struct run_queue *q)
 {
@@ -128,6 +137,8 @@ static void announce(struct run_queue *q)
     }
     if (q == my_queue() && current)
         atomic_fetch_or(&current->flags, TASK_TICK);
+    else if (q != my_queue() && !tick_soon(q))
+        (void)hostcall1(HOSTCALL_INTERRUPT, q->vcpu->index);
 }
 
 bool task_wake(struct task *t)
