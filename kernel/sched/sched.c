@@ -464,10 +464,10 @@ static void stalled(struct run_queue *q, unsigned count)
         struct task *t = __atomic_load_n(&other->vcpu->running, __ATOMIC_SEQ_CST);
         if (other == q || !family_expired(t))
             continue;
-        atomic_fetch_or(&t->flags, TASK_RESCHED);
-        (void)hostcall1(HOSTCALL_INTERRUPT, i);
+        if (!(atomic_fetch_or(&t->flags, TASK_RESCHED) & TASK_RESCHED))
+            (void)hostcall1(HOSTCALL_INTERRUPT, i);
     }
-    (void)hostcall2(HOSTCALL_WAIT, STALL_WAIT_NS, 0);
+    (void)hostcall2(HOSTCALL_WAIT, STALL_WAIT_NS, 1);
 }
 
 static void idle_wait(struct run_queue *q)
