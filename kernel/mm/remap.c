@@ -274,6 +274,15 @@ int vm_incore(struct mm *mm, uaddr_t address, uint64_t length, uint8_t *out)
     return result;
 }
 
+bool vm_is_shared(struct mm *mm, uaddr_t address)
+{
+    mutex_lock(&mm->lock);
+    struct vma *v = vma_at(mm, address);
+    bool shared = v && v->shared;
+    mutex_unlock(&mm->lock);
+    return shared;
+}
+
 static uint64_t count_present(const struct vma *v)
 {
     uint64_t pages = 0;

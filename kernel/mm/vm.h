@@ -75,6 +75,8 @@ int vm_advise(struct mm *mm, uaddr_t address, uint64_t length, int advice) MUST_
 int vm_sync(struct mm *mm, uaddr_t address, uint64_t length, uint32_t flags) MUST_CHECK;
 /* One byte a page into out[]; 1: present. */
 int vm_incore(struct mm *mm, uaddr_t address, uint64_t length, uint8_t *out) MUST_CHECK;
+/* Is it in a shared mapping? For futexes: such an address means the same in every process. */
+bool vm_is_shared(struct mm *mm, uaddr_t address);
 
 /* The heap: set up by the program loader, moved by brk(2). Returns the (new or old) break. */
 int vm_brk_init(struct mm *mm, uaddr_t start) MUST_CHECK;

@@ -180,7 +180,7 @@ static int64_t start(struct thread *t, struct process *fresh, const struct abi_c
     int tid = t->task.tid;
     if (fresh && process_limit(fresh, RLIMIT_CPU) != RLIM_INFINITY)
         process_cpu_limit_changed(fresh);
-    if (a->flags & CLONE_PARENT_SETTID)
+    if ((a->flags & CLONE_VM) && (a->flags & CLONE_PARENT_SETTID))
         (void)!put_user(a->parent_tid, (int32_t)tid);
     task_start(&t->task);
     if (a->flags & CLONE_VFORK) {

@@ -11,15 +11,15 @@
  * waker is done with it when it drops that lock. Requeueing never holds two buckets' locks: the
  * waiters are on neither for a moment (bucket is NULL), which others wait out.
  *
- * Keys: private futexes by mm and address, shared ones by address alone, since a shared mapping
- * lies at the same address in every process.
- * LIMIT: a private and a shared operation on one word do not meet. LIMIT: no priority
- * inheritance.
+ * Keys: memory of one address space by mm and address; shared mappings by address alone, since
+ * they lie at the same address in every process.
+ * LIMIT: no priority inheritance.
  */
 #include "proc/futex.h"
 
 #include "abi/errno.h"
 #include "mm/user.h"
+#include "mm/vm.h"
 #include "proc/futex_internal.h"
 #include "proc/process.h"
 
@@ -42,6 +42,8 @@ void futex_init(void)
 
 struct futex_key futex_key(uaddr_t address, bool is_private)
 {
+    if (!is_private && !vm_is_shared(current->mm, address))
+        is_private = true;
     return (struct futex_key){is_private ? current->mm : NULL, address};
 }
 

@@ -116,10 +116,7 @@ void futex_pi_owner_died(uaddr_t address)
     uint32_t value;
     mutex_lock(&pi_lock);
     if (!user_load32(address, &value) && (value & FUTEX_TID_MASK) == (uint32_t)current->tid) {
-        /* Waiters of either kind: the kind of the futex is not known here. */
-        bool more,
-            is_private = futex_pi_first(&(struct futex_key){current->mm, address}, &more);
-        (void)hand_over(address, is_private, value, FUTEX_OWNER_DIED);
+        (void)hand_over(address, false, value, FUTEX_OWNER_DIED);
     }
     mutex_unlock(&pi_lock);
 }
@@ -152,9 +149,7 @@ static void owner_died(uaddr_t address, bool pi, bool was_pending)
     }
     if (!(value & FUTEX_WAITERS))
         return;
-    /* Robust mutexes may be private or shared; wake whoever is there. */
-    if (futex_wake(address, false, 1, FUTEX_BITSET_ANY) == 0)
-        (void)futex_wake(address, true, 1, FUTEX_BITSET_ANY);
+    (void)futex_wake(address, false, 1, FUTEX_BITSET_ANY);
 }
 
 void robust_list_exit(struct thread *t)
