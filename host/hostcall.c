@@ -244,5 +244,11 @@ void hostcall_serve(struct vcpu_host *v)
     struct hostcall *call = &v->shared->call;
     uint32_t nr = call->nr;
 
-    call->result = nr < HOSTCALL_COUNT ? table[nr](v, call->arg) : -ENOSYS;
+    if (nr >= HOSTCALL_COUNT) {
+        call->result = -ENOSYS;
+        return;
+    }
+    do { /* a tick may interrupt what blocks; closing is done even then */
+        call->result = table[nr](v, call->arg);
+    } while (call->result == -EINTR && nr != HOSTCALL_CLOSE && !host_stopping);
 }

@@ -309,8 +309,8 @@ int host_run(const struct host_run_params *params, uint32_t *status, struct host
         goto out_destroy;
     rc = machine_run(m, err);
     *status = m->status;
-    if (rc == -EBUSY)
-        return rc; /* a thread still uses it all */
+    if (m->hung)
+        return rc;
     host_signals_fini();
 out_destroy:
     ops->destroy(m->dev);

@@ -157,7 +157,7 @@ void host_thread_free(struct host_thread *t)
 int host_signals_init(struct dev *dev, struct host_error *err)
 {
     struct sigaction sa = {.sa_sigaction = host_signal_entry,
-                           .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+                           .sa_flags = SA_SIGINFO | SA_ONSTACK};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigset_t set;
 

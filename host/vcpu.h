@@ -36,6 +36,7 @@ struct machine {
     struct tsc_sample begin;
     pthread_mutex_t lock;
     int exited;
+    int hung; /* a thread did not come back: what it uses stays */
     uint32_t status;
     int failed; /* negative errno: the enclave was lost; `error` says why */
     struct host_error error;

@@ -333,6 +333,8 @@ boot:
         mov     32(%rsi), %rax                  /* vcpu_shared */
         mov     %rax, %gs:TD_SHARED
         mov     12(%rsi), %r12d                 /* vcpu_count */
+        cmpl    $TINY_FIFO, 72(%rsi)            /* log_level */
+        je      boot_fifo
         mov     40(%rsi), %rdx                  /* pool_address */
         movabs  $0x0a6f6c6c6568, %rax           /* "hello\n" */
         mov     %rax, (%rdx)
@@ -368,9 +370,35 @@ boot_exit:
         call    call_host
         jmp     boot_exit
 
+/* Opens `program`, which blocks, while the other vCPU exits. */
+boot_fifo:
+        mov     200(%rsi), %r13                 /* program */
+        rdgsbase %r14
+        add     $4096, %rax
+        mov     %rax, TINY_STRIDE + TD_SHARED(%r14)
+        movq    $1, TINY_STRIDE + TD_LEAF(%r14)
+        mov     $1, %edx
+        mov     $5, %eax                        /* START_VCPU */
+        call    call_host
+        mov     $-100, %rdx
+        mov     %r13, %rcx
+        xor     %r8d, %r8d
+        mov     $13, %eax                       /* OPENAT */
+        call    call_host
+        mov     $1, %r13d
+        jmp     boot_exit
+
 /* The second vCPU spins in the enclave until it is told to stop, then waits for ever. */
 second:
         movq    $0, %gs:TD_STOP
+        mov     $20000000, %ecx
+        cmpq    $0, %gs:TD_LEAF
+        je      2f
+1:      dec     %ecx
+        jnz     1b
+        mov     $(9 << 8), %edx
+        xor     %eax, %eax                      /* EXIT */
+        call    call_host
 2:      pause
         cmpq    $0, %gs:TD_STOP
         je      2b

@@ -47,6 +47,9 @@
 #define TC_LEAF_PAGES 0x1b /* EACCEPT of RSI pages from TD_LEAF's RCX */
 #define TC_LAST       0x1b
 
+/* boot_info.log_level that asks for the blocking scenario. */
+#define TINY_FIFO 99
+
 #ifndef __ASSEMBLER__
 
 #include <stdlib.h>

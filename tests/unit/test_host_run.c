@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +35,26 @@ static long elapsed_us(const struct timespec *a)
 
     clock_gettime(CLOCK_MONOTONIC, &b);
     return (b.tv_sec - a->tv_sec) * 1000000 + (b.tv_nsec - a->tv_nsec) / 1000;
+}
+
+/* A vCPU sits in a call of the host's that never ends while another one exits. */
+static void test_blocked(struct host_run_params p)
+{
+    char path[] = "/tmp/occlum-fifo-XXXXXX";
+    struct timespec start;
+
+    CHECK(mkdtemp(path));
+    char fifo[64];
+    snprintf(fifo, sizeof(fifo), "%s/fifo", path);
+    CHECK(mkfifo(fifo, 0600) == 0);
+    p.program = fifo;
+    p.log_level = TINY_FIFO;
+    p.vcpus = 2;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    CHECK_EQ(run(&p), 9 << 8);
+    CHECK(elapsed_us(&start) < 900000);
+    unlink(fifo);
+    rmdir(path);
 }
 
 int main(void)
@@ -66,6 +87,7 @@ int main(void)
         CHECK_EQ(run(&p), 5 << 8);
     }
     printf("a run with two: %ld us\n", elapsed_us(&start));
+    test_blocked(p);
     setenv("OCCLUM_RING", "interp", 1);
     CHECK_EQ(run(&p), 5 << 8);
     setenv("OCCLUM_RING", "nonsense", 1);
