@@ -106,6 +106,15 @@ void host_signal_handle(struct host_signal *s)
     errno = saved_errno;
 }
 
+static void tick_mask(int how)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, HOST_SIGNAL_TICK);
+    pthread_sigmask(how, &set, NULL);
+}
+
 int host_thread_new(struct dev *dev, struct host_thread **out, struct host_error *err)
 {
     char *raw = mmap(NULL, 2 * HOST_BLOCK_SIZE, PROT_READ | PROT_WRITE,
@@ -130,6 +139,8 @@ int host_thread_new(struct dev *dev, struct host_thread **out, struct host_error
         rc = host_fail(err, -errno, "sigaltstack: %s", strerror(errno));
     else if (dev->ops->thread_init)
         rc = dev->ops->thread_init(dev, err);
+    if (!rc)
+        tick_mask(SIG_UNBLOCK);
     if (rc) {
         host_thread_fini(NULL);
         host_thread_free(t);
@@ -143,6 +154,7 @@ void host_thread_fini(struct dev *dev)
 {
     stack_t none = {.ss_flags = SS_DISABLE};
 
+    tick_mask(SIG_BLOCK); /* one that is late would find no stack */
     if (dev && dev->ops->thread_fini)
         dev->ops->thread_fini(dev);
     sigaltstack(&none, NULL);
@@ -173,7 +185,6 @@ int host_signals_init(struct dev *dev, struct host_error *err)
         if (sigaction(sync_signals[i], &sa, &saved_sync[i]))
             return host_fail(err, -errno, "sigaction: %s", strerror(errno));
     }
-    sigaddset(&set, HOST_SIGNAL_TICK);
     if (sigaction(HOST_SIGNAL_TICK, &sa, &saved_tick) ||
         sigaction(SIGPIPE, &ignore, &saved_pipe))
         return host_fail(err, -errno, "sigaction: %s", strerror(errno));
@@ -185,7 +196,9 @@ void host_signals_fini(void)
 {
     for (unsigned i = 0; i < SYNC_COUNT; i++)
         sigaction(sync_signals[i], &saved_sync[i], NULL);
+    signal(HOST_SIGNAL_TICK, SIG_IGN); /* forgets one that is pending */
     sigaction(HOST_SIGNAL_TICK, &saved_tick, NULL);
+    tick_mask(SIG_UNBLOCK);
     sigaction(SIGPIPE, &saved_pipe, NULL);
     signal_dev = NULL;
 }

@@ -201,11 +201,6 @@ static void *vcpu_thread(void *arg)
 {
     struct vcpu_host *v = arg;
     struct host_error err = {{0}};
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, HOST_SIGNAL_TICK);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     int rc = vcpu_life(v, ENTER_VCPU, 0, &err);
     if (rc)
         machine_end(v->machine, 0, rc, err.msg);
