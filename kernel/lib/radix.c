@@ -55,8 +55,11 @@ static int grow(struct radix *r, uint64_t key)
             n->slots[0] = r->root;
             n->used = 1;
         }
+        bool first = !r->root;
         r->root = n;
         r->height++;
+        while (first && !reaches(r, key)) /* the only node may stand at any height */
+            r->height++;
     }
     return 0;
 }
