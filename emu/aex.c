@@ -318,6 +318,8 @@ int emu_signal(struct dev *dev, struct host_signal *s)
         aex(t, s, (struct exception){0});
         return step == STEP_AEX; /* else the host shall enter the next frame, as for a tick */
     }
+    if (s->number == SIGSYS)
+        emu_step_wake();
     aex(t, s, classify(t, s));
     return 0;
 }

@@ -57,6 +57,7 @@
 #include <openssl/sha.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "boundary/sgx.h"
 #include "host/dev.h"
@@ -132,6 +133,10 @@ struct emu_thread {
     } forced; /* an exception that a leaf raises */
     uint32_t step_count;
     int breakpoint; /* of step.c; -1: none */
+    uint32_t burst; /* single steps left */
+    int burst_timed;
+    uint64_t steps, events;
+    timer_t burst_timer;
     uint32_t eenter_vector;
 };
 _Static_assert(offsetof(struct emu_thread, key) == ET_KEY, "ET_KEY");
@@ -152,8 +157,12 @@ _Static_assert(offsetof(struct emu_thread, slow_fs) == ET_SLOW_FS, "ET_SLOW_FS")
 
 struct emu_options {
     int trap, strict, step;
+    int burst;  /* steps in bursts, after interrupts at any time */
+    int asleep; /* stepping begins with a program's first system call */
+    int count;  /* say at the end how many steps there were */
+    uint32_t seed, every; /* one step in `every` is a tick */
     uint64_t step_begin, step_end; /* offsets of RIP; 0, 0: everywhere */
-    int seccomp;                   /* use the seccomp filter instead of dispatch */
+    int seccomp, exclusive;        /* how system calls are intercepted */
 };
 extern struct emu_options emu_options;
 int emu_options_parse(const char *text, struct host_error *err);
@@ -214,6 +223,7 @@ void emu_step_thread_fini(struct emu_thread *t);
 uint32_t emu_step_enter(struct emu_thread *t, uint32_t cssa);
 uint32_t emu_step_resume(struct emu_thread *t, uint32_t cssa, uint64_t rip);
 int emu_step_trap(struct emu_thread *t, struct host_signal *s);
+void emu_step_wake(void);
 
 /* dispatch.c: `syscall` in the range raises SIGSYS on the calling thread. */
 int emu_dispatch_probe(void);

@@ -6,7 +6,12 @@
  *   trap          leave ENCLU in place; it traps
  *   strict        memory appears to programs at EACCEPT, not at EAUG
  *   step[:A-B]    an AEX after every instruction (of the range of offsets, hexadecimal)
+ *   late          stepping begins with the first system call of a program
+ *   burst:SEED    interrupts at any time and single steps after them, from that call on
+ *   tick:N        one of N single steps is answered as a tick, not 32; seed:N where
+ *   count         say at the end how many steps there were
  *   seccomp       intercept system calls by a filter
+ *   exclusive     intercept them as kernels without inclusive dispatch do
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +36,7 @@ struct emu_thread *emu_hash[EMU_HASH_SIZE];
 
 int emu_options_parse(const char *text, struct host_error *err)
 {
-    emu_options = (struct emu_options){0};
+    emu_options = (struct emu_options){.every = 32};
     while (text && *text) {
         size_t n = strcspn(text, ",");
         if (n == 4 && !strncmp(text, "trap", n)) {
@@ -40,6 +45,18 @@ int emu_options_parse(const char *text, struct host_error *err)
             emu_options.strict = 1;
         } else if (n == 7 && !strncmp(text, "seccomp", n)) {
             emu_options.seccomp = 1;
+        } else if (n == 9 && !strncmp(text, "exclusive", n)) {
+            emu_options.exclusive = 1;
+        } else if (n == 4 && !strncmp(text, "late", n)) {
+            emu_options.asleep = 1;
+        } else if (n == 5 && !strncmp(text, "count", n)) {
+            emu_options.count = 1;
+        } else if (sscanf(text, "seed:%u", &emu_options.seed) == 1) {
+            ;
+        } else if (sscanf(text, "tick:%u", &emu_options.every) == 1 && emu_options.every) {
+            ;
+        } else if (sscanf(text, "burst:%u", &emu_options.seed) == 1) {
+            emu_options.step = emu_options.burst = emu_options.asleep = 1;
         } else if (n >= 4 && !strncmp(text, "step", 4)) {
             emu_options.step = 1;
             if (n > 4 && sscanf(text, "step:%lx-%lx", &emu_options.step_begin,

@@ -7,11 +7,14 @@
 #include <errno.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "emu/emu.h"
+#include "host/vcpu.h"
 
 #ifndef TRAP_PERF
 #define TRAP_PERF 6
@@ -22,13 +25,21 @@
  * A tick restarts what the enclave declares restartable; ticks must be rare enough for that to
  * end, and irregular, to come everywhere.
  */
-#define EVENT_EVERY   32u
 #define HANDLER_EVERY 16u
 
 static int one_in(struct emu_thread *t, uint32_t n)
 {
     t->step_count = t->step_count * 1664525u + 1013904223u;
     return (t->step_count >> 16) % n == 0;
+}
+
+/* Single steps in a row after an interrupt, with `burst`; and the interrupts' period. */
+#define BURST_MAX       64u
+#define BURST_PERIOD_NS 100000
+
+static int stepping(void)
+{
+    return emu_options.step && !emu_options.asleep;
 }
 
 static int ranged(void)
@@ -56,6 +67,7 @@ int emu_step_thread_init(struct emu_thread *t, struct host_error *err)
                                    .sigtrap = 1};
 
     t->breakpoint = -1;
+    t->step_count = emu_options.seed * 2654435761u;
     if (!emu_options.step || !ranged())
         return 0;
     t->breakpoint = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
@@ -69,6 +81,41 @@ void emu_step_thread_fini(struct emu_thread *t)
 {
     if (t->breakpoint >= 0)
         close(t->breakpoint);
+    if (t->burst_timed)
+        timer_delete(t->burst_timer);
+    if (emu_options.count)
+        fprintf(stderr, "occlum: the emulator stepped %lu times, with %lu ticks\n", t->steps,
+                t->events);
+}
+
+/* The first system call of a program: `late` and `burst` begin here. */
+void emu_step_wake(void)
+{
+    emu_options.asleep = 0;
+}
+
+/* Interrupts with a period of this thread's own, as a hostile host would send them. */
+static void burst_ticks(struct emu_thread *t)
+{
+    struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_SIGNAL_TICK};
+    struct itimerspec its = {.it_interval.tv_nsec = BURST_PERIOD_NS};
+
+    its.it_interval.tv_nsec += (t->step_count >> 8) % BURST_PERIOD_NS;
+    its.it_value = its.it_interval;
+    ev._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    t->burst_timed = 1;
+    if (timer_create(CLOCK_MONOTONIC, &ev, &t->burst_timer) == 0)
+        timer_settime(t->burst_timer, 0, &its, NULL);
+}
+
+/* Whether to step on; half of the interrupts begin a new burst. */
+static int in_burst(struct emu_thread *t, uint32_t cssa)
+{
+    if (!t->burst_timed)
+        burst_ticks(t);
+    if (!t->burst && cssa && one_in(t, 2))
+        t->burst = 1 + (t->step_count >> 20) % BURST_MAX;
+    return t->burst != 0;
 }
 
 /*
@@ -77,7 +124,7 @@ void emu_step_thread_fini(struct emu_thread *t)
  */
 uint32_t emu_step_enter(struct emu_thread *t, uint32_t cssa)
 {
-    if (!emu_options.step)
+    if (!stepping() || (emu_options.burst && !in_burst(t, 0)))
         return 0;
     if (ranged())
         return (uint32_t)in_range(t, t->entry);
@@ -87,7 +134,7 @@ uint32_t emu_step_enter(struct emu_thread *t, uint32_t cssa)
 /* At ERESUME of a frame: cssa counts it. */
 uint32_t emu_step_resume(struct emu_thread *t, uint32_t cssa, uint64_t rip)
 {
-    if (!emu_options.step)
+    if (!stepping() || (emu_options.burst && !in_burst(t, cssa)))
         return 0;
     if (ranged())
         return (uint32_t)in_range(t, rip);
@@ -103,8 +150,10 @@ int emu_step_trap(struct emu_thread *t, struct host_signal *s)
     if (s->number != SIGTRAP || !emu_options.step)
         return 0;
     if (s->info->si_code == TRAP_PERF && ranged()) {
-        t->step = 1;
-        r[REG_EFL] |= RFLAGS_TF;
+        if (stepping()) {
+            t->step = 1;
+            r[REG_EFL] |= RFLAGS_TF;
+        }
         return STEP_CONTINUE;
     }
     if (s->info->si_code != TRAP_TRACE)
@@ -114,5 +163,11 @@ int emu_step_trap(struct emu_thread *t, struct host_signal *s)
         r[REG_EFL] &= ~RFLAGS_TF;
         return STEP_CONTINUE;
     }
-    return t->tcs->tcs.cssa == 0 && one_in(t, EVENT_EVERY) ? STEP_EVENT : STEP_AEX;
+    if (t->burst)
+        t->burst--;
+    t->steps++;
+    if (t->tcs->tcs.cssa || !one_in(t, emu_options.every))
+        return STEP_AEX;
+    t->events++;
+    return STEP_EVENT;
 }
