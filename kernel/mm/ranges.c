@@ -236,6 +236,7 @@ void family_put(struct family *f)
         spin_unlock(&range_lock);
         kfree(a);
     }
+    sched_wait_watchers();
     kfree(f);
 }
 

@@ -102,7 +102,7 @@ void family_settle(void)
 
 bool family_expired(const struct task *t)
 {
-    const struct sched_family *f = t->claim;
+    const struct sched_family *f = __atomic_load_n(&t->claim, __ATOMIC_ACQUIRE);
     return f && f->wanted && resident_ns(f) > quantum_ns(f);
 }
 

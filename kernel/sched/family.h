@@ -42,3 +42,5 @@ void family_release(struct task *t);
 void family_settle(void);
 /* Its member has been resident long enough while another one waits. */
 bool family_expired(const struct task *t);
+/* Before a task or a family is freed: another vCPU may be looking at it. */
+void sched_wait_watchers(void);

@@ -218,6 +218,28 @@ static void account(struct task *prev, struct task *next)
     atomic_store(&next->run_since, now);
 }
 
+/* Looking at the task that another vCPU runs: it must not be freed meanwhile. In between: no
+ * host call, no sleep. */
+static _Atomic uint32_t watchers;
+
+static struct task *watch_running(struct vcpu *v)
+{
+    atomic_fetch_add(&watchers, 1);
+    return __atomic_load_n(&v->running, __ATOMIC_SEQ_CST);
+}
+
+static void watch_end(void)
+{
+    atomic_fetch_sub(&watchers, 1);
+}
+
+void sched_wait_watchers(void)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    while (atomic_load(&watchers))
+        __asm__ volatile("pause");
+}
+
 /* On the new task's stack: the old one may now run elsewhere, or be gone. */
 static void finish_switch(void)
 {
@@ -226,8 +248,10 @@ static void finish_switch(void)
     bool dead = atomic_load(&prev->state) == TASK_DEAD;
 
     atomic_store_explicit(&prev->on_cpu, false, memory_order_release);
-    if (dead && prev->release)
+    if (dead && prev->release) {
+        sched_wait_watchers();
         prev->release(prev);
+    }
 }
 
 void task_begin(void);
@@ -405,14 +429,16 @@ static void wait_until_off(struct run_queue *q, struct sched_mm *mm)
     struct task *asked = NULL;
 
     for (;;) {
-        struct task *t = __atomic_load_n(&v->running, __ATOMIC_SEQ_CST);
-        if (!t || (struct sched_mm *)__atomic_load_n(&t->mm, __ATOMIC_SEQ_CST) != mm)
-            return;
-        if (t != asked) {
+        struct task *t = watch_running(v);
+        bool runs = t && (struct sched_mm *)__atomic_load_n(&t->mm, __ATOMIC_SEQ_CST) == mm;
+        if (runs)
             atomic_fetch_or(&t->flags, TASK_RESCHED);
+        watch_end();
+        if (!runs)
+            return;
+        if (t != asked)
             (void)hostcall1(HOSTCALL_INTERRUPT, v->index);
-            asked = t;
-        }
+        asked = t;
         task_yield();
         if (q == my_queue()) /* moved there: it does not run now */
             return;
@@ -461,10 +487,11 @@ static void stalled(struct run_queue *q, unsigned count)
     }
     for (uint32_t i = 0; i < atomic_load(&vcpu_online); i++) {
         struct run_queue *other = &queues[i];
-        struct task *t = __atomic_load_n(&other->vcpu->running, __ATOMIC_SEQ_CST);
-        if (other == q || !family_expired(t))
-            continue;
-        if (!(atomic_fetch_or(&t->flags, TASK_RESCHED) & TASK_RESCHED))
+        struct task *t = watch_running(other->vcpu);
+        bool ask = other != q && family_expired(t) &&
+                   !(atomic_fetch_or(&t->flags, TASK_RESCHED) & TASK_RESCHED);
+        watch_end();
+        if (ask)
             (void)hostcall1(HOSTCALL_INTERRUPT, i);
     }
     (void)hostcall2(HOSTCALL_WAIT, STALL_WAIT_NS, 1);
