@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # An AEX after every instruction of a program and of the kernel that serves it, answered by
 # ERESUME or by an entry for a tick; and larger programs under interrupts at random times. All
-# must end as natively. More ticks than one in 50 leave the kernel no time for anything else.
-# must end as natively. Ticks that come ever faster would leave the kernel no time for the rest.
+# must end as natively. Ticks that come ever faster would leave the kernel no time for more.
+# TIMEOUT: 240
 . tests/apps/lib.sh
 
 "${CC:-gcc}" -nostdlib -static -no-pie -fno-stack-protector -mgeneral-regs-only -O1 \
