@@ -69,3 +69,14 @@ check: all
 	@sh tools/run-tests $(O) '$(T)'
 
 fuzz: $(FUZZ_SRC:tests/fuzz/%.c=run-fuzz/%)
+
+# The guest tests again and again, under each behaviour that host and emulator can show.
+STRESS := OCCLUM_RING=uring OCCLUM_RING=interp OCCLUM_EMU=trap OCCLUM_EMU=strict
+ROUNDS ?= 7
+stress: all
+	-@$(MAKE) -s -k -j$(shell nproc) --no-print-directory test-programs O=$(O)
+	@failed=0; for how in $(STRESS); do for round in $$(seq $(ROUNDS)); do \
+		echo "== $$how, round $$round"; \
+		env $$how sh tools/run-tests $(O) '^guest/.*$(T)' | grep -v '^PASS'; \
+		[ $$(grep -l '^FAIL' $(O)/tests/*.line | wc -l) -eq 0 ] || failed=1; \
+	done; done; exit $$failed
