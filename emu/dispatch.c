@@ -73,7 +73,8 @@ int emu_dispatch_on(struct emu *e, struct host_error *err)
     int rc = -EINVAL;
 
     if (!emu_options.seccomp) {
-        rc = dispatch(DISPATCH_INCLUSIVE, start, end - start);
+        if (!emu_options.exclusive)
+            rc = dispatch(DISPATCH_INCLUSIVE, start, end - start);
         if (rc)
             rc = dispatch(DISPATCH_EXCLUSIVE, end, (1ull << 47) - SGX_PAGE - end);
     }

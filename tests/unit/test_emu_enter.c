@@ -328,7 +328,8 @@ static void run_mode(const char *mode)
 int main(void)
 {
     static const char *const modes[] = {
-        "", "trap", "strict", "seccomp", "step", "step:20000-30000", "trap,strict,step"};
+        "",          "trap", "strict",           "seccomp",
+        "exclusive", "step", "step:20000-30000", "trap,strict,step"};
 
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         fflush(stdout);
