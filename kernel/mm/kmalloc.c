@@ -131,11 +131,10 @@ static void slab_free(void *p, struct page_meta *m)
     empty = !m->used && c->partial.next != c->partial.prev; /* keep one */
     if (empty)
         list_remove(&m->node);
+    san_poison(p, class_size[class]);
     spin_unlock(&c->lock);
-    if (!empty) {
-        san_poison(p, class_size[class]);
+    if (!empty)
         return;
-    }
     size_t bytes = PAGE_SIZE << m->order;
     san_unpoison(base, bytes);
     memset(base, 0, bytes);
