@@ -215,6 +215,7 @@ void kfree(void *p)
 {
     if (!p)
         return;
+    san_check(p, 1, true); /* freed twice? */
     struct page_meta *m = page_meta(p);
     if (m->kind == PAGE_BODY)
         m = (struct page_meta *)align_down((uint64_t)m, CHUNK_BYTES) + m->first;

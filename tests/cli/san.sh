@@ -18,6 +18,7 @@ expect() {
 
 expect heap-overflow "write of 1 bytes"
 expect use-after-free "freed memory"
+expect double-free "freed memory"
 expect memcpy-overflow "write of 40 bytes"
 expect global-overflow "beyond a global variable"
 expect index "index out of bounds at kernel/lib/san/selftest.c"

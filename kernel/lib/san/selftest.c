@@ -24,6 +24,9 @@ void san_self_test(const char *name)
     } else if (!strcmp(name, "use-after-free")) {
         kfree((void *)p);
         p[3] = 1;
+    } else if (!strcmp(name, "double-free")) {
+        kfree((void *)p);
+        kfree((void *)p);
     } else if (!strcmp(name, "memcpy-overflow")) {
         char from[64] = {0};
         memcpy((void *)p, from, (size_t)many);
