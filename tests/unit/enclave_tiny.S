@@ -59,6 +59,7 @@ bad:    mov     $-1, %rax
 table:  .long   do_add - table, do_load - table, do_syscall - table, do_regs - table
         .long   do_leaf - table, do_ud - table, do_bp - table, do_de - table
         .long   do_cpuid - table, do_spin - table, do_store - table, do_leaf_pages - table
+        .long   do_leaf_gs - table
 
 do_add: lea     1(%rsi), %rax
         rdfsbase %rdx
@@ -161,6 +162,23 @@ do_leaf:
 1:      mov     $-2, %rax
         pop     %rbx
         pop     %rbx
+        ret
+
+/* A leaf while GS is not what the TCS says. */
+do_leaf_gs:
+        push    %rbx
+        mov     %gs:TD_LEAF, %rax
+        mov     %gs:TD_LEAF + 8, %rbx
+        mov     %gs:TD_LEAF + 16, %rcx
+        rdgsbase %r12
+        wrgsbase %rsi
+        mov     $0x8888, %r8
+        ENCLU
+        wrgsbase %r12
+        cmp     $0x8888, %r8
+        je      1f
+        mov     $-2, %rax
+1:      pop     %rbx
         ret
 
 do_leaf_pages:

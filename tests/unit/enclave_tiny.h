@@ -45,7 +45,8 @@
 #define TC_SPIN       0x19 /* until TD_STOP is set, or RSI rounds */
 #define TC_STORE      0x1a /* a byte to RSI */
 #define TC_LEAF_PAGES 0x1b /* EACCEPT of RSI pages from TD_LEAF's RCX */
-#define TC_LAST       0x1b
+#define TC_LEAF_GS    0x1c /* ENCLU with TD_LEAF while GS base is RSI */
+#define TC_LAST       0x1c
 
 /* boot_info.log_level that asks for the blocking scenario. */
 #define TINY_FIFO 99

@@ -203,6 +203,11 @@ static void test_edmm(int strict)
     expect_fault(TC_LEAF, 0, 13, 0);
     DATA(TD_LEAF) = 99;
     expect_fault(TC_LEAF, 0, 13, 0);
+    /* The thread is found even if GS is anything, or another's. */
+    DATA(TD_LEAF) = ENCLU_EACCEPT;
+    DATA(TD_LEAF + 16) = at;
+    CHECK_EQ(run(TC_LEAF_GS, 0), SGX_PAGE_ATTRIBUTES_MISMATCH);
+    CHECK_EQ(run(TC_LEAF_GS, 0x123456789000), SGX_PAGE_ATTRIBUTES_MISMATCH);
     /* The rest at once. */
     DATA(TD_LEAF + 8) = (uint64_t)s;
     DATA(TD_LEAF + 16) = at + 4096;
