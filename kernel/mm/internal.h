@@ -23,6 +23,7 @@ struct vma {
     const char *name;
     uaddr_t fault_end;   /* end of the last window brought in; for sequential access */
     uint32_t window;     /* pages */
+    uint32_t aliases;    /* further shared mappings of the same part of the file */
 };
 
 /* Owns areas of the user range: one mm, or several whose memories overlap (see family.c). */
@@ -95,6 +96,12 @@ uaddr_t present_run(uaddr_t start, uaddr_t end, uint8_t *state);
 /* ---- user_copy.S: guest memory that is known to be there. Bytes that were not copied. ---- */
 size_t user_copy_raw(void *dst, const void *src, size_t size);
 
+/* ---- shared.c ---- */
+/* Where an equal shared mapping is already; 0: nowhere; or negative errno. */
+int64_t alias_map(struct mm *mm, const struct vm_map_args *a, uint64_t length) MUST_CHECK;
+/* As unmap_locked(), but of what is mapped several times only one mapping goes. */
+int unmap_counted(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock) MUST_CHECK;
+
 /* ---- vma.c ---- */
 struct vma *vma_at(struct mm *mm, uaddr_t address);          /* contains it, or NULL */
 struct vma *vma_next_from(struct mm *mm, uaddr_t address);   /* first that ends above it */
@@ -102,6 +109,7 @@ struct vma *vma_prev(struct vma *v);
 struct vma *vma_next(struct vma *v);
 struct vma *vma_new(const struct vma *like) MUST_CHECK;      /* a copy, with its own file reference */
 void vma_free(struct vma *v);
+void vma_note_shared(struct vma *v, int change);
 void vma_insert(struct mm *mm, struct vma *v);
 void vma_remove(struct mm *mm, struct vma *v);
 /* Makes `at` a border between mappings if it lies inside one. -ENOMEM. */

@@ -198,7 +198,7 @@ int vm_unmap(struct mm *mm, uaddr_t address, uint64_t length)
     if (end < address || end > enclave.user_end)
         return -EINVAL;
     mutex_lock(&mm->lock);
-    int e = unmap_locked(mm, address, end);
+    int e = unmap_counted(mm, address, end);
     mutex_unlock(&mm->lock);
     return e;
 }
@@ -317,10 +317,13 @@ int64_t map_locked(struct mm *mm, const struct vm_map_args *a)
     int e = check_map(mm, a, length);
     if (e)
         return e;
+    int64_t at = alias_map(mm, a, length);
+    if (at)
+        return at;
     struct vma *v = kzalloc(sizeof(*v));
     if (!v)
         return -ENOMEM;
-    int64_t at = place(mm, a, length);
+    at = place(mm, a, length);
     if (at < 0) {
         kfree(v);
         return at;
@@ -333,6 +336,7 @@ int64_t map_locked(struct mm *mm, const struct vm_map_args *a)
     };
     if (v->file)
         v->file_ops->get(v->file);
+    vma_note_shared(v, 1);
     settle_warm(mm, v);
     vma_insert(mm, v);
     if (wants_populate(a, length) && populate(mm, v) && (a->flags & MAP_POPULATE))

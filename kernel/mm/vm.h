@@ -40,6 +40,10 @@ struct vm_file_ops {
     ssize_t (*write)(void *file, uint64_t offset, struct iter *from);
     void (*get)(void *file);
     void (*put)(void *file);
+    /* Optional: both are open files of one inode, so that their shared mappings are one. */
+    bool (*same)(void *file, void *other);
+    /* Optional: a shared mapping came (1) or went (-1). */
+    void (*shared)(void *file, int change);
     /* For /proc/PID/maps: path, device and inode number. */
     void (*describe)(void *file, char *path, size_t size, uint64_t *dev, uint64_t *ino);
 };
@@ -73,6 +77,9 @@ int64_t vm_remap(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len,
                  uaddr_t new_address) MUST_CHECK;
 int vm_advise(struct mm *mm, uaddr_t address, uint64_t length, int advice) MUST_CHECK;
 int vm_sync(struct mm *mm, uaddr_t address, uint64_t length, uint32_t flags) MUST_CHECK;
+/* Before a read or write of the file: writes back what its shared mappings changed in the range;
+ * after a write, with `drop`: they read it again. */
+int vm_flush_file(struct mm *mm, void *file, uint64_t offset, uint64_t size, bool drop) MUST_CHECK;
 /* One byte a page into out[]; 1: present. */
 int vm_incore(struct mm *mm, uaddr_t address, uint64_t length, uint8_t *out) MUST_CHECK;
 /* Is it in a shared mapping? For futexes: such an address means the same in every process. */

@@ -39,6 +39,12 @@ struct vma *vma_prev(struct vma *v)
     return n ? container_of(n, struct vma, node) : NULL;
 }
 
+void vma_note_shared(struct vma *v, int change)
+{
+    if (v->shared && v->file && v->file_ops->shared)
+        v->file_ops->shared(v->file, change);
+}
+
 struct vma *vma_new(const struct vma *like)
 {
     struct vma *v = kzalloc(sizeof(*v));
@@ -48,11 +54,13 @@ struct vma *vma_new(const struct vma *like)
     *v = *like;
     if (v->file)
         v->file_ops->get(v->file);
+    vma_note_shared(v, 1);
     return v;
 }
 
 void vma_free(struct vma *v)
 {
+    vma_note_shared(v, -1);
     if (v->file)
         v->file_ops->put(v->file);
     kfree(v);
@@ -99,7 +107,7 @@ int vma_split(struct mm *mm, uaddr_t at)
 static bool continues(const struct vma *a, const struct vma *b)
 {
     if (a->end != b->start || a->prot != b->prot || a->max_prot != b->max_prot ||
-        a->shared != b->shared || a->file != b->file || a->name != b->name)
+        a->shared != b->shared || a->file != b->file || a->aliases != b->aliases || a->name != b->name)
         return false;
     if (!a->file)
         return !a->shared;

@@ -97,6 +97,20 @@ static ssize_t write_loop(struct file *f, struct iter *from, uint64_t *pos)
     }
 }
 
+/* With mappings of this process in step. */
+static int flush_maps(struct file *f, uint64_t pos, size_t size, bool drop)
+{
+    if (likely(!atomic_load_explicit(&f->inode->shared_maps, memory_order_relaxed)))
+        return 0;
+    return vm_flush_file(current->mm, f, pos, size, drop);
+}
+
+static ssize_t read_at(struct file *f, struct iter *to, uint64_t *pos)
+{
+    int e = flush_maps(f, *pos, to->remaining, false);
+    return e ? e : read_loop(f, to, pos);
+}
+
 ssize_t file_read(struct file *f, struct iter *to, uint64_t *pos)
 {
     if (!(f->state & FILE_READ))
@@ -105,10 +119,10 @@ ssize_t file_read(struct file *f, struct iter *to, uint64_t *pos)
         return inode_is_dir(f->inode) ? -EISDIR : -EINVAL;
     if (pos || (f->state & FILE_STREAM)) {
         uint64_t none = 0;
-        return read_loop(f, to, pos ? pos : &none);
+        return read_at(f, to, pos ? pos : &none);
     }
     mutex_lock(&f->pos_lock);
-    ssize_t r = read_loop(f, to, &f->pos);
+    ssize_t r = read_at(f, to, &f->pos);
     mutex_unlock(&f->pos_lock);
     return r;
 }
@@ -139,7 +153,11 @@ static ssize_t write_at(struct file *f, struct iter *from, uint64_t *pos)
             return r;
         cut = wanted - from->remaining;
     }
-    ssize_t r = write_loop(f, from, pos);
+    uint64_t start = f->flags & O_APPEND ? f->inode->size : *pos;
+    int e = flush_maps(f, start, from->remaining, false);
+    ssize_t r = e ? e : write_loop(f, from, pos);
+    if (r > 0)
+        (void)!flush_maps(f, start, (size_t)r, true);
     from->remaining += cut;
     return r;
 }
@@ -351,10 +369,22 @@ void file_vm_describe(void *file, char *path, size_t size, uint64_t *dev, uint64
         path[0] = 0;
 }
 
+static bool vm_same(void *file, void *other)
+{
+    return ((struct file *)file)->inode == ((struct file *)other)->inode;
+}
+
+static void vm_shared(void *file, int change)
+{
+    atomic_fetch_add(&((struct file *)file)->inode->shared_maps, (uint32_t)change);
+}
+
 const struct vm_file_ops file_vm_ops_ro = {
     .read = vm_read,
     .get = vm_get,
     .put = vm_put,
+    .same = vm_same,
+    .shared = vm_shared,
     .describe = file_vm_describe,
 };
 
@@ -369,5 +399,7 @@ const struct vm_file_ops file_vm_ops = {
     .write = vm_write,
     .get = vm_get,
     .put = vm_put,
+    .same = vm_same,
+    .shared = vm_shared,
     .describe = file_vm_describe,
 };

@@ -155,6 +155,7 @@ struct inode {
     bool dead; /* a removed directory: nothing can be created in it */
 
     struct page_cache cache;
+    _Atomic uint32_t shared_maps; /* shared mappings of it, in all processes */
     _Atomic(struct file_locks *) locks; /* made on first use */
     void *ipc; /* FIFOs: their pipe, under `lock`; sockets: their socket */
 };
