@@ -96,6 +96,17 @@ static void leave_lru_locked(struct dentry *d)
     unused_count--;
 }
 
+/* An entry whose name another one gets: if nobody uses it, the caller puts what comes back. */
+static struct dentry *displace_locked(struct dentry *d)
+{
+    unhash_locked(d);
+    if (atomic_load(&d->refs) != 0)
+        return NULL;
+    leave_lru_locked(d);
+    atomic_store(&d->refs, 1);
+    return d;
+}
+
 /* Takes one reference; true: it was the last, and the entry is nobody's any more. */
 static bool drop_ref(struct dentry *d)
 {
@@ -221,20 +232,17 @@ static struct dentry *enter(struct dentry *dir, struct dentry *d)
     set_expiry(d);
     spin_lock(&dcache_lock);
     old = find_locked(dir, d->name, d->name_len, d->hash);
-    if (old && old->inode == d->inode) {
+    bool same = old && old->inode == d->inode;
+    if (same) {
         dentry_get(old);
     } else {
-        if (old)
-            unhash_locked(old);
-        old = NULL;
+        old = old ? displace_locked(old) : NULL;
         d->hashed = true;
         list_push(bucket_of(d->hash), &d->bucket);
     }
     spin_unlock(&dcache_lock);
-    if (!old)
-        return d;
-    dentry_put(d);
-    return old;
+    dentry_put(same ? d : old);
+    return same ? old : d;
 }
 
 /* True while the entry can be believed. */
@@ -343,11 +351,12 @@ void dentry_move(struct dentry *d, struct dentry *new_parent, const char *name)
     d->hash = name_hash(new_parent, name, len);
     struct dentry *stale = find_locked(new_parent, name, len, d->hash);
     if (stale)
-        unhash_locked(stale);
+        stale = displace_locked(stale);
     d->hashed = true;
     list_push(bucket_of(d->hash), &d->bucket);
     spin_unlock(&dcache_lock);
     kfree(old_name);
+    dentry_put(stale);
     dentry_put(old_parent);
 }
 
