@@ -11,6 +11,8 @@
 
 #include "emu/emu.h"
 
+#define MADV_POPULATE_WRITE_ 23 /* Linux 5.14 */
+
 uint8_t *emu_epcm_at(struct emu *e, uint64_t address)
 {
     uint64_t offset = address - e->dev.base;
@@ -119,8 +121,11 @@ int emu_add_pages(struct dev *dev, const struct plan_run *run, struct host_error
         return 0;
     int prot = emu_prot(entry), load = run->data ? PROT_READ | PROT_WRITE : prot;
     rc = protect(e, run->offset, run->pages, load);
-    if (!rc && run->data)
+    if (!rc && run->data) {
+        /* One call instead of a fault a page; older kernels lack it. */
+        madvise((void *)(dev->base + run->offset), run->pages * SGX_PAGE, MADV_POPULATE_WRITE_);
         memcpy((void *)(dev->base + run->offset), run->data, run->pages * SGX_PAGE);
+    }
     if (!rc && load != prot)
         rc = protect(e, run->offset, run->pages, prot);
     return rc ? host_fail(err, rc, "EADD: %s", strerror(-rc)) : 0;
