@@ -62,7 +62,10 @@ static int hw_probe(struct host_error *err)
                          "no /dev/sgx_enclave: this machine, its firmware or its "
                          "kernel has no SGX");
     if (fd < 0)
-        return host_fail(err, -errno, "/dev/sgx_enclave: %s", strerror(errno));
+        return host_fail(err, -errno,
+                         "/dev/sgx_enclave: %s: join the group that may open it, or "
+                         "set SGX_MODE=SIM to run without protection",
+                         strerror(errno));
     hw_os->close(fd);
     if (!(getauxval(AT_HWCAP2) & 2))
         return host_fail(err, -ENOSYS, "the kernel does not enable FSGSBASE");

@@ -20,22 +20,26 @@
 #define CPUID_MAX   512u
 #define XFRM_USABLE (SGX_XFRM_LEGACY | SGX_XFRM_AVX | SGX_XFRM_AVX512 | SGX_XFRM_PKRU)
 
-int host_probe(enum host_mode mode, struct host_error *err)
+/*
+ * Automatic means the emulator only where there is no SGX at all: a device that is there and
+ * cannot be used is an error, or protection would be lost without a word.
+ */
+static int choose(enum host_mode mode, const struct dev_ops **ops, struct host_error *err)
 {
-    if (mode == HOST_MODE_HW)
-        return dev_hw.probe(err);
-    if (mode == HOST_MODE_AUTO && dev_hw.probe(err) == 0)
-        return 0;
+    if (mode != HOST_MODE_SIM) {
+        int rc = dev_hw.probe(err);
+        *ops = &dev_hw;
+        if (rc != -ENODEV || mode == HOST_MODE_HW)
+            return rc;
+    }
+    *ops = &dev_emu;
     return dev_emu.probe(err);
 }
 
-static const struct dev_ops *choose(enum host_mode mode, struct host_error *err)
+int host_probe(enum host_mode mode, struct host_error *err)
 {
-    if (mode != HOST_MODE_SIM && dev_hw.probe(err) == 0)
-        return &dev_hw;
-    if (mode == HOST_MODE_HW || dev_emu.probe(err))
-        return NULL;
-    return &dev_emu;
+    const struct dev_ops *ops;
+    return choose(mode, &ops, err);
 }
 
 static uint64_t usable_xfrm(uint32_t platform)
@@ -293,9 +297,9 @@ int host_run(const struct host_run_params *params, uint32_t *status, struct host
 
     if (rc)
         return rc;
-    const struct dev_ops *ops = choose(params->mode, err);
-    if (!ops)
-        return -ENODEV;
+    const struct dev_ops *ops;
+    if ((rc = choose(params->mode, &ops, err)))
+        return rc;
     struct machine *m = calloc(1, sizeof(*m));
     if (!m)
         return host_fail(err, -ENOMEM, "out of memory");

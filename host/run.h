@@ -13,7 +13,7 @@
 #include "image/plan.h"
 
 enum host_mode {
-    HOST_MODE_AUTO = 0, /* hardware where it can be used, else the emulator */
+    HOST_MODE_AUTO = 0, /* hardware where there is a device, else the emulator */
     HOST_MODE_HW,
     HOST_MODE_SIM,
 };

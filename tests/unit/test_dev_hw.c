@@ -13,6 +13,7 @@
 
 #include "emu/emu.h"
 #include "host/dev_hw.h"
+#include "host/run.h"
 #include "host/signal.h"
 #include "tests/unit/enclave_tiny.h"
 #include "tests/unit/tiny_sign.h"
@@ -38,7 +39,7 @@ static int fail(int code)
 static int fake_open(const char *path, int flags)
 {
     if (missing)
-        return fail(ENOENT);
+        return fail(missing);
     if (!strcmp(path, "/dev/sgx_enclave")) {
         CHECK_EQ(flags & O_ACCMODE, O_RDWR);
         open_enclave++;
@@ -273,8 +274,13 @@ int main(void)
     uint8_t *odd = malloc(4 * 4096 + 1);
 
     hw_os = &fake;
-    missing = 1;
+    missing = ENOENT;
     CHECK_EQ(dev_hw.probe(&err), -ENODEV);
+    CHECK_EQ(host_probe(HOST_MODE_AUTO, &err), 0); /* the emulator */
+    CHECK_EQ(host_probe(HOST_MODE_HW, &err), -ENODEV);
+    missing = EACCES; /* protection is not given up silently */
+    CHECK_EQ(host_probe(HOST_MODE_AUTO, &err), -EACCES);
+    CHECK_EQ(host_probe(HOST_MODE_SIM, &err), 0);
     missing = 0;
     CHECK_EQ(dev_hw.probe(&err), 0);
     tiny_sign(plan, &sig);
