@@ -22,7 +22,8 @@ MAKEFLAGS += --no-builtin-rules
 
 IS_CLANG := $(shell $(CC) --version 2>/dev/null | grep -c clang)
 
-WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith \
 	-Wundef -Wvla -Wwrite-strings -Wno-unused-parameter -Wno-sign-compare
 ifneq ($(IS_CLANG),0)
 WARN += -Wno-gnu-zero-variadic-macro-arguments -Wno-address-of-packed-member \
@@ -60,7 +61,7 @@ $(O)/bin/copy_bom: $(BOM_OBJ)
 	$(CC) $(HOST_LDFLAGS) $^ -lyaml -lelf -lcrypto -o $@
 
 # ---- the enclave -----------------------------------------------------------------------------
-# No vector registers, no red zone, no TLS; the stack protector's canary lives in the vCPU's data.
+# No vector registers, no red zone, no TLS; the stack protector's canary is the vCPU's.
 ENCLAVE_CFLAGS := $(COMMON) -O2 -ffreestanding -fPIE -fvisibility=hidden -mgeneral-regs-only \
 	-mno-red-zone -mfsgsbase -mrdrnd -fno-omit-frame-pointer -fno-asynchronous-unwind-tables \
 	-fstack-protector-strong -mstack-protector-guard=tls -mstack-protector-guard-reg=gs \
@@ -70,7 +71,8 @@ ifneq ($(IS_CLANG),0)
 ENCLAVE_CFLAGS += -Wthread-safety
 endif
 ifeq ($(MODE),rel)
-ENCLAVE_CFLAGS += -fsanitize=bounds,shift,signed-integer-overflow -fsanitize-undefined-trap-on-error
+ENCLAVE_CFLAGS += -fsanitize=bounds,shift,signed-integer-overflow \
+	-fsanitize-undefined-trap-on-error
 endif
 ifeq ($(MODE),dbg)
 ENCLAVE_CFLAGS += -DOCCLUM_DEBUG -fsanitize=bounds,shift,signed-integer-overflow \
@@ -104,7 +106,7 @@ $(O)/lib/occlum-kernel.elf: $(ENCLAVE_OBJ) enclave/enclave.lds $(ENCLAVE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(ENCLAVE_LDFLAGS) $(ENCLAVE_OBJ) $(ENCLAVE_LIBS) -o $@
 
-# ---- tests, benchmarks, tools -------------------------------------------------------------------
+# ---- tests, benchmarks, tools ----------------------------------------------------------------
 -include tests/tests.mk
 -include bench/bench.mk
 

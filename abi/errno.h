@@ -85,8 +85,8 @@
 #define ENOTRECOVERABLE 131
 #define MAX_ERRNO 4095
 
-/* Never seen by programs: how an interrupted call restarts (signal delivery turns them into EINTR
- * or a repeated call). */
+/* Never seen by programs: how an interrupted call restarts (signal delivery turns them into
+ * EINTR or a repeated call). */
 #define ERESTARTSYS 512       /* restart if SA_RESTART, else EINTR */
 #define ERESTARTNOHAND 514    /* restart only if no handler ran, else EINTR */
 #define ERESTART_RESTARTBLOCK 516 /* restart_syscall(2) */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* File metadata as programs see it, x86-64: stat(2), statx(2), statfs(2), getdents(2), inode(7). */
+/* File metadata as programs see it, x86-64: stat(2), statx(2), statfs(2), getdents(2). */
 #pragma once
 
 #include <stdint.h>

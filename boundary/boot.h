@@ -16,8 +16,9 @@
 #include <stdint.h>
 
 enum enter_command {
-    ENTER_BOOT = 1,   /* RSI = host address of struct boot_info; once, on TCS 0 */
-    ENTER_VCPU = 2,   /* start this TCS as a vCPU; after boot asked for it (HOSTCALL_START_VCPU) */
+    ENTER_BOOT = 1, /* RSI = host address of struct boot_info; once, on TCS 0 */
+    ENTER_VCPU =
+        2, /* start this TCS as a vCPU; after boot asked for it (HOSTCALL_START_VCPU) */
     ENTER_RETURN = 3, /* back from the call that the last EEXIT asked for */
 };
 
@@ -48,24 +49,25 @@ struct boot_strings {
 struct boot_info {
     uint64_t magic;
     uint32_t version;
-    uint32_t vcpu_count;        /* how many TCSs the host will run; at most what was added */
-    uint64_t enclave_base;      /* must agree with what the enclave finds by itself */
+    uint32_t vcpu_count;   /* how many TCSs the host will run; at most what was added */
+    uint64_t enclave_base; /* must agree with what the enclave finds by itself */
     uint64_t enclave_size;
-    uint64_t vcpu_shared;       /* host address: struct vcpu_shared [vcpu_count] */
-    uint64_t pool_address;      /* host memory for bounce buffers, shared by all vCPUs */
-    uint64_t pool_size;         /* bytes */
-    uint64_t tsc_hz;            /* 0: unknown, measure */
-    uint64_t memory_bytes;      /* what the machine can back */
-    uint32_t log_level;         /* enum log_level of boundary/config.h */
-    uint32_t platform;          /* enum boot_platform */
-    uint32_t uid, gid;          /* the caller's, informative */
+    uint64_t vcpu_shared;  /* host address: struct vcpu_shared [vcpu_count] */
+    uint64_t pool_address; /* host memory for bounce buffers, shared by all vCPUs */
+    uint64_t pool_size;    /* bytes */
+    uint64_t tsc_hz;       /* 0: unknown, measure */
+    uint64_t memory_bytes; /* what the machine can back */
+    uint32_t log_level;    /* enum log_level of boundary/config.h */
+    uint32_t platform;     /* enum boot_platform */
+    uint32_t uid, gid;     /* the caller's, informative */
     struct boot_image image[BOOT_MAX_IMAGES];
-    struct boot_strings argv;   /* argv[0] is what the program sees as argv[0] */
+    struct boot_strings argv; /* argv[0] is what the program sees as argv[0] */
     struct boot_strings envp;
     struct boot_strings program; /* one string: the path to execute */
     struct boot_strings cwd;     /* one string */
     struct boot_strings hostname;
-    /* cpuid leaves 0..0x1f and 0x80000000..0x8000001f with subleaves 0..7, as the host saw them */
+    /* cpuid leaves 0..0x1f and 0x80000000..0x8000001f with subleaves 0..7, as the host saw them
+     */
     uint64_t cpuid_address;
     uint32_t cpuid_count;
     uint32_t pad;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The measured configuration: what `occlum build` compiled Occlum.json into. A fixed header, then
- * records, little endian, each 8-byte aligned; the whole is measured at LAYOUT_CONFIG and read-only.
- * The kernel still parses it with bounds checks: a broken build must stop with a message.
+ * The measured configuration: what `occlum build` compiled Occlum.json into. A fixed header,
+ * then records, little endian, each 8-byte aligned; the whole is measured at LAYOUT_CONFIG and
+ * read-only. The kernel still parses it with bounds checks: a broken build must stop with a
+ * message.
  */
 #pragma once
 
@@ -16,30 +17,32 @@ enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
 struct enclave_config {
     uint64_t magic;
     uint32_t version;
-    uint32_t total_bytes;       /* header and records */
-    uint32_t flags;             /* CONFIG_FLAG_* */
-    uint32_t tcs_count;         /* TCSs added; the upper bound of vCPUs */
-    uint64_t kernel_heap_max;   /* bytes; 0: automatic */
-    uint64_t user_space_max;    /* bytes; 0: automatic */
-    uint64_t stack_size;        /* process.default_stack_size */
-    uint64_t heap_size;         /* process.default_heap_size: RLIMIT_DATA, 0: unlimited */
-    uint64_t mmap_size;         /* informative */
-    uint32_t max_threads;       /* 0: bounded by memory */
-    uint32_t max_log_level;     /* enum log_level: the most the host may ask for */
+    uint32_t total_bytes;     /* header and records */
+    uint32_t flags;           /* CONFIG_FLAG_* */
+    uint32_t tcs_count;       /* TCSs added; the upper bound of vCPUs */
+    uint64_t kernel_heap_max; /* bytes; 0: automatic */
+    uint64_t user_space_max;  /* bytes; 0: automatic */
+    uint64_t stack_size;      /* process.default_stack_size */
+    uint64_t heap_size;       /* process.default_heap_size: RLIMIT_DATA, 0: unlimited */
+    uint64_t mmap_size;       /* informative */
+    uint32_t max_threads;     /* 0: bounded by memory */
+    uint32_t max_log_level;   /* enum log_level: the most the host may ask for */
     uint32_t record_count;
     uint32_t pad;
 };
 
 #define CONFIG_FLAG_DEBUGGABLE 1u
-#define CONFIG_FLAG_TRY        2u /* root is the host's tree, untrusted; any program, all environment */
-#define CONFIG_FLAG_SAN        4u
-#define CONFIG_FLAG_ANY_BASE   8u /* no programs at fixed addresses: the host may choose the base */
+#define CONFIG_FLAG_TRY                                                                        \
+    2u /* root is the host's tree, untrusted; any program, all environment */
+#define CONFIG_FLAG_SAN 4u
+#define CONFIG_FLAG_ANY_BASE                                                                   \
+    8u /* no programs at fixed addresses: the host may choose the base */
 
 enum config_record_type {
-    CONFIG_ENTRY_POINT = 1,  /* string: absolute path prefix of programs that may be started */
-    CONFIG_ENV_DEFAULT = 2,  /* string: NAME=VALUE */
-    CONFIG_ENV_UNTRUSTED = 3,/* string: NAME the host may set; "*" any */
-    CONFIG_MOUNT = 4,        /* struct config_mount, then its strings */
+    CONFIG_ENTRY_POINT = 1,   /* string: absolute path prefix of programs that may be started */
+    CONFIG_ENV_DEFAULT = 2,   /* string: NAME=VALUE */
+    CONFIG_ENV_UNTRUSTED = 3, /* string: NAME the host may set; "*" any */
+    CONFIG_MOUNT = 4,         /* struct config_mount, then its strings */
 };
 
 struct config_record {
@@ -63,8 +66,11 @@ struct config_mount {
     uint32_t fs;    /* enum config_fs */
     uint32_t flags; /* CONFIG_MOUNT_* */
     uint32_t image; /* EROFS: index into boot_info.image */
-    uint32_t target_bytes, source_bytes, options_bytes; /* strings that follow, each with its NUL */
-    uint64_t data_blocks;   /* EROFS: 4 KiB blocks under the hash tree */
-    uint64_t hash_offset;   /* EROFS: byte offset of the hash tree's first block in the image file */
-    uint8_t root_hash[32];  /* SHA-256, no salt, 4 KiB data and hash blocks, dm-verity version 1 */
+    uint32_t target_bytes, source_bytes,
+        options_bytes;    /* strings that follow, each with its NUL */
+    uint64_t data_blocks; /* EROFS: 4 KiB blocks under the hash tree */
+    uint64_t
+        hash_offset; /* EROFS: byte offset of the hash tree's first block in the image file */
+    uint8_t
+        root_hash[32]; /* SHA-256, no salt, 4 KiB data and hash blocks, dm-verity version 1 */
 };

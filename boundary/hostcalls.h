@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control calls: everything that the rings cannot express. One call at a time per vCPU, in its
- * struct vcpu_shared. Pointers are host addresses, into the bounce pool. Results: >= 0, or a
- * negative errno; the enclave accepts only -1..-4095 as errors and bounds every positive value by
- * what was asked.
+ * The control calls: everything that the rings cannot express. One call at a time per vCPU, in
+ * its struct vcpu_shared. Pointers are host addresses, into the bounce pool. Results: >= 0, or
+ * a negative errno; the enclave accepts only -1..-4095 as errors and bounds every positive
+ * value by what was asked.
  */
 #pragma once
 
@@ -14,47 +14,85 @@
 /*
  *  X(name, "arguments and result", "what a hostile answer could do")
  */
-#define HOSTCALLS(X)                                                                               \
-    X(EXIT, "status: wait(2) status of the first program, or a kernel stop; never returns",        \
-      "let us run on: the enclave loops on EXIT for ever")                                         \
-    X(WAIT, "timeout_ns (UINT64_MAX: none), min_complete: submit the ring, wait for completions, " \
-            "a kick or the timeout",                                                               \
-      "return early or late: callers recheck their condition and the clock")                       \
-    X(KICK, "vcpu: make its WAIT return, or its next one return at once", "not wake: delay only")  \
-    X(INTERRUPT, "vcpu: cause an AEX and a tick on it", "not interrupt: delay only")               \
-    X(TIMER, "deadline_ns on the host's CLOCK_MONOTONIC (0: disarm): cause a tick on this vCPU",   \
-      "tick early, late or never: delay only")                                                     \
-    X(START_VCPU, "vcpu: EENTER it with ENTER_VCPU on a thread of its own", "not start: fewer CPUs") \
-    X(LOG, "address, length: write a message to standard error", "drop it; log is never secret")   \
-    X(CLOCK, "address of struct host_clock", "lie: checked against the TSC, never backwards")      \
-    X(AUG, "offset, pages: make pages ready for EACCEPT (EAUG)", "not do it: EACCEPT faults, stop") \
-    X(RESTRICT, "offset, pages, perms: EMODPR and the page tables", "not do it: EACCEPT reports it") \
-    X(EXTEND, "offset, pages, perms: page tables after EMODPE", "not do it: the access faults")    \
-    X(TRIM, "offset, pages: EMODT to PT_TRIM", "not do it: EACCEPT reports it")                    \
-    X(REMOVE, "offset, pages: EREMOVE trimmed pages", "keep them: unusable, harmless")             \
-    X(OPENAT, "dirfd, path, flags, mode, resolve: openat2(2)", "any fd number, or another file: untrusted anyway") \
-    X(CLOSE, "fd", "nothing")                                                                      \
-    X(STATX, "dirfd, path, flags, mask, struct statx: statx(2)", "any metadata: validated field by field") \
-    X(GETDENTS, "fd, address, length: getdents64(2)", "malformed records: parsed from a copy, bounded") \
-    X(READLINK, "dirfd, path, address, length", "any bytes up to length")                          \
-    X(MKDIR, "dirfd, path, mode", "nothing")                                                       \
-    X(UNLINK, "dirfd, path, flags", "nothing")                                                     \
-    X(RENAME, "dirfd, path, dirfd, path, flags", "nothing")                                        \
-    X(LINK, "dirfd, path, dirfd, path, flags", "nothing")                                          \
-    X(SYMLINK, "target, dirfd, path", "nothing")                                                   \
-    X(MKNOD, "dirfd, path, mode, dev", "nothing")                                                  \
-    X(TRUNCATE, "fd, length: ftruncate(2)", "nothing")                                             \
-    X(FALLOCATE, "fd, mode, offset, length", "nothing")                                            \
-    X(SEEK, "fd, offset, whence: lseek(2) for devices, SEEK_DATA and SEEK_HOLE", "any offset: bounded") \
-    X(CHMOD, "fd, mode: fchmod(2)", "nothing")                                                     \
-    X(CHOWN, "fd, uid, gid: fchown(2)", "nothing")                                                 \
-    X(UTIMENS, "dirfd, path, struct timespec[2], flags", "nothing")                                \
-    X(STATFS, "fd, struct statfs: fstatfs(2)", "any figures: informative")                         \
-    X(GETXATTR, "fd, name, address, length", "any bytes up to length")                             \
-    X(LISTXATTR, "fd, address, length", "any bytes up to length, parsed from a copy")              \
-    X(FLOCK, "fd, operation (LOCK_NB always set)", "grant or refuse wrongly: untrusted files")     \
-    X(IOCTL, "fd, request, address, length: terminals only (TCGETS.., TIOCGWINSZ..)", "any bytes up to length") \
-    X(FADVISE, "fd, offset, length, advice", "nothing")
+#define HOSTCALLS(X) \
+    X(EXIT, \
+      "status: wait(2) status of the first program, or a kernel stop; never " \
+      "returns", \
+      "let us run on: the enclave loops on EXIT for ever") \
+    X(WAIT, \
+      "timeout_ns (UINT64_MAX: none), min_complete: submit the ring, wait for " \
+      "completions, a kick or the timeout", \
+      "return early or late: callers recheck their condition and the clock") \
+    X(KICK, "vcpu: make its WAIT return, or its next one return at once", \
+      "not wake: delay only") \
+    X(INTERRUPT, "vcpu: cause an AEX and a tick on it", \
+      "not interrupt: delay only") \
+    X(TIMER, \
+      "deadline_ns on the host's CLOCK_MONOTONIC (0: disarm): cause a tick on " \
+      "this vCPU", \
+      "tick early, late or never: delay only") \
+    X(START_VCPU, "vcpu: EENTER it with ENTER_VCPU on a thread of its own", \
+      "not start: fewer CPUs") \
+    X(LOG, "address, length: write a message to standard error", \
+      "drop it; log is never secret") \
+    X(CLOCK, "address of struct host_clock", \
+      "lie: checked against the TSC, never backwards") \
+    X(AUG, "offset, pages: make pages ready for EACCEPT (EAUG)", \
+      "not do it: EACCEPT faults, stop") \
+    X(RESTRICT, "offset, pages, perms: EMODPR and the page tables", \
+      "not do it: EACCEPT reports it") \
+    X(EXTEND, "offset, pages, perms: page tables after EMODPE", \
+      "not do it: the access faults") \
+    X(TRIM, "offset, pages: EMODT to PT_TRIM", \
+      "not do it: EACCEPT reports it") \
+    X(REMOVE, "offset, pages: EREMOVE trimmed pages", \
+      "keep them: unusable, harmless") \
+    X(OPENAT, "dirfd, path, flags, mode, resolve: openat2(2)", \
+      "any fd number, or another file: untrusted anyway") \
+    X(CLOSE, "fd", \
+      "nothing") \
+    X(STATX, "dirfd, path, flags, mask, struct statx: statx(2)", \
+      "any metadata: validated field by field") \
+    X(GETDENTS, "fd, address, length: getdents64(2)", \
+      "malformed records: parsed from a copy, bounded") \
+    X(READLINK, "dirfd, path, address, length", \
+      "any bytes up to length") \
+    X(MKDIR, "dirfd, path, mode", \
+      "nothing") \
+    X(UNLINK, "dirfd, path, flags", \
+      "nothing") \
+    X(RENAME, "dirfd, path, dirfd, path, flags", \
+      "nothing") \
+    X(LINK, "dirfd, path, dirfd, path, flags", \
+      "nothing") \
+    X(SYMLINK, "target, dirfd, path", \
+      "nothing") \
+    X(MKNOD, "dirfd, path, mode, dev", \
+      "nothing") \
+    X(TRUNCATE, "fd, length: ftruncate(2)", \
+      "nothing") \
+    X(FALLOCATE, "fd, mode, offset, length", \
+      "nothing") \
+    X(SEEK, "fd, offset, whence: lseek(2) for devices, SEEK_DATA and SEEK_HOLE", \
+      "any offset: bounded") \
+    X(CHMOD, "fd, mode: fchmod(2)", \
+      "nothing") \
+    X(CHOWN, "fd, uid, gid: fchown(2)", \
+      "nothing") \
+    X(UTIMENS, "dirfd, path, struct timespec[2], flags", \
+      "nothing") \
+    X(STATFS, "fd, struct statfs: fstatfs(2)", \
+      "any figures: informative") \
+    X(GETXATTR, "fd, name, address, length", \
+      "any bytes up to length") \
+    X(LISTXATTR, "fd, address, length", \
+      "any bytes up to length, parsed from a copy") \
+    X(FLOCK, "fd, operation (LOCK_NB always set)", \
+      "grant or refuse wrongly: untrusted files") \
+    X(IOCTL, "fd, request, address, length: terminals only (TCGETS.., TIOCGWINSZ..)", \
+      "any bytes up to length") \
+    X(FADVISE, "fd, offset, length, advice", \
+      "nothing")
 
 enum hostcall_nr {
 #define X(name, args, hostile) HOSTCALL_##name,

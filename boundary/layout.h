@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The enclave's linear range (ELRANGE), as the page plan lays it out and as the kernel finds it.
- * All values are offsets from the enclave's base, in bytes. ELRANGE is a power of two in size and
- * aligned to it; the base may be 0, and then nothing lies below LAYOUT_USER_MIN.
+ * The enclave's linear range (ELRANGE), as the page plan lays it out and as the kernel finds
+ * it. All values are offsets from the enclave's base, in bytes. ELRANGE is a power of two in
+ * size and aligned to it; the base may be 0, and then nothing lies below LAYOUT_USER_MIN.
  *
  *   LAYOUT_USER_MIN .. layout_user_end(size)      programs; pages come by EAUG on demand
  *   layout_user_end(size) .. layout_top(size)     the kernel's heap; likewise
@@ -15,10 +15,10 @@
 
 #include <stdint.h>
 
-#define LAYOUT_PAGE        4096ull
-#define LAYOUT_USER_MIN    0x10000ull
-#define LAYOUT_TOP_BYTES   (1ull << 30)
-#define LAYOUT_MIN_SIZE    (64ull << 30)
+#define LAYOUT_PAGE         4096ull
+#define LAYOUT_USER_MIN     0x10000ull
+#define LAYOUT_TOP_BYTES    (1ull << 30)
+#define LAYOUT_MIN_SIZE     (64ull << 30)
 #define LAYOUT_DEFAULT_SIZE (1ull << 40)
 
 /* Relative to layout_top(size). */
@@ -45,7 +45,7 @@
 #define VCPU_EXC_PAGES      4u
 #define VCPU_SLOT_STACK     0x20000ull /* entry and idle, 16 pages */
 #define VCPU_STACK_PAGES    16u
-#define VCPU_SLOT_TLS       0x14000ull /* FS base while vendor code with %fs:0x28 canaries runs */
+#define VCPU_SLOT_TLS       0x14000ull /* FS base while code with %fs:0x28 canaries runs */
 #define VCPU_TLS_PAGES      1u
 
 static inline uint64_t layout_user_end(uint64_t size)

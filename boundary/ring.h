@@ -2,24 +2,27 @@
 /*
  * A ring pair in host memory with io_uring's layout (io_uring(7)): the host kernel's own, or an
  * ordinary allocation served by the interpreter in host/ with plain system calls. The enclave
- * writes submissions and reads completions; it keeps its own copies of every index and of what is
- * in flight, and takes nothing from here but a completion's user_data and res, once each.
+ * writes submissions and reads completions; it keeps its own copies of every index and of what
+ * is in flight, and takes nothing from here but a completion's user_data and res, once each.
  *
- * A hostile host can lose, delay, repeat or invent completions and lie in res. The enclave matches
- * user_data against requests in flight (index and generation) and bounds res by what was asked.
+ * A hostile host can lose, delay, repeat or invent completions and lie in res. The enclave
+ * matches user_data against requests in flight (index and generation) and bounds res by what
+ * was asked.
  */
 #pragma once
 
 #include <stdint.h>
 
-#define RING_ENTRIES 256u /* power of two; submission entries. Completion entries: twice as many */
+#define RING_ENTRIES                                                                           \
+    256u /* power of two; submission entries. Completion entries: twice as many */
 
 /* Host addresses of the parts of one ring pair. */
 struct ring_map {
-    uint64_t sq_head, sq_tail, sq_mask, sq_array, sq_flags; /* uint32_t each; sq_array[entries] */
-    uint64_t sqes;                                          /* struct ring_sqe [entries] */
-    uint64_t cq_head, cq_tail, cq_mask;                     /* uint32_t each */
-    uint64_t cqes;                                          /* struct ring_cqe [cq_entries] */
+    uint64_t sq_head, sq_tail, sq_mask, sq_array,
+        sq_flags;                       /* uint32_t each; sq_array[entries] */
+    uint64_t sqes;                      /* struct ring_sqe [entries] */
+    uint64_t cq_head, cq_tail, cq_mask; /* uint32_t each */
+    uint64_t cqes;                      /* struct ring_cqe [cq_entries] */
     uint32_t sq_entries, cq_entries;
     uint32_t features; /* RING_FEATURE_* */
     uint32_t pad;

@@ -17,8 +17,9 @@
 #include "lib/log.h"
 #include "lib/string.h"
 
-#define ARGS_MAX  65536u
-#define CPUID_MAX 1024u
+#define ARGS_MAX    65536u
+#define CPUID_MAX   1024u
+#define HOST_TOP    (1ull << 47)   /* no process has memory above, where not all is canonical */
 #define GUARD_BYTES (256ull << 20) /* nothing is ever mapped between the kernel's areas */
 
 struct enclave enclave;
@@ -44,7 +45,7 @@ bool host_range_ok(haddr_t address, uint64_t size)
 {
     uint64_t end;
 
-    if (!address || add_overflows(address, size, &end))
+    if (!address || add_overflows(address, size, &end) || end > HOST_TOP)
         return false;
     return end <= enclave.base || address >= enclave.base + enclave.size;
 }
@@ -159,8 +160,8 @@ void boot_copy(haddr_t info)
         panic("arguments from the host are malformed");
     for (unsigned i = 0; i < BOOT_MAX_IMAGES; i++) {
         struct boot_image *image = &b->image[i];
-        if (image->size && (image->host_address % 4096 ||
-                            !host_range_ok(image->host_address, image->size)))
+        if (image->size &&
+            (image->host_address % 4096 || !host_range_ok(image->host_address, image->size)))
             panic("image %u from the host is out of range", i);
     }
     b->cpuid_count = MIN(b->cpuid_count, CPUID_MAX);
@@ -170,8 +171,8 @@ void boot_copy(haddr_t info)
 
 static bool cpuid_has_subleaves(uint32_t leaf)
 {
-    static const uint32_t with[] = {4, 7, 0xb, 0xd, 0xf, 0x10, 0x12, 0x14, 0x17, 0x18,
-                                    0x1d, 0x1e, 0x1f, 0x8000001d};
+    static const uint32_t with[] = {4,    7,    0xb,  0xd,  0xf,  0x10, 0x12,
+                                    0x14, 0x17, 0x18, 0x1d, 0x1e, 0x1f, 0x8000001d};
     for (size_t i = 0; i < ARRAY_SIZE(with); i++) {
         if (with[i] == leaf)
             return true;

@@ -28,7 +28,8 @@ bool host_range_ok(haddr_t address, uint64_t size);
 
 extern const struct boot_info *boot_info; /* the enclave's copy */
 
-/* Strings of the host, in enclave memory: argv, envp (NULL-terminated), program, cwd, hostname. */
+/* Strings of the host, in enclave memory: argv, envp (NULL-terminated), program, cwd, hostname.
+ */
 struct boot_args {
     char **argv, **envp;
     char *program, *cwd, *hostname;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Clocks. The host gives (tsc, monotonic, realtime) triples; between them the TSC runs on. A new
- * triple moves the base, but never so that a reading would be smaller than one given before: when
- * the host's clock is behind ours, ours stands on its own value and goes on from there.
+ * Clocks. The host gives (tsc, monotonic, realtime) triples; between them the TSC runs on. A
+ * new triple moves the base, but never so that a reading would be smaller than one given
+ * before: when the host's clock is behind ours, ours stands on its own value and goes on from
+ * there.
  */
 #include "enclave/clock.h"
 
@@ -12,11 +13,11 @@
 #include "enclave/hostcall.h"
 #include "lib/log.h"
 
-#define NS_PER_S      1000000000ull
-#define CLOCK_SHIFT   32
-#define DEFAULT_HZ    1000000000ull
-#define MIN_HZ        100000000ull
-#define MAX_HZ        20000000000ull
+#define NS_PER_S    1000000000ull
+#define CLOCK_SHIFT 32
+#define DEFAULT_HZ  1000000000ull
+#define MIN_HZ      100000000ull
+#define MAX_HZ      20000000000ull
 
 struct clock_page clock_page;
 static _Atomic uint32_t sync_lock;

@@ -7,7 +7,8 @@
 
 #include "lib/types.h"
 
-/* For the vDSO too: ns = base_ns + ((tsc - base_tsc) * mult >> shift), under a sequence count. */
+/* For the vDSO too: ns = base_ns + ((tsc - base_tsc) * mult >> shift), under a sequence count.
+ */
 struct clock_page {
     _Atomic uint32_t sequence;
     uint32_t shift;

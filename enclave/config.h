@@ -7,8 +7,8 @@
 
 const struct enclave_config *config_get(void);
 
-/* The record after `previous` (NULL: the first), or NULL at the end. Bounds were checked at boot;
- * string payloads are NUL-terminated. The payload follows the record's header. */
+/* The record after `previous` (NULL: the first), or NULL at the end. Bounds were checked at
+ * boot; string payloads are NUL-terminated. The payload follows the record's header. */
 const struct config_record *config_next(const struct config_record *previous);
 static inline const void *config_payload(const struct config_record *record)
 {

@@ -8,11 +8,11 @@
  *   interrupt_entry   where the first-stage handler sends user code that it interrupted.
  *   user_return       the way back to user code; restartable (see below).
  *
- * The first-stage handler never runs anything else than itself: it rewrites the saved RIP and RSP
- * and lets ERESUME do the rest. Interrupts that find the CPU between user_return_begin and
+ * The first-stage handler never runs anything else than itself: it rewrites the saved RIP and
+ * RSP and lets ERESUME do the rest. Interrupts that find the CPU between user_return_begin and
  * user_return_end restart the return from the register frame, so that no signal and no
- * reschedule is lost there; elsewhere in the kernel they only set flags. IRET is not legal in an
- * enclave: the last step is a jump through the vCPU's own scratch slot.
+ * reschedule is lost there; elsewhere in the kernel they only set flags. IRET is not legal in
+ * an enclave: the last step is a jump through the vCPU's own scratch slot.
  */
 #include "enclave/enclu.inc"
 #include "enclave/layout.inc"
@@ -263,7 +263,7 @@ kernel_fault_entry:
         ud2
 
 /* uint64_t enclu(uint32_t leaf, uint64_t rbx, uint64_t rcx, uint64_t rdx) */
-        .globl  enclu
+        .globl  enclu, enclu_end
 enclu:
         push    %rbx
         mov     %edi, %eax
@@ -272,5 +272,6 @@ enclu:
         ENCLU
         pop     %rbx
         ret
+enclu_end:
 
         .section .note.GNU-stack, "", @progbits

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * First-stage exception handling, at CSSA 1: reads SSA[0], which the CPU wrote, and rewrites it so
- * that ERESUME continues where it should. The host decides when this runs and how often, never
- * what it sees: EXITINFO is the CPU's, and is cleared once taken.
+ * First-stage exception handling, at CSSA 1: reads SSA[0], which the CPU wrote, and rewrites it
+ * so that ERESUME continues where it should. The host decides when this runs and how often,
+ * never what it sees: EXITINFO is the CPU's, and is cleared once taken.
  *
  * User code: its registers go to the frame on its kernel stack, and the kernel is entered.
- * Kernel code: known faults (user copies) continue at their fixup, cpuid is emulated, interrupts
- * leave a note; everything else stops the kernel.
+ * Kernel code: known faults (user copies) continue at their fixup, cpuid is emulated,
+ * interrupts leave a note; everything else stops the kernel.
  */
 #include "enclave/exception.h"
 
@@ -16,6 +16,7 @@
 #include "boundary/sgx.h"
 #include "enclave/boot.h"
 #include "enclave/layout.inc"
+#include "enclave/pages.h"
 #include "lib/log.h"
 
 #define SSA_FRAME_BYTES (LAYOUT_SSA_PAGES * LAYOUT_PAGE)
@@ -29,7 +30,7 @@ struct fixup {
 extern const char __image_start[], __text_end[];
 extern const struct fixup __fixup_start[], __fixup_end[];
 extern const char interrupt_entry[], kernel_fault_entry[], user_return[];
-extern const char user_return_begin[], user_return_end[];
+extern const char user_return_begin[], user_return_end[], enclu_end[];
 
 bool kernel_text(uint64_t address)
 {
@@ -48,12 +49,26 @@ static uint64_t fixup_find(uint64_t rip)
 static void frame_from_ssa(struct regs *r, const struct sgx_ssa_gpr *g)
 {
     *r = (struct regs){
-        .r15 = g->r15, .r14 = g->r14, .r13 = g->r13, .r12 = g->r12,
-        .rbp = g->rbp, .rbx = g->rbx, .r11 = g->r11, .r10 = g->r10,
-        .r9 = g->r9, .r8 = g->r8, .rax = g->rax, .rcx = g->rcx,
-        .rdx = g->rdx, .rsi = g->rsi, .rdi = g->rdi, .orig_rax = UINT64_MAX,
-        .rip = g->rip, .rflags = (g->rflags & RFLAGS_USER) | RFLAGS_FIXED,
-        .rsp = g->rsp, .kind = REGS_FULL,
+        .r15 = g->r15,
+        .r14 = g->r14,
+        .r13 = g->r13,
+        .r12 = g->r12,
+        .rbp = g->rbp,
+        .rbx = g->rbx,
+        .r11 = g->r11,
+        .r10 = g->r10,
+        .r9 = g->r9,
+        .r8 = g->r8,
+        .rax = g->rax,
+        .rcx = g->rcx,
+        .rdx = g->rdx,
+        .rsi = g->rsi,
+        .rdi = g->rdi,
+        .orig_rax = UINT64_MAX,
+        .rip = g->rip,
+        .rflags = (g->rflags & RFLAGS_USER) | RFLAGS_FIXED,
+        .rsp = g->rsp,
+        .kind = REGS_FULL,
     };
 }
 
@@ -151,9 +166,16 @@ void exception_first_stage(struct vcpu *v)
         kernel_exception(v, g, info);
 }
 
+/* Two kinds are the host's doing: memory that it does not have, pages that it does not give. */
 NORETURN void kernel_fault(void)
 {
     struct vcpu *v = this_vcpu();
+    uint64_t at = v->exception.address;
+
+    if (v->exception.vector == VECTOR_PF && enclave.size && at - enclave.base >= enclave.size)
+        panic("the host's memory at 0x%lx cannot be used", at);
+    if (v->fault_rip >= (uint64_t)enclu && v->fault_rip < (uint64_t)enclu_end)
+        panic("the host did not do its part for the enclave's page at 0x%lx", at);
     panic("kernel exception %u, error 0x%x, address 0x%lx at image+0x%lx", v->exception.vector,
           v->exception.error, v->exception.address, v->fault_rip - (uint64_t)__image_start);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control calls for files and terminals. Inputs go out through the vCPU's bounce area: a path
- * at 0, a second one at HOST_PATH_BYTES, data at HOST_SYNC_DATA. Every answer is bounded by what
- * was asked. What a hostile answer could do stands beside each call in boundary/hostcalls.h.
+ * The control calls for files and terminals. Inputs go out through the vCPU's bounce area: a
+ * path at 0, a second one at HOST_PATH_BYTES, data at HOST_SYNC_DATA. Every answer is bounded
+ * by what was asked. What a hostile answer could do stands beside each call in
+ * boundary/hostcalls.h.
  */
 #include "enclave/host.h"
 
@@ -12,8 +13,8 @@
 #include "lib/log.h"
 #include "lib/string.h"
 
-#define FD_MAX       (1 << 20)
-#define DATA_MAX     (HOST_SYNC_BYTES - HOST_SYNC_DATA)
+#define FD_MAX   (1 << 20)
+#define DATA_MAX (HOST_SYNC_BYTES - HOST_SYNC_DATA)
 
 /* 0 or negative errno: anything else is a lie. */
 static int plain(int64_t r)
@@ -102,8 +103,8 @@ ssize_t host_readlink(int dirfd, const char *path, char *buffer, size_t size)
     if (e)
         return e;
     size = MIN(size, (size_t)HOST_PATH_MAX);
-    ssize_t r = bounded(
-        hostcall(HOSTCALL_READLINK, (uint64_t)dirfd, p, data_area(), size, 0, 0), size);
+    ssize_t r =
+        bounded(hostcall(HOSTCALL_READLINK, (uint64_t)dirfd, p, data_area(), size, 0, 0), size);
     if (r > 0)
         host_copy_in(buffer, data_area(), (size_t)r);
     return r;
@@ -256,7 +257,8 @@ int host_image_read(unsigned index, uint64_t offset, void *buffer, size_t size)
 
     if (offset % 8 || add_overflows(offset, (uint64_t)size, &end) || end > limit)
         return -EIO;
-    /* The last quadword may reach past the end, but not past its page, which the host mapped. */
+    /* The last quadword may reach past the end, but not past its page, which the host mapped.
+     */
     host_copy_in(buffer, boot_info->image[index].host_address + offset, size);
     return 0;
 }

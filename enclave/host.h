@@ -11,11 +11,12 @@
 #include "boundary/hostcalls.h"
 #include "lib/types.h"
 
-#define HOST_PATH_MAX 4096u
+#define HOST_PATH_MAX   4096u
 #define HOST_BUFFER_MAX (64u * 1024)
 
 /* Any fd below 2^20; paths shorter than HOST_PATH_MAX. `resolve`: openat2(2)'s RESOLVE_*. */
-int host_openat(int dirfd, const char *path, uint32_t flags, uint32_t mode, uint64_t resolve) MUST_CHECK;
+int host_openat(int dirfd, const char *path, uint32_t flags, uint32_t mode,
+                uint64_t resolve) MUST_CHECK;
 void host_close(int fd);
 /* Untrusted figures; only the file type is checked to be one that exists. */
 int host_statx(int dirfd, const char *path, uint32_t flags, struct abi_statx *out) MUST_CHECK;
@@ -24,8 +25,10 @@ ssize_t host_getdents(int fd, void *buffer, size_t size) MUST_CHECK;
 ssize_t host_readlink(int dirfd, const char *path, char *buffer, size_t size) MUST_CHECK;
 int host_mkdir(int dirfd, const char *path, uint32_t mode) MUST_CHECK;
 int host_unlink(int dirfd, const char *path, uint32_t flags) MUST_CHECK;
-int host_rename(int olddir, const char *old, int newdir, const char *new, uint32_t flags) MUST_CHECK;
-int host_link(int olddir, const char *old, int newdir, const char *new, uint32_t flags) MUST_CHECK;
+int host_rename(int olddir, const char *old, int newdir, const char *new,
+                uint32_t flags) MUST_CHECK;
+int host_link(int olddir, const char *old, int newdir, const char *new,
+              uint32_t flags) MUST_CHECK;
 int host_symlink(const char *target, int dirfd, const char *path) MUST_CHECK;
 int host_mknod(int dirfd, const char *path, uint32_t mode, uint64_t dev) MUST_CHECK;
 int host_truncate(int fd, uint64_t length) MUST_CHECK;
@@ -34,7 +37,8 @@ int64_t host_seek(int fd, int64_t offset, int whence) MUST_CHECK;
 int host_chmod(int fd, uint32_t mode) MUST_CHECK;
 int host_chown(int fd, uint32_t uid, uint32_t gid) MUST_CHECK;
 /* times: access, modification; nsec may be UTIME_NOW, UTIME_OMIT. */
-int host_utimens(int dirfd, const char *path, const struct timespec64 times[2], uint32_t flags) MUST_CHECK;
+int host_utimens(int dirfd, const char *path, const struct timespec64 times[2],
+                 uint32_t flags) MUST_CHECK;
 int host_statfs(int fd, struct abi_statfs *out) MUST_CHECK;
 ssize_t host_getxattr(int fd, const char *name, void *buffer, size_t size) MUST_CHECK;
 ssize_t host_listxattr(int fd, char *buffer, size_t size) MUST_CHECK;

@@ -9,8 +9,8 @@
 #include "boundary/hostcalls.h"
 #include "lib/types.h"
 
-/* `from` and `to` are 8-byte aligned and were checked to lie outside the enclave. A copy out may
- * clear up to seven bytes behind the end. */
+/* `from` and `to` are 8-byte aligned and were checked to lie outside the enclave. A copy out
+ * may clear up to seven bytes behind the end. */
 void host_copy_in(void *to, haddr_t from, size_t size);
 void host_copy_out(haddr_t to, const void *from, size_t size);
 uint32_t host_load32(haddr_t from);
@@ -19,11 +19,11 @@ void host_store32(haddr_t to, uint32_t value); /* with release order */
 /* The call; the result is the host's claim, negative errno clamped to -1..-4095. */
 int64_t hostcall(enum hostcall_nr nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
                  uint64_t a4, uint64_t a5);
-#define HC_SELECT(_1, _2, _3, _4, _5, _6, _7, NAME, ...) NAME
-#define hostcall0(nr)                hostcall(nr, 0, 0, 0, 0, 0, 0)
-#define hostcall1(nr, a)             hostcall(nr, (uint64_t)(a), 0, 0, 0, 0, 0)
-#define hostcall2(nr, a, b)          hostcall(nr, (uint64_t)(a), (uint64_t)(b), 0, 0, 0, 0)
-#define hostcall3(nr, a, b, c)       hostcall(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), 0, 0, 0)
+#define hostcall0(nr)          hostcall(nr, 0, 0, 0, 0, 0, 0)
+#define hostcall1(nr, a)       hostcall(nr, (uint64_t)(a), 0, 0, 0, 0, 0)
+#define hostcall2(nr, a, b)    hostcall(nr, (uint64_t)(a), (uint64_t)(b), 0, 0, 0, 0)
+#define hostcall3(nr, a, b, c) \
+    hostcall(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), 0, 0, 0)
 
 /* Clears the vector registers before the enclave is left; set by the scheduler at boot. */
 extern void (*hostcall_prepare)(void);

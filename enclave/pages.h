@@ -2,8 +2,9 @@
 /*
  * Dynamic enclave memory (EDMM): pages come by EAUG and EACCEPT, change their permissions by
  * EMODPE and EMODPR, and go by trimming. The host does its half on request; EACCEPT, run by the
- * CPU inside, tells whether it did. A host that does not is stopped at; it cannot change contents.
- * Callers keep track of what is present. Addresses are linear, page aligned, inside the enclave.
+ * CPU inside, tells whether it did. A host that does not is stopped at; it cannot change
+ * contents. Callers keep track of what is present. Addresses are linear, page aligned, inside
+ * the enclave.
  */
 #pragma once
 

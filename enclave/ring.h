@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * This vCPU's submission and completion rings in host memory. Indexes are kept here; the host's
- * copies are only compared. A completion counts when its user_data names a request in flight with
- * the right generation; anything else is dropped and counted, and too many lies stop the kernel.
- * All functions act on the vCPU they run on, or on the one named.
+ * copies are only compared. A completion counts when its user_data names a request in flight
+ * with the right generation; anything else is dropped and counted, and too many lies stop the
+ * kernel. All functions act on the vCPU they run on, or on the one named.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 struct vcpu;
 
 struct ring_request {
-    int32_t result;     /* valid once done: clamped to -4095..max_result */
+    int32_t result; /* valid once done: clamped to -4095..max_result */
     int32_t max_result;
     uint32_t vcpu;      /* whose ring it went to */
     uint64_t user_data; /* filled in by ring_submit, for cancelling */
@@ -21,7 +21,8 @@ struct ring_request {
     void (*complete)(struct ring_request *r);
 };
 
-/* At a vCPU's start: checks and copies what the host says about its rings; panics on nonsense. */
+/* At a vCPU's start: checks and copies what the host says about its rings; panics on nonsense.
+ */
 void ring_init(struct vcpu *v);
 /* Queues one operation; -EAGAIN when the ring is full. user_data is set here. */
 int ring_submit(struct ring_sqe *sqe, struct ring_request *request) MUST_CHECK;

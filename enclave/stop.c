@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Log text and the kernel's stop. Works from the first instruction that has a shared page on. */
+/* Log text and the kernel's stop. Works from the first instruction that has a shared page on.
+ */
 #include "enclave/stop.h"
 
 #include "enclave/hostcall.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A vCPU: one TCS, one host thread. GS points here while the enclave runs; nothing else uses GS.
- * The first fields are known to entry.S; `index` and `slot_offset` are measured into the page.
+ * A vCPU: one TCS, one host thread. GS points here while the enclave runs; nothing else uses
+ * GS. The first fields are known to entry.S; `index` and `slot_offset` are measured into the
+ * page.
  */
 #pragma once
 
@@ -38,26 +39,26 @@ struct vcpu {
     struct vcpu *self;
     uint32_t index;
     uint32_t pad;
-    uint64_t slot_offset;     /* of this slot, from the enclave's base */
-    struct task *running;     /* `current` */
-    uint64_t kernel_stack;    /* where entries from user code set RSP */
+    uint64_t slot_offset;  /* of this slot, from the enclave's base */
+    struct task *running;  /* `current` */
+    uint64_t kernel_stack; /* where entries from user code set RSP */
     uint64_t canary;
     uint64_t scratch_rip;
-    uint64_t host_return;     /* RCX of the last EENTER at CSSA 0 */
+    uint64_t host_return; /* RCX of the last EENTER at CSSA 0 */
     uint64_t hostcall_rsp;
-    uint64_t state;           /* enum vcpu_state */
+    uint64_t state; /* enum vcpu_state */
 
-    haddr_t shared;           /* struct vcpu_shared in host memory */
+    haddr_t shared; /* struct vcpu_shared in host memory */
     struct exception_info exception;
     volatile bool tick_pending; /* set by the first-stage handler, consumed by the scheduler */
-    bool vector_clean;        /* the vector registers hold nothing but the initial state */
-    uint64_t fault_rip;       /* of a kernel fault, for the panic message */
+    bool vector_clean;          /* the vector registers hold nothing but the initial state */
+    uint64_t fault_rip;         /* of a kernel fault, for the panic message */
     struct task *idle;
-    void *sched;              /* the scheduler's per-vCPU data */
-    void *ring;               /* the ring client's */
-    void *crypto;             /* the crypto library's */
-    uint64_t exits, aexes;    /* counters */
-    uint64_t outer_fs;        /* FS base while vendor code runs on its own */
+    void *sched;           /* the scheduler's per-vCPU data */
+    void *ring;            /* the ring client's */
+    void *crypto;          /* the crypto library's */
+    uint64_t exits, aexes; /* counters */
+    uint64_t outer_fs;     /* FS base while vendor code runs on its own */
 };
 _Static_assert(offsetof(struct vcpu, canary) == VCPU_CANARY, "-mstack-protector-guard-offset");
 

@@ -52,8 +52,12 @@ static void start_crypto(void)
 
     cpuid_emulate(7, 0, leaf7);
     struct crypto_env env = {
-        .xfrm = enclave.attributes.xfrm, .cpuid7_ebx = leaf7[1], .cpuid7_ecx = leaf7[2],
-        .vector_begin = vector_begin, .vector_end = vector_end, .cpu = cpu_number,
+        .xfrm = enclave.attributes.xfrm,
+        .cpuid7_ebx = leaf7[1],
+        .cpuid7_ecx = leaf7[2],
+        .vector_begin = vector_begin,
+        .vector_end = vector_end,
+        .cpu = cpu_number,
     };
     crypto_init(&env);
 }
@@ -115,9 +119,12 @@ static void start_sanitizer(void)
 {
     uint64_t shadow = enclave.stack_end - (enclave.heap_end - enclave.heap_start) / 8;
     struct san_env env = {
-        .heap_start = enclave.heap_start, .heap_end = enclave.heap_end,
-        .user_start = enclave.user_start, .user_end = enclave.user_end,
-        .shadow = align_down(shadow, PAGE_SIZE), .add_pages = enclave_pages_add,
+        .heap_start = enclave.heap_start,
+        .heap_end = enclave.heap_end,
+        .user_start = enclave.user_start,
+        .user_end = enclave.user_end,
+        .shadow = align_down(shadow, PAGE_SIZE),
+        .add_pages = enclave_pages_add,
     };
     san_start(&env);
 }
@@ -176,8 +183,8 @@ static void boot_other(void)
     sched_init_vcpu(v);
 }
 
-/* Tasks move between vCPUs in the middle of functions: all have the same canary. It is set here,
- * so this function has none. */
+/* Tasks move between vCPUs in the middle of functions: all have the same canary. It is set
+ * here, so this function has none. */
 static uint64_t canary;
 __attribute__((no_stack_protector)) void vcpu_main(uint64_t command, haddr_t argument)
 {

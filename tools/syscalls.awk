@@ -38,7 +38,8 @@ BEGIN {
     }
     if (level != "none") {
         protos = protos "int64_t sys_" name "(" (n ? args : "void") ");\n"
-        wrap = wrap "static int64_t call_" name "(const struct regs *r)\n{\n    return sys_" name "(" call ");\n}\n"
+        wrap = wrap "static int64_t call_" name "(const struct regs *r)\n{\n"
+        wrap = wrap "    return sys_" name "(" call ");\n}\n"
         table = table "    [" nr "] = {call_" name ", \"" name "\", \"" kinds "\", " n "},\n"
     }
     doc[nr] = "| " nr " | " name "(" shown ") | " level " | " caveat " |"
@@ -51,8 +52,10 @@ END {
         print "#ifdef SYSCALL_TABLE\n" wrap
         print "static const struct syscall_entry syscall_table[] = {\n" table "};\n#endif"
     } else {
-        print "# System calls\n\nGenerated from `abi/syscalls.tbl` by `make docs`. A number that is not listed gives ENOSYS.\n"
-        printf "%d full, %d partial, %d not implemented.\n\n", count["full"], count["partial"], count["none"]
+        print "# System calls\n\nGenerated from `abi/syscalls.tbl` by `make docs`."
+        print "A number that is not listed gives ENOSYS.\n"
+        printf "%d full, %d partial, ", count["full"], count["partial"]
+        printf "%d not implemented.\n\n", count["none"]
         print "| number | call | support | caveat |\n|---|---|---|---|"
         for (i = 0; i <= max; i++) if (i in doc) print doc[i]
     }

@@ -16,13 +16,13 @@ typedef int64_t ssize_t;
 #define PAGE_SHIFT 12
 #define PAGE_MASK  (~(PAGE_SIZE - 1))
 
-#define MUST_CHECK  __attribute__((warn_unused_result))
-#define NORETURN    __attribute__((noreturn))
-#define PRINTF(a, b) __attribute__((format(printf, a, b)))
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MUST_CHECK                      __attribute__((warn_unused_result))
+#define NORETURN                        __attribute__((noreturn))
+#define PRINTF(a, b)                    __attribute__((format(printf, a, b)))
+#define ALWAYS_INLINE                   static inline __attribute__((always_inline))
+#define likely(x)                       __builtin_expect(!!(x), 1)
+#define unlikely(x)                     __builtin_expect(!!(x), 0)
+#define ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 #define MIN(a, b)                                                                              \

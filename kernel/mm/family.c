@@ -8,12 +8,12 @@
  *   in `copies`             not in place: somebody else's, or nothing, is there
  *   in place, PAGE_COMMON   not writable since the fork, the same for all members that map it
  *   in place                the resident's own
- * Shared mappings stay in place for all. Before a member changes what is common (unmaps it, makes
- * it writable, maps over it), the others get copies (family_part).
+ * Shared mappings stay in place for all. Before a member changes what is common (unmaps it,
+ * makes it writable, maps over it), the others get copies (family_part).
  *
- * fork leaves the pages to the child, who usually runs first and soon calls exec, and copies what
- * can have been written for the parent. The exchange swaps page by page where both have one.
- * A member that ends leaves pages in place that the next one will overwrite anyway.
+ * fork leaves the pages to the child, who usually runs first and soon calls exec, and copies
+ * what can have been written for the parent. The exchange swaps page by page where both have
+ * one. A member that ends leaves pages in place that the next one will overwrite anyway.
  *
  * Only tasks with a claim run (sched/family.c), so nothing here races with the programs; the
  * exclusive state (sched.exchanging) keeps other members out while one joins or leaves.
@@ -186,8 +186,8 @@ NO_SAN static void swap_page(uaddr_t at, uint64_t *buffer)
     }
 }
 
-/* One page goes out; if `in` has one for the place, it comes in. False: the place is to be given
- * back. */
+/* One page goes out; if `in` has one for the place, it comes in. False: the place is to be
+ * given back. */
 static bool page_out(struct mm *out, struct mm *in, uaddr_t at, uint8_t state)
 {
     void *entry = in ? radix_remove(&in->copies, at / PAGE_SIZE) : NULL;
@@ -537,7 +537,8 @@ int family_join(struct mm *mm, struct family *rival)
     return e;
 }
 
-/* Pages in place that nobody will overwrite go; those the only other member has copies for stay. */
+/* Pages in place that nobody will overwrite go; those the only other member has copies for
+ * stay. */
 static void leave_pages(struct mm *mm, struct mm *heir)
 {
     uint8_t state;
@@ -584,6 +585,7 @@ void family_unclaim(struct mm *mm)
 {
     struct mm *now = current->mm;
 
-    if (current->claim == &mm->family->sched && (!now || now == mm || now->family != mm->family))
+    if (current->claim == &mm->family->sched &&
+        (!now || now == mm || now->family != mm->family))
         family_release(current);
 }

@@ -3,9 +3,9 @@
  * Bringing pages in, changing what they allow, giving them back.
  * A fault brings in a window around the address that doubles while accesses go on in sequence.
  * Anonymous pages are zero from EAUG. File pages are added readable and writable, filled, then
- * given their permissions; meanwhile no other thread of the process runs, for an enclave page has
- * one address and would be seen half filled. Pages of shared file mappings become writable at the
- * first write, which marks them to be written back.
+ * given their permissions; meanwhile no other thread of the process runs, for an enclave page
+ * has one address and would be seen half filled. Pages of shared file mappings become writable
+ * at the first write, which marks them to be written back.
  */
 #include "abi/errno.h"
 #include "enclave/pages.h"
@@ -48,7 +48,8 @@ static void count_resident(struct mm *mm, uint64_t pages)
         atomic_store(&mm->peak_resident_pages, now);
 }
 
-/* Fills [start,end), present and writable; returns the end of what the file has, in whole pages. */
+/* Fills [start,end), present and writable; returns the end of what the file has, in whole
+ * pages. */
 static int64_t fill_from_file(struct vma *v, uaddr_t start, uaddr_t end)
 {
     uint64_t offset = v->offset + (start - v->start);

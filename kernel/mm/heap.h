@@ -14,9 +14,9 @@
 enum page_kind { PAGE_FREE, PAGE_BODY, PAGE_BLOCK, PAGE_SLAB, PAGE_HEADER, PAGE_HUGE };
 
 struct page_meta {
-    uint8_t kind;   /* enum page_kind; PAGE_BODY: not the first of its block */
-    uint8_t order;  /* PAGE_FREE, PAGE_BLOCK, PAGE_SLAB: of the block */
-    uint8_t class;  /* PAGE_SLAB */
+    uint8_t kind;  /* enum page_kind; PAGE_BODY: not the first of its block */
+    uint8_t order; /* PAGE_FREE, PAGE_BLOCK, PAGE_SLAB: of the block */
+    uint8_t class; /* PAGE_SLAB */
     uint8_t pad;
     uint16_t used;  /* PAGE_SLAB: objects handed out */
     uint16_t first; /* PAGE_BODY: index of the block's first page */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Between the files of mm/ that make up an address space. Theory of operation: docs/memory.md. */
+/* Between the files of mm/ that make up an address space. Theory of operation: docs/memory.md.
+ */
 #pragma once
 
 #include "lib/list.h"
@@ -21,9 +22,9 @@ struct vma {
     uint64_t offset;     /* in the file, of `start` */
     uint64_t file_limit; /* file offset from which on it reads as zero */
     const char *name;
-    uaddr_t fault_end;   /* end of the last window brought in; for sequential access */
-    uint32_t window;     /* pages */
-    uint32_t aliases;    /* further shared mappings of the same part of the file */
+    uaddr_t fault_end; /* end of the last window brought in; for sequential access */
+    uint32_t window;   /* pages */
+    uint32_t aliases;  /* further shared mappings of the same part of the file */
 };
 
 /* Owns areas of the user range: one mm, or several whose memories overlap (see family.c). */
@@ -80,7 +81,7 @@ void range_merge(struct family *to, struct family *from);
 struct family *range_rival(struct mm *mm, uaddr_t start, uaddr_t end);
 
 /* ---- present.c: what the CPU holds for each page ---- */
-#define PAGE_PERMS   7u  /* PAGES_R .. */
+#define PAGE_PERMS   7u /* PAGES_R .. */
 #define PAGE_PRESENT 8u
 #define PAGE_DIRTY   16u /* of a shared file mapping: written since the last write-back */
 #define PAGE_COMMON  64u /* in place for every member of the family that maps it, unchanged */
@@ -103,11 +104,12 @@ int64_t alias_map(struct mm *mm, const struct vm_map_args *a, uint64_t length) M
 int unmap_counted(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock) MUST_CHECK;
 
 /* ---- vma.c ---- */
-struct vma *vma_at(struct mm *mm, uaddr_t address);          /* contains it, or NULL */
-struct vma *vma_next_from(struct mm *mm, uaddr_t address);   /* first that ends above it */
+struct vma *vma_at(struct mm *mm, uaddr_t address);        /* contains it, or NULL */
+struct vma *vma_next_from(struct mm *mm, uaddr_t address); /* first that ends above it */
 struct vma *vma_prev(struct vma *v);
 struct vma *vma_next(struct vma *v);
-struct vma *vma_new(const struct vma *like) MUST_CHECK;      /* a copy, with its own file reference */
+struct vma *
+vma_new(const struct vma *like) MUST_CHECK; /* a copy, with its own file reference */
 void vma_free(struct vma *v);
 void vma_note_shared(struct vma *v, int change);
 void vma_insert(struct mm *mm, struct vma *v);
@@ -118,7 +120,8 @@ int vma_split(struct mm *mm, uaddr_t at) MUST_CHECK;
 void vma_merge(struct mm *mm, struct vma *v);
 
 /* ---- family.c: overlapping memories ---- */
-/* Before [start,end) changes in `mm` alone: other members get copies of what they share there. */
+/* Before [start,end) changes in `mm` alone: other members get copies of what they share there.
+ */
 int family_part(struct mm *mm, uaddr_t start, uaddr_t end) MUST_CHECK;
 /* Whether another member has a shared mapping there. */
 bool family_shares(struct mm *mm, uaddr_t start, uaddr_t end);

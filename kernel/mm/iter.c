@@ -9,7 +9,8 @@
 
 static void iter_single(struct iter *it, uint64_t base, size_t size, bool user)
 {
-    *it = (struct iter){.single = {base, size}, .segment_count = 1, .remaining = size, .user = user};
+    *it = (struct iter){
+        .single = {base, size}, .segment_count = 1, .remaining = size, .user = user};
 }
 
 void iter_user(struct iter *it, uaddr_t base, size_t size)
@@ -44,7 +45,8 @@ int iter_user_vector(struct iter *it, uaddr_t iov, size_t count, struct iter_seg
         s[i].size = MIN(s[i].size, (size_t)ITER_MAX_BYTES - total);
         total += s[i].size;
     }
-    *it = (struct iter){.segments = s, .segment_count = count, .remaining = total, .user = true};
+    *it =
+        (struct iter){.segments = s, .segment_count = count, .remaining = total, .user = true};
     *segments = s;
     return 0;
 }
@@ -80,7 +82,8 @@ void iter_revert(struct iter *it, const struct iter *saved)
 
 enum direction { TO, FROM, ZERO };
 
-static size_t move_part(const struct iter *it, uint64_t at, void *buffer, size_t n, enum direction d)
+static size_t move_part(const struct iter *it, uint64_t at, void *buffer, size_t n,
+                        enum direction d)
 {
     static const char zeros[512];
 

@@ -26,10 +26,10 @@ struct iter {
 
 void iter_user(struct iter *it, uaddr_t base, size_t size);
 void iter_kernel(struct iter *it, void *base, size_t size);
-/* From a guest's struct iovec array. *segments is kernel memory to kfree() after use (NULL if none
- * was needed). -EFAULT, -EINVAL (too many, negative or overflowing lengths), -ENOMEM. */
-int iter_user_vector(struct iter *it, uaddr_t iov, size_t count, struct iter_segment **segments)
-    MUST_CHECK;
+/* From a guest's struct iovec array. *segments is kernel memory to kfree() after use (NULL if
+ * none was needed). -EFAULT, -EINVAL (too many, negative or overflowing lengths), -ENOMEM. */
+int iter_user_vector(struct iter *it, uaddr_t iov, size_t count,
+                     struct iter_segment **segments) MUST_CHECK;
 
 /* Bytes copied: less than `size` when the iterator ends or the guest's memory faults. */
 size_t iter_copy_to(struct iter *it, const void *src, size_t size);

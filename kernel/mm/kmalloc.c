@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Kernel objects: slabs of equal-sized objects up to 2 KiB, whole blocks of pages above. Objects
- * are scrubbed when freed, so free memory is zero but for the scrambled link in its first word.
- * Double and wild frees are caught where they can be: by kind, alignment, and the count.
+ * Kernel objects: slabs of equal-sized objects up to 2 KiB, whole blocks of pages above.
+ * Objects are scrubbed when freed, so free memory is zero but for the scrambled link in its
+ * first word. Double and wild frees are caught where they can be: by kind, alignment, and the
+ * count.
  */
 #include "mm/kmalloc.h"
 
@@ -64,7 +65,7 @@ static struct page_meta *slab_new(unsigned class)
         return NULL;
     size_t size = class_size[class], count = (PAGE_SIZE << order) / size;
     struct page_meta *m = page_meta(base);
-    m->class = (uint8_t)class;
+    m->class = (uint8_t) class;
     m->used = 0;
     for (size_t i = count; i-- > 0;) {
         free_link(base + i * size, next);
@@ -146,8 +147,9 @@ static void *large_alloc(size_t size)
 {
     if (size <= CHUNK_BYTES / 2)
         return pages_alloc(align_up(size, PAGE_SIZE) / PAGE_SIZE);
-    size_t pages = align_up(size + HUGE_HEADER + sizeof(struct page_meta) * CHUNK_PAGES,
-                            PAGE_SIZE) / PAGE_SIZE;
+    size_t pages =
+        align_up(size + HUGE_HEADER + sizeof(struct page_meta) * CHUNK_PAGES, PAGE_SIZE) /
+        PAGE_SIZE;
     char *base = pages_alloc(pages);
     if (!base)
         return NULL;

@@ -10,10 +10,10 @@
 #include "mm/patch.h"
 #include "mm/user.h"
 
-#define BRK_RESERVE   (4ull << 30)
+#define BRK_RESERVE     (4ull << 30)
 #define BRK_RESERVE_MIN (1ull << 20)
-#define WARM_MAX_PAGES 16u
-#define WARM_AFTER     8u
+#define WARM_MAX_PAGES  16u
+#define WARM_AFTER      8u
 
 #define MS_ASYNC      1u
 #define MS_INVALIDATE 2u
@@ -65,7 +65,7 @@ static void destroy_alone(struct mm *mm)
     int e = unmap_locked(mm, enclave.user_start, enclave.user_end);
 
     assert(!e); /* nothing is split */
-    list_for_each(a, &mm->family->areas, in_family)
+    list_for_each (a, &mm->family->areas, in_family)
         pages_drop(mm, a->start, a->end); /* warm ones */
     list_remove(&mm->in_family);
 }
@@ -101,7 +101,8 @@ struct mm_layout *mm_layout(struct mm *mm)
     return &mm->layout;
 }
 
-void vm_set_limits(struct mm *mm, uint64_t rlimit_as, uint64_t rlimit_data, uint64_t rlimit_stack)
+void vm_set_limits(struct mm *mm, uint64_t rlimit_as, uint64_t rlimit_data,
+                   uint64_t rlimit_stack)
 {
     mm->rlimit_as = rlimit_as;
     mm->rlimit_data = rlimit_data;
@@ -122,9 +123,9 @@ void warm_drop(struct mm *mm)
         pages_drop(mm, mm->reuse_address, end);
 }
 
-/* A program that maps and unmaps one small piece again and again gets to keep its pages: zeroed,
- * and reachable until another mapping takes the place. LIMIT: such a program does not fault when
- * it touches the piece after unmapping it. */
+/* A program that maps and unmaps one small piece again and again gets to keep its pages:
+ * zeroed, and reachable until another mapping takes the place. LIMIT: such a program does not
+ * fault when it touches the piece after unmapping it. */
 static bool keep_warm(struct mm *mm, const struct vma *v)
 {
     uint64_t pages = (v->end - v->start) / PAGE_SIZE;
@@ -329,10 +330,16 @@ int64_t map_locked(struct mm *mm, const struct vm_map_args *a)
         return at;
     }
     *v = (struct vma){
-        .start = (uaddr_t)at, .end = (uaddr_t)at + length, .prot = a->prot & 7u,
-        .max_prot = a->max_prot ? a->max_prot : 7u, .shared = (a->flags & MAP_TYPE) != MAP_PRIVATE,
-        .file = a->file, .file_ops = a->file_ops, .offset = a->file ? a->offset : 0,
-        .file_limit = a->file_limit ? a->offset + a->file_limit : UINT64_MAX, .name = a->name,
+        .start = (uaddr_t)at,
+        .end = (uaddr_t)at + length,
+        .prot = a->prot & 7u,
+        .max_prot = a->max_prot ? a->max_prot : 7u,
+        .shared = (a->flags & MAP_TYPE) != MAP_PRIVATE,
+        .file = a->file,
+        .file_ops = a->file_ops,
+        .offset = a->file ? a->offset : 0,
+        .file_limit = a->file_limit ? a->offset + a->file_limit : UINT64_MAX,
+        .name = a->name,
     };
     if (v->file)
         v->file_ops->get(v->file);
@@ -431,7 +438,9 @@ int vm_brk_init(struct mm *mm, uaddr_t start)
 
 static bool brk_grow(struct mm *mm, uaddr_t from, uaddr_t to)
 {
-    struct vm_map_args a = {.address = from, .length = to - from, .prot = PROT_READ | PROT_WRITE,
+    struct vm_map_args a = {.address = from,
+                            .length = to - from,
+                            .prot = PROT_READ | PROT_WRITE,
                             .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
                             .name = "[heap]"};
 

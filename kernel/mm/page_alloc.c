@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Kernel pages: a buddy allocator over chunks of the heap's range, which come from the host
- * (EAUG) when needed and are zero then; freed pages are scrubbed, so that all free pages are zero.
- * Blocks above BLOCK_ORDER_MAX take whole chunks of their own. Chunks are not given back.
+ * (EAUG) when needed and are zero then; freed pages are scrubbed, so that all free pages are
+ * zero. Blocks above BLOCK_ORDER_MAX take whole chunks of their own. Chunks are not given back.
  */
 #include "boundary/layout.h"
 #include "enclave/boot.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One byte for each page of the user range, in leaves of 2 MiB's worth: what is present and with
- * which permissions, as the EPCM has it. Leaves come when needed and stay. A page's byte is
- * changed by the mm that owns the page's range, under its lock.
+ * One byte for each page of the user range, in leaves of 2 MiB's worth: what is present and
+ * with which permissions, as the EPCM has it. Leaves come when needed and stay. A page's byte
+ * is changed by the mm that owns the page's range, under its lock.
  */
 #include "abi/errno.h"
 #include "enclave/boot.h"
@@ -10,11 +10,11 @@
 #include "mm/internal.h"
 #include "mm/kmalloc.h"
 
-#define LEAF_PAGES 512ull
-#define LEAF_BYTES (LEAF_PAGES * PAGE_SIZE)
+#define LEAF_PAGES  512ull
+#define LEAF_BYTES  (LEAF_PAGES * PAGE_SIZE)
 #define NODE_LEAVES 512ull
-#define NODE_BYTES (LEAF_BYTES * NODE_LEAVES)
-#define NODES      1024ull /* a tebibyte; larger ranges are not used */
+#define NODE_BYTES  (LEAF_BYTES * NODE_LEAVES)
+#define NODES       1024ull /* a tebibyte; larger ranges are not used */
 
 struct leaf {
     uint8_t state[LEAF_PAGES];
@@ -88,8 +88,8 @@ int present_reserve(uaddr_t start, uaddr_t end)
 void present_set(uaddr_t start, uaddr_t end, uint8_t state)
 {
     while (start < end) {
-        uaddr_t stop = MIN(end, align_down(start - enclave.base, LEAF_BYTES) + enclave.base +
-                                    LEAF_BYTES);
+        uaddr_t stop =
+            MIN(end, align_down(start - enclave.base, LEAF_BYTES) + enclave.base + LEAF_BYTES);
         struct leaf *l = leaf_of(start);
         assert(l || !state);
         if (l)
@@ -103,8 +103,8 @@ uaddr_t present_run(uaddr_t start, uaddr_t end, uint8_t *state)
     *state = present_get(start);
     while (start < end) {
         struct leaf *l = leaf_of(start);
-        uaddr_t stop = MIN(end, align_down(start - enclave.base, LEAF_BYTES) + enclave.base +
-                                    LEAF_BYTES);
+        uaddr_t stop =
+            MIN(end, align_down(start - enclave.base, LEAF_BYTES) + enclave.base + LEAF_BYTES);
         if (!l) {
             if (*state)
                 return start;

@@ -12,10 +12,10 @@
 #include "mm/internal.h"
 #include "mm/kmalloc.h"
 
-#define AREA_BYTES  (1ull << 30)
-#define RANDOM_LOW  (4ull << 30)
-#define LOW_END     (2ull << 30)
-#define TRIES       64
+#define AREA_BYTES (1ull << 30)
+#define RANDOM_LOW (4ull << 30)
+#define LOW_END    (2ull << 30)
+#define TRIES      64
 
 static struct spinlock range_lock = SPINLOCK_INIT(RANK_VM_RANGE);
 static struct rb_root ranges;
@@ -152,7 +152,7 @@ int64_t range_find(struct mm *mm, uint64_t length)
 {
     struct area *a;
 
-    list_for_each(a, &mm->family->areas, in_family) {
+    list_for_each (a, &mm->family->areas, in_family) {
         if (!a->search || a->end - a->start < length)
             continue;
         uaddr_t at = gap_below(mm, a, a->cursor, length);
@@ -202,7 +202,7 @@ void range_freed(struct mm *mm, uaddr_t start, uaddr_t end)
 {
     struct area *a;
 
-    list_for_each(a, &mm->family->areas, in_family) {
+    list_for_each (a, &mm->family->areas, in_family) {
         if (a->search && start >= a->start && end <= a->end) {
             a->cursor = MAX(a->cursor, end);
             return;

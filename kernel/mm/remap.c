@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mremap(2), madvise(2), mincore(2) and what /proc reports. An enclave page has one linear address
- * for life, so moving a mapping copies what is present.
+ * mremap(2), madvise(2), mincore(2) and what /proc reports. An enclave page has one linear
+ * address for life, so moving a mapping copies what is present.
  */
 #include "abi/errno.h"
 #include "enclave/boot.h"
@@ -42,7 +42,8 @@ enum {
 
 /* Copies the present pages of [from,from+length) to the same places of `to`, then lets the new
  * mapping's permissions hold. */
-static int copy_pages(struct mm *mm, struct vma *old, uaddr_t from, struct vma *new, uint64_t length)
+static int copy_pages(struct mm *mm, struct vma *old, uaddr_t from, struct vma *new,
+                      uint64_t length)
 {
     uint8_t state;
 
@@ -78,9 +79,15 @@ static int64_t move_mapping(struct mm *mm, struct vma *v, uaddr_t old, uint64_t 
                             uint64_t new_len, uint32_t flags, uaddr_t new_address)
 {
     struct vm_map_args a = {
-        .address = new_address, .length = new_len, .prot = v->prot, .max_prot = v->max_prot,
-        .flags = (v->shared ? MAP_SHARED : MAP_PRIVATE) | (flags & MREMAP_FIXED ? MAP_FIXED : 0),
-        .file = v->file, .file_ops = v->file_ops, .offset = v->offset + (old - v->start),
+        .address = new_address,
+        .length = new_len,
+        .prot = v->prot,
+        .max_prot = v->max_prot,
+        .flags =
+            (v->shared ? MAP_SHARED : MAP_PRIVATE) | (flags & MREMAP_FIXED ? MAP_FIXED : 0),
+        .file = v->file,
+        .file_ops = v->file_ops,
+        .offset = v->offset + (old - v->start),
         .name = v->name,
     };
     uint64_t limit = v->file_limit;
@@ -304,9 +311,15 @@ int vm_walk(struct mm *mm, int (*each)(const struct vm_info *info, void *arg), v
     mutex_lock(&mm->lock);
     for (struct vma *v = vma_next_from(mm, 0); v && !r; v = vma_next(v)) {
         struct vm_info info = {
-            .start = v->start, .end = v->end, .prot = v->prot, .shared = v->shared,
-            .offset = v->file ? v->offset : 0, .resident_pages = count_present(v),
-            .name = v->name, .file = v->file, .file_ops = v->file_ops,
+            .start = v->start,
+            .end = v->end,
+            .prot = v->prot,
+            .shared = v->shared,
+            .offset = v->file ? v->offset : 0,
+            .resident_pages = count_present(v),
+            .name = v->name,
+            .file = v->file,
+            .file_ops = v->file_ops,
         };
         r = each(&info, arg);
     }

@@ -2,10 +2,10 @@
 /*
  * Shared file mappings within one process. An enclave page has one address, so a second shared
  * mapping of the same part of a file lands at the address of the first and is counted there;
- * munmap(2) undoes one. read(2) and write(2) of a file see what its mappings changed and the other
- * way round: changes are written back first, and written pages are read again.
- * Not here: mappings of one file by processes that are no relatives (LIMIT: each has its own
- * pages), and a second mapping that reaches beyond the first (LIMIT: it has pages of its own).
+ * munmap(2) undoes one. read(2) and write(2) of a file see what its mappings changed and the
+ * other way round: changes are written back first, and written pages are read again. Not here:
+ * mappings of one file by processes that are no relatives (LIMIT: each has its own pages), and
+ * a second mapping that reaches beyond the first (LIMIT: it has pages of its own).
  */
 #include "abi/errno.h"
 #include "mm/internal.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The only code that touches guest memory: range check, then one assembly copy with a fault fixup;
- * a fault on memory that is mapped but not present brings it in and goes on. Acts on current->mm.
- * May sleep (a page may come from a file): never with a spinlock held.
+ * The only code that touches guest memory: range check, then one assembly copy with a fault
+ * fixup; a fault on memory that is mapped but not present brings it in and goes on. Acts on
+ * current->mm. May sleep (a page may come from a file): never with a spinlock held.
  */
 #pragma once
 
@@ -17,8 +17,8 @@ size_t copy_from_user_partial(void *dst, uaddr_t src, size_t size);
 size_t copy_to_user_partial(uaddr_t dst, const void *src, size_t size);
 /* Length without the NUL, -EFAULT, or -ENAMETOOLONG if no NUL within `size` bytes. */
 ssize_t strncpy_from_user(char *dst, uaddr_t src, size_t size) MUST_CHECK;
-/* A NUL-terminated copy in kernel memory, to be freed with kfree(); at most `max` bytes with NUL:
- * else -ENAMETOOLONG. -EFAULT, -ENOMEM. */
+/* A NUL-terminated copy in kernel memory, to be freed with kfree(); at most `max` bytes with
+ * NUL: else -ENAMETOOLONG. -EFAULT, -ENOMEM. */
 int strdup_from_user(uaddr_t src, size_t max, char **out) MUST_CHECK;
 /* True if [p, p+size) lies in the range that programs may use. */
 bool user_range_ok(uaddr_t p, uint64_t size);
@@ -32,5 +32,6 @@ bool user_range_ok(uaddr_t p, uint64_t size);
     })
 
 /* Atomics on guest memory for futexes: 0, -EFAULT. *old is what was there. */
-int user_cmpxchg32(uaddr_t address, uint32_t expected, uint32_t desired, uint32_t *old) MUST_CHECK;
+int user_cmpxchg32(uaddr_t address, uint32_t expected, uint32_t desired,
+                   uint32_t *old) MUST_CHECK;
 int user_load32(uaddr_t address, uint32_t *value) MUST_CHECK;

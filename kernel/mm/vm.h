@@ -52,19 +52,20 @@ struct vm_map_args {
     uaddr_t address; /* hint, or fixed */
     uint64_t length;
     uint32_t prot, flags;
-    void *file;      /* NULL: anonymous; vm_map takes a reference of its own */
+    void *file; /* NULL: anonymous; vm_map takes a reference of its own */
     const struct vm_file_ops *file_ops;
     uint64_t offset;
-    uint32_t max_prot;  /* what mprotect may ever allow; 0: everything */
-    const char *name;   /* "[heap]", "[stack]", "[vdso]" or NULL; static storage */
-    uint64_t file_limit;/* 0, or bytes of the file that may appear; the rest reads as zero (ELF) */
+    uint32_t max_prot; /* what mprotect may ever allow; 0: everything */
+    const char *name;  /* "[heap]", "[stack]", "[vdso]" or NULL; static storage */
+    uint64_t
+        file_limit; /* 0, or bytes of the file that may appear; the rest reads as zero (ELF) */
 };
 
 struct mm;
 /* An empty address space with one reference; -ENOMEM. */
 int mm_new(struct mm **out) MUST_CHECK;
-/* A copy of current->mm at the same addresses. Its pages are in place afterwards, the caller's are
- * not: before it touches guest memory again it must call task_yield(). -ENOMEM. */
+/* A copy of current->mm at the same addresses. Its pages are in place afterwards, the caller's
+ * are not: before it touches guest memory again it must call task_yield(). -ENOMEM. */
 int mm_fork(struct mm **out) MUST_CHECK;
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm); /* the last one unmaps everything */
@@ -77,9 +78,10 @@ int64_t vm_remap(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len,
                  uaddr_t new_address) MUST_CHECK;
 int vm_advise(struct mm *mm, uaddr_t address, uint64_t length, int advice) MUST_CHECK;
 int vm_sync(struct mm *mm, uaddr_t address, uint64_t length, uint32_t flags) MUST_CHECK;
-/* Before a read or write of the file: writes back what its shared mappings changed in the range;
- * after a write, with `drop`: they read it again. */
-int vm_flush_file(struct mm *mm, void *file, uint64_t offset, uint64_t size, bool drop) MUST_CHECK;
+/* Before a read or write of the file: writes back what its shared mappings changed in the
+ * range; after a write, with `drop`: they read it again. */
+int vm_flush_file(struct mm *mm, void *file, uint64_t offset, uint64_t size,
+                  bool drop) MUST_CHECK;
 /* One byte a page into out[]; 1: present. */
 int vm_incore(struct mm *mm, uaddr_t address, uint64_t length, uint8_t *out) MUST_CHECK;
 /* Is it in a shared mapping? For futexes: such an address means the same in every process. */
@@ -88,7 +90,8 @@ bool vm_is_shared(struct mm *mm, uaddr_t address);
 /* The heap: set up by the program loader, moved by brk(2). Returns the (new or old) break. */
 int vm_brk_init(struct mm *mm, uaddr_t start) MUST_CHECK;
 uaddr_t vm_brk(struct mm *mm, uaddr_t wanted);
-void vm_set_limits(struct mm *mm, uint64_t rlimit_as, uint64_t rlimit_data, uint64_t rlimit_stack);
+void vm_set_limits(struct mm *mm, uint64_t rlimit_as, uint64_t rlimit_data,
+                   uint64_t rlimit_stack);
 
 /* A free range of that size at a random place, aligned; for loaders that then use MAP_FIXED. */
 int64_t vm_find_random(struct mm *mm, uint64_t length, uint64_t alignment) MUST_CHECK;
@@ -96,8 +99,8 @@ int64_t vm_find_random(struct mm *mm, uint64_t length, uint64_t alignment) MUST_
 #define VM_ACCESS_READ  1u
 #define VM_ACCESS_WRITE 2u
 #define VM_ACCESS_EXEC  4u
-/* Makes the page present if the mapping allows the access. 0, -EFAULT (no mapping: SEGV_MAPERR),
- * -EACCES (SEGV_ACCERR), -EIO (beyond the file's end: SIGBUS), -ENOMEM. */
+/* Makes the page present if the mapping allows the access. 0, -EFAULT (no mapping:
+ * SEGV_MAPERR), -EACCES (SEGV_ACCERR), -EIO (beyond the file's end: SIGBUS), -ENOMEM. */
 int vm_fault(struct mm *mm, uaddr_t address, uint32_t access) MUST_CHECK;
 
 /* For /proc: calls `each` for every mapping in ascending order, under the mm's lock. */
@@ -111,9 +114,11 @@ struct vm_info {
     void *file;
     const struct vm_file_ops *file_ops;
 };
-int vm_walk(struct mm *mm, int (*each)(const struct vm_info *info, void *arg), void *arg) MUST_CHECK;
+int vm_walk(struct mm *mm, int (*each)(const struct vm_info *info, void *arg),
+            void *arg) MUST_CHECK;
 struct vm_stats {
-    uint64_t total_pages, resident_pages, data_pages, stack_pages, text_pages, peak_resident_pages;
+    uint64_t total_pages, resident_pages, data_pages, stack_pages, text_pages,
+        peak_resident_pages;
 };
 void vm_stats(struct mm *mm, struct vm_stats *out);
 /* What the loader and the shell wish to tell /proc: where the pieces are. */

@@ -115,7 +115,8 @@ static int set_name(struct exec *e)
     if (e->dirfd == AT_FDCWD || e->path[0] == '/')
         memcpy(e->name, e->path, strlen(e->path) + 1);
     else
-        format_string(e->name, size, "/dev/fd/%d%s%s", e->dirfd, e->path[0] ? "/" : "", e->path);
+        format_string(e->name, size, "/dev/fd/%d%s%s", e->dirfd, e->path[0] ? "/" : "",
+                      e->path);
     return 0;
 }
 

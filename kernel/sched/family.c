@@ -10,9 +10,9 @@
 #include "lib/log.h"
 #include "sched/task.h"
 
-#define QUANTUM_MIN_NS  2000000ull
-#define QUANTUM_FACTOR  16u
-#define PATIENCE_NS     1000000ull
+#define QUANTUM_MIN_NS 2000000ull
+#define QUANTUM_FACTOR 16u
+#define PATIENCE_NS    1000000ull
 
 void (*sched_exchange)(struct sched_mm *mm);
 

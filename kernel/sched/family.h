@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Families of address spaces whose memories overlap (a residency set). At most one member's
- * private pages are in place; only tasks of that member run. A task that is chosen while nobody of
- * the family runs makes its member the resident one first: `exchange` is called on its stack.
- * A task's claim is its right to run as part of the resident member.
+ * private pages are in place; only tasks of that member run. A task that is chosen while nobody
+ * of the family runs makes its member the resident one first: `exchange` is called on its
+ * stack. A task's claim is its right to run as part of the resident member.
  */
 #pragma once
 
@@ -17,12 +17,12 @@ struct sched_mm;
 
 struct sched_family {
     struct spinlock lock;
-    struct sched_mm *resident;   /* NULL: nobody's pages are in place */
-    uint32_t running;            /* claims */
-    bool exchanging;             /* the only claim is bringing its member in */
-    bool wanted;                 /* a task of another member was passed over */
-    uint64_t since_tsc;          /* of the last exchange */
-    uint64_t cost_tsc;           /* of it */
+    struct sched_mm *resident; /* NULL: nobody's pages are in place */
+    uint32_t running;          /* claims */
+    bool exchanging;           /* the only claim is bringing its member in */
+    bool wanted;               /* a task of another member was passed over */
+    uint64_t since_tsc;        /* of the last exchange */
+    uint64_t cost_tsc;         /* of it */
 };
 
 void sched_family_init(struct sched_family *f);
@@ -31,8 +31,8 @@ extern void (*sched_exchange)(struct sched_mm *mm);
 
 /* The current task turns to another address space (NULL: none), and holds a claim for it. */
 void sched_set_mm(struct sched_mm *mm);
-/* The same for one that is being built and overlaps nobody: a claim on the old one is kept, as long
- * as the task does not sleep. */
+/* The same for one that is being built and overlaps nobody: a claim on the old one is kept, as
+ * long as the task does not sleep. */
 void sched_use_mm(struct sched_mm *mm);
 
 /* For the scheduler: may `t` run now? Takes a claim if it may. */

@@ -22,7 +22,8 @@ struct request {
     _Atomic bool done;
 };
 
-static struct wait_queue chunk_waiters = {SPINLOCK_INIT(RANK_WAIT), LIST_INIT(chunk_waiters.waiters)};
+static struct wait_queue chunk_waiters = {SPINLOCK_INIT(RANK_WAIT),
+                                          LIST_INIT(chunk_waiters.waiters)};
 
 static void complete(struct ring_request *r)
 {
@@ -119,8 +120,11 @@ ssize_t hostio_read(int fd, void *buffer, size_t size, int64_t offset)
     r = chunk_take(&chunk);
     if (r)
         return r;
-    struct ring_sqe sqe = {.opcode = RING_OP_READ, .fd = fd, .addr = chunk,
-                           .len = (uint32_t)size, .off = (uint64_t)offset};
+    struct ring_sqe sqe = {.opcode = RING_OP_READ,
+                           .fd = fd,
+                           .addr = chunk,
+                           .len = (uint32_t)size,
+                           .off = (uint64_t)offset};
     r = run(&sqe, (int32_t)size, NO_DEADLINE);
     if (r > 0)
         host_copy_in(buffer, chunk, (size_t)r);
@@ -138,8 +142,11 @@ ssize_t hostio_write(int fd, const void *buffer, size_t size, int64_t offset)
     if (r)
         return r;
     host_copy_out(chunk, buffer, size);
-    struct ring_sqe sqe = {.opcode = RING_OP_WRITE, .fd = fd, .addr = chunk,
-                           .len = (uint32_t)size, .off = (uint64_t)offset};
+    struct ring_sqe sqe = {.opcode = RING_OP_WRITE,
+                           .fd = fd,
+                           .addr = chunk,
+                           .len = (uint32_t)size,
+                           .off = (uint64_t)offset};
     r = run(&sqe, (int32_t)size, NO_DEADLINE);
     chunk_give(chunk);
     return r;
@@ -147,8 +154,8 @@ ssize_t hostio_write(int fd, const void *buffer, size_t size, int64_t offset)
 
 int hostio_fsync(int fd, bool data_only)
 {
-    struct ring_sqe sqe = {.opcode = RING_OP_FSYNC, .fd = fd,
-                           .op_flags = data_only ? FSYNC_DATASYNC : 0};
+    struct ring_sqe sqe = {
+        .opcode = RING_OP_FSYNC, .fd = fd, .op_flags = data_only ? FSYNC_DATASYNC : 0};
     return run(&sqe, 0, NO_DEADLINE);
 }
 

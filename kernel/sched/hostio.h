@@ -2,16 +2,17 @@
 /*
  * Host I/O through the vCPU's ring: the calling task is parked, other tasks run meanwhile.
  * Buffers are kernel memory; data passes through bounce buffers in host memory and results are
- * bounded by what was asked. Results: bytes, or negative errno; -ERESTARTSYS when a signal ended an
- * interruptible wait before anything was transferred: hostio_poll, and reads and writes with
- * HOSTIO_STREAM. With an offset the wait is never interrupted, as for disks.
+ * bounded by what was asked. Results: bytes, or negative errno; -ERESTARTSYS when a signal
+ * ended an interruptible wait before anything was transferred: hostio_poll, and reads and
+ * writes with HOSTIO_STREAM. With an offset the wait is never interrupted, as for disks.
  */
 #pragma once
 
 #include "lib/types.h"
 
-#define HOSTIO_MAX (256u * 1024) /* bytes one operation moves at most; longer requests are cut */
-#define HOSTIO_STREAM (-1)       /* offset: none, the file's own position */
+#define HOSTIO_MAX                                                                             \
+    (256u * 1024)          /* bytes one operation moves at most; longer requests are cut */
+#define HOSTIO_STREAM (-1) /* offset: none, the file's own position */
 
 ssize_t hostio_read(int fd, void *buffer, size_t size, int64_t offset) MUST_CHECK;
 ssize_t hostio_write(int fd, const void *buffer, size_t size, int64_t offset) MUST_CHECK;

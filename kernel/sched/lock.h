@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Spinlocks, mutexes and their order. A lock may be taken only while all locks held have a lower
- * rank; debug builds assert it. The kernel is not preempted, so a spinlock is never held by a
- * descheduled task; nothing may sleep, call the host or touch guest memory while holding one.
- * A mutex parks its waiters in the enclave; it may be held over sleeps and host calls only where
- * its rank is marked so.
+ * Spinlocks, mutexes and their order. A lock may be taken only while all locks held have a
+ * lower rank; debug builds assert it. The kernel is not preempted, so a spinlock is never held
+ * by a descheduled task; nothing may sleep, call the host or touch guest memory while holding
+ * one. A mutex parks its waiters in the enclave; it may be held over sleeps and host calls only
+ * where its rank is marked so.
  */
 #pragma once
 
@@ -17,14 +17,14 @@
 enum lock_rank {
     /* mutexes, outermost first (all may be held over sleeps) */
     RANK_EXEC,
-    RANK_FILE_POS,    /* an open file's position */
-    RANK_FS_RENAME,   /* one rename at a time a file system */
-    RANK_INODE_DIR,   /* parent directory, before */
-    RANK_INODE,       /* any other inode */
-    RANK_FUTEX_PI,    /* may touch guest memory */
-    RANK_MM,          /* a process's VMAs */
-    RANK_PAGE_CACHE,  /* filling of pages */
-    RANK_FS_PRIVATE,  /* a file system's own */
+    RANK_FILE_POS,   /* an open file's position */
+    RANK_FS_RENAME,  /* one rename at a time a file system */
+    RANK_INODE_DIR,  /* parent directory, before */
+    RANK_INODE,      /* any other inode */
+    RANK_FUTEX_PI,   /* may touch guest memory */
+    RANK_MM,         /* a process's VMAs */
+    RANK_PAGE_CACHE, /* filling of pages */
+    RANK_FS_PRIVATE, /* a file system's own */
     RANK_IO,
     /* spinlocks */
     RANK_PROC_TABLE,
@@ -32,7 +32,7 @@ enum lock_rank {
     RANK_SIGNAL,
     RANK_FD_TABLE,
     RANK_DCACHE,
-    RANK_INODE_DATA,  /* page maps, inode tables, file locks */
+    RANK_INODE_DATA, /* page maps, inode tables, file locks */
     RANK_CACHE_LRU,
     RANK_PIPE,
     RANK_EVENT,
@@ -52,7 +52,10 @@ struct LOCK_TYPE("spinlock") spinlock {
     _Atomic uint32_t held;
     uint32_t rank; /* enum lock_rank */
 };
-#define SPINLOCK_INIT(r) {0, (r)}
+#define SPINLOCK_INIT(r)                                                                       \
+    {                                                                                          \
+        0, (r)                                                                                 \
+    }
 
 void spin_init(struct spinlock *l, enum lock_rank rank);
 void spin_lock(struct spinlock *l) ACQUIRES(*l);

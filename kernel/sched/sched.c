@@ -3,11 +3,11 @@
  * The scheduler. Each vCPU has a run queue; an idle one steals, then spins briefly, then leaves
  * the enclave to wait on its ring, from where a kick, a completion or the next timer brings it
  * back. A task belongs to the queue of `task->vcpu` under that queue's lock; `on_queue` is true
- * from its wake-up until it blocks in schedule(), so that a wake-up that overtakes a task on its
- * way to sleep only changes its state. `on_cpu` is true while its stack is in use; whoever wants to
- * run it elsewhere waits for that.
- * User code is preempted by a tick of the host's timer, armed only when somebody else wants the
- * CPU, a kernel timer is due, or host I/O is in flight.
+ * from its wake-up until it blocks in schedule(), so that a wake-up that overtakes a task on
+ * its way to sleep only changes its state. `on_cpu` is true while its stack is in use; whoever
+ * wants to run it elsewhere waits for that. User code is preempted by a tick of the host's
+ * timer, armed only when somebody else wants the CPU, a kernel timer is due, or host I/O is in
+ * flight.
  */
 #include "sched/task.h"
 
@@ -23,10 +23,10 @@
 #include "sched/timer.h"
 #include "sched/vector.h"
 
-#define QUANTUM_NS   10000000ull
-#define IO_TICK_NS   1000000ull
-#define SPIN_NS      3000ull
-#define STALL_SPINS  200u
+#define QUANTUM_NS    10000000ull
+#define IO_TICK_NS    1000000ull
+#define SPIN_NS       3000ull
+#define STALL_SPINS   200u
 #define STALL_WAIT_NS 100000ull
 
 struct run_queue {
@@ -74,7 +74,7 @@ static struct task *dequeue(struct run_queue *q, uint32_t for_vcpu) HELD(q->lock
 {
     struct task *t;
 
-    list_for_each(t, &q->tasks, run_node) {
+    list_for_each (t, &q->tasks, run_node) {
         if (!may_run(t, for_vcpu) || !family_claim(t))
             continue;
         list_remove(&t->run_node);

@@ -55,8 +55,8 @@ static void stack_free(void *stack)
     spin_unlock(&stack_lock);
 }
 
-/* What task_switch() pops: six registers, then its return address. Seven words below the aligned
- * frame, so that the stack is aligned when task_first() makes its call. */
+/* What task_switch() pops: six registers, then its return address. Seven words below the
+ * aligned frame, so that the stack is aligned when task_first() makes its call. */
 struct first_frame {
     uint64_t registers[6];
     void (*start)(void);

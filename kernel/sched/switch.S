@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * void task_switch(struct task *from, struct task *to): saves what the C calling convention keeps
- * on the stack of `from` and continues where `to` left off. A new task begins in task_begin().
+ * void task_switch(struct task *from, struct task *to): saves what the C calling convention
+ * keeps on the stack of `from` and continues where `to` left off. A new task begins in
+ * task_begin().
  */
 #include "enclave/layout.inc"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Tasks: what the scheduler runs. Each user thread is one task; it embeds struct task first.
- * The kernel is not preempted: a task leaves the CPU only in schedule(). User code is, by a tick.
+ * The kernel is not preempted: a task leaves the CPU only in schedule(). User code is, by a
+ * tick.
  */
 #pragma once
 
@@ -28,12 +29,13 @@ enum task_state {
 
 /* What the scheduler knows of an address space: struct mm begins with it. */
 struct sched_mm {
-    struct task *_Atomic frozen_by; /* nobody else of this mm runs; NULL: not frozen */
+    struct task *_Atomic frozen_by;      /* nobody else of this mm runs; NULL: not frozen */
     struct sched_family *_Atomic family; /* NULL: its memory overlaps nobody's */
 };
 
 /* struct task.flags */
-#define TASK_SIGNAL  0x1u /* a signal may be deliverable: look on the way to user code; ends sleeps */
+#define TASK_SIGNAL                                                                            \
+    0x1u /* a signal may be deliverable: look on the way to user code; ends sleeps */
 #define TASK_RESCHED 0x2u /* give up the CPU on the way to user code */
 #define TASK_TICK    0x4u /* the vCPU's timer may have to be set earlier */
 
@@ -43,39 +45,40 @@ struct sched_mm {
 #define RUN_ACCOUNTING UINT64_MAX
 
 struct task {
-    uint64_t rsp;              /* kernel stack pointer while not running; known to switch.S */
-    uint64_t fs_base;          /* the program's, while not running; known to switch.S */
-    uint64_t stack_top;        /* struct regs lies right below */
-    void *stack;               /* lowest byte above the guard page */
+    uint64_t rsp;       /* kernel stack pointer while not running; known to switch.S */
+    uint64_t fs_base;   /* the program's, while not running; known to switch.S */
+    uint64_t stack_top; /* struct regs lies right below */
+    void *stack;        /* lowest byte above the guard page */
 
-    void *vector;              /* XSAVE area, 64-byte aligned */
-    bool vector_saved;         /* the program's vector state is in `vector`, not in the registers */
+    void *vector;      /* XSAVE area, 64-byte aligned */
+    bool vector_saved; /* the program's vector state is in `vector`, not in the registers */
 
     _Atomic uint32_t flags;
-    _Atomic uint32_t state;    /* enum task_state */
-    _Atomic bool on_cpu;       /* its stack is in use */
-    _Atomic uint32_t vcpu;     /* whose run queue it belongs to */
+    _Atomic uint32_t state; /* enum task_state */
+    _Atomic bool on_cpu;    /* its stack is in use */
+    _Atomic uint32_t vcpu;  /* whose run queue it belongs to */
     struct list run_node;
-    bool on_queue;             /* runnable and owned by a run queue, or running; its lock */
+    bool on_queue;              /* runnable and owned by a run queue, or running; its lock */
     struct sched_family *claim; /* counted in it while this task runs; sched/family.h */
-    uint64_t affinity;         /* bit set: may run on that vCPU; 0: any */
+    uint64_t affinity;          /* bit set: may run on that vCPU; 0: any */
     int nice;
     _Atomic uint64_t run_since; /* TSC; 0: not running; RUN_ACCOUNTING: cpu_tsc is changing */
-    uint64_t cpu_tsc;          /* TSC ticks consumed; user and system together with kernel_tsc */
+    uint64_t cpu_tsc; /* TSC ticks consumed; user and system together with kernel_tsc */
     uint64_t kernel_tsc;
 
     int tid, tgid;
     char name[TASK_NAME_BYTES];
 
     /* What the task acts on; owned by the layers above, shared between threads. */
-    struct mm *mm;             /* NULL: kernel task */
+    struct mm *mm; /* NULL: kernel task */
     struct fd_table *files;
     struct fs_context *fs;
     struct cred *cred;
 
-    void (*entry)(void *arg);  /* first function on its stack */
+    void (*entry)(void *arg); /* first function on its stack */
     void *arg;
-    void (*release)(struct task *t); /* called on another stack once TASK_DEAD has left the CPU */
+    void (*release)(
+        struct task *t); /* called on another stack once TASK_DEAD has left the CPU */
 };
 
 /* Allocates the kernel stack and the vector area; -ENOMEM. The rest of *t must be zeroed. */
@@ -92,19 +95,21 @@ static inline struct regs *task_regs(const struct task *t)
 {
     return (struct regs *)(t->stack_top - sizeof(struct regs));
 }
-/* Leaves for user code with task_regs(current); the last act of a new thread's entry function. */
+/* Leaves for user code with task_regs(current); the last act of a new thread's entry function.
+ */
 NORETURN void user_enter(void);
 
 /* Lets others run; returns when chosen again. The state must have been set before. */
 void schedule(void);
-/* As schedule(), but wakes at deadline_ns (CLOCK_MONOTONIC) at the latest. False: the time came. */
+/* As schedule(), but wakes at deadline_ns (CLOCK_MONOTONIC) at the latest. False: the time
+ * came. */
 bool schedule_until(uint64_t deadline_ns);
 #define NO_DEADLINE UINT64_MAX
 void task_yield(void);
 /* Makes a sleeping task runnable; true if it was sleeping. Any context, any vCPU. */
 bool task_wake(struct task *t);
-/* Sets TASK_SIGNAL and gets the task's attention: wakes it from TASK_SLEEPING, or interrupts the
- * vCPU that runs it in user code. */
+/* Sets TASK_SIGNAL and gets the task's attention: wakes it from TASK_SLEEPING, or interrupts
+ * the vCPU that runs it in user code. */
 void task_notify(struct task *t);
 
 static inline bool task_signalled(void)
@@ -113,13 +118,13 @@ static inline bool task_signalled(void)
 }
 
 /*
- * Work on the way to user code, filled in by the signal layer: called with flags TASK_SIGNAL set
- * (already cleared by the caller), may change *regs, may not return (exit).
+ * Work on the way to user code, filled in by the signal layer: called with flags TASK_SIGNAL
+ * set (already cleared by the caller), may change *regs, may not return (exit).
  */
 extern void (*task_signal_hook)(struct regs *regs);
 
-/* Keeps all other tasks of current->mm from running until sched_thaw(), and returns when they do
- * not: pages of theirs can be filled or text rewritten under them. May sleep; no nesting. */
+/* Keeps all other tasks of current->mm from running until sched_thaw(), and returns when they
+ * do not: pages of theirs can be filled or text rewritten under them. May sleep; no nesting. */
 void sched_freeze(struct sched_mm *mm);
 void sched_thaw(struct sched_mm *mm);
 

@@ -11,8 +11,8 @@
 #include "lib/string.h"
 #include "sched/task.h"
 
-#define LEGACY_BYTES 576u /* FXSAVE image and XSAVE header */
-#define MXCSR_OFFSET 24
+#define LEGACY_BYTES  576u /* FXSAVE image and XSAVE header */
+#define MXCSR_OFFSET  24
 #define MXCSR_DEFAULT 0x1f80u
 #define FCW_DEFAULT   0x37fu
 
@@ -47,7 +47,8 @@ static void write_initial(void *area)
     memcpy((char *)area + MXCSR_OFFSET, &mxcsr, sizeof(mxcsr));
 }
 
-/* Where components lie differs between CPUs: the sizes come from cpuid, bounded by our areas. */
+/* Where components lie differs between CPUs: the sizes come from cpuid, bounded by our areas.
+ */
 void vector_init(uint64_t xfrm)
 {
     uint32_t bytes = LEGACY_BYTES;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Vector state. It belongs to the program and stays in the registers while the kernel, which uses
- * general registers only, works for it. It is saved to task->vector when another task's turn
- * comes, before the enclave is left for the host, and before code that uses vector registers;
- * the way back to user code restores it.
+ * Vector state. It belongs to the program and stays in the registers while the kernel, which
+ * uses general registers only, works for it. It is saved to task->vector when another task's
+ * turn comes, before the enclave is left for the host, and before code that uses vector
+ * registers; the way back to user code restores it.
  */
 #pragma once
 
@@ -29,6 +29,7 @@ void vector_reset(struct task *t);
 void vector_clean(void);
 
 /* Around code that uses vector registers or expects a stack protector's canary behind FS:
- * saves the program's state, sets FS to the vCPU's own page. No sleeping, no nesting in between. */
+ * saves the program's state, sets FS to the vCPU's own page. No sleeping, no nesting in
+ * between. */
 void vector_begin(void);
 void vector_end(void);

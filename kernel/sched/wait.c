@@ -61,7 +61,7 @@ unsigned wait_wake(struct wait_queue *q, unsigned count)
     if (list_empty(&q->waiters))
         return 0;
     spin_lock(&q->lock);
-    list_for_each_safe(w, tmp, &q->waiters, node) {
+    list_for_each_safe (w, tmp, &q->waiters, node) {
         if (w->exclusive && exclusive == count)
             break;
         exclusive += w->exclusive;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Wait queues. A sleeper queues itself, then tests its condition, then schedules; a waker changes
- * the condition, then wakes the queue. Early and repeated wake-ups are harmless.
+ * Wait queues. A sleeper queues itself, then tests its condition, then schedules; a waker
+ * changes the condition, then wakes the queue. Early and repeated wake-ups are harmless.
  */
 #pragma once
 

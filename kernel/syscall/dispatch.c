@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From the entry paths to the handlers. Unknown numbers give ENOSYS, all of them; restarts after
- * signals are decided by the signal layer, which sees regs->orig_rax and regs->rax.
+ * From the entry paths to the handlers. Unknown numbers give ENOSYS, all of them; restarts
+ * after signals are decided by the signal layer, which sees regs->orig_rax and regs->rax.
  */
 #include "syscall/syscall.h"
 

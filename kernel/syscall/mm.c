@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* System calls on memory: mmap(2), munmap(2), mprotect(2), brk(2), mremap(2), madvise(2), ... */
+/* System calls on memory: mmap(2), munmap(2), mprotect(2), brk(2), mremap(2), madvise(2), ...
+ */
 #include "abi/errno.h"
 #include "enclave/boot.h"
 #include "fs/core/fd.h"
@@ -29,10 +30,14 @@ static int file_map_check(struct file *f, struct vm_map_args *a)
     return 0;
 }
 
-int64_t sys_mmap(uaddr_t addr, uint64_t length, uint64_t prot, uint64_t flags, int fd, int64_t offset)
+int64_t sys_mmap(uaddr_t addr, uint64_t length, uint64_t prot, uint64_t flags, int fd,
+                 int64_t offset)
 {
-    struct vm_map_args a = {.address = addr, .length = length, .prot = (uint32_t)prot & 7u,
-                            .flags = (uint32_t)flags, .offset = (uint64_t)offset};
+    struct vm_map_args a = {.address = addr,
+                            .length = length,
+                            .prot = (uint32_t)prot & 7u,
+                            .flags = (uint32_t)flags,
+                            .offset = (uint64_t)offset};
     struct file *file = NULL;
 
     if (!length)
