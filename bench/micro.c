@@ -5,6 +5,8 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -221,6 +224,52 @@ static void thread_create_join(long count)
     }
 }
 
+/* ---- processes and signals ---- */
+
+static void wait_for(pid_t pid)
+{
+    int status;
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+        die("child");
+}
+
+static void fork_wait(long count)
+{
+    while (count--) {
+        pid_t pid = fork();
+        if (!pid)
+            _exit(0);
+        wait_for(pid);
+    }
+}
+
+static void spawn_true(long count)
+{
+    char *argv[] = {"true", NULL};
+    while (count--) {
+        pid_t pid = -1;
+        if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ))
+            die("posix_spawn");
+        wait_for(pid);
+    }
+}
+
+static void on_signal(int signal)
+{
+    sink = signal;
+}
+
+static void prepare_signal(void)
+{
+    signal(SIGUSR1, on_signal);
+}
+
+static void signal_self(long count)
+{
+    while (count--)
+        raise(SIGUSR1);
+}
+
 /* ---- computing ---- */
 
 static void cpu_integer(long count)
@@ -268,6 +317,9 @@ static const struct benchmark benchmarks[] = {
     {"stat", stat_file, 10000, NULL},
     {"pipe-ping-pong", pipe_ping_pong, 2000, prepare_pipes},
     {"thread-create+join", thread_create_join, 300, NULL},
+    {"fork+exit+wait", fork_wait, 50, NULL},
+    {"posix_spawn-true", spawn_true, 20, NULL},
+    {"signal-self", signal_self, 5000, prepare_signal},
     {"cpu-integer", cpu_integer, 20000000, NULL},
     {"cpu-float", cpu_float, 5000000, NULL},
     {"cpu-memory", cpu_memory, 10000000, NULL},
