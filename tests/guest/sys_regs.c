@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A system call keeps every register but rax, rcx and r11, the red zone, the direction flag and
- * the vector registers. Tried at sites of several shapes, each many times, because a site may be
+ * A system call keeps every register but rax, rcx and r11, the red zone, the flags and the
+ * vector registers. Tried at sites of several shapes, each many times, because a site may be
  * rewritten after its first call.
- * LIMIT: a rewritten site does not leave the return address in rcx and the flags in r11, and
- * loses the arithmetic flags; compilers count all of these as lost over a call.
+ * LIMIT: a rewritten site does not leave the return address in rcx.
  */
 #include <sys/syscall.h>
 #include "tests/guest/test.h"

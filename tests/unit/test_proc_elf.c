@@ -241,7 +241,7 @@ static void test_scripts(void)
     lots[9] = ' ';
     lots[255] = '\0';
     char cut[300];
-    strcpy(cut, lots + 10);
+    memcpy(cut, lots + 10, strlen(lots + 10) + 1);
     memset(lots + 255, 'a', 44);
     script(lots, "/aaaaaa", cut); /* only the argument is */
 }
