@@ -141,16 +141,16 @@ package main
 import "os"
 
 func main() {
-	c := make(chan int)
-	for i := 0; i < 4; i++ {
-		go func() { c <- i }()
-	}
-	n := 0
-	for i := 0; i < 4; i++ {
-		n += <-c
-	}
-	os.Stdout.WriteString("done\n")
-	os.Exit(n - 1)
+    c := make(chan int)
+    for i := 0; i < 4; i++ {
+        go func() { c <- i }()
+    }
+    n := 0
+    for i := 0; i < 4; i++ {
+        n += <-c
+    }
+    os.Stdout.WriteString("done\n")
+    os.Exit(n - 1)
 }
 END
     if (cd "$TMPDIR/go" && HOME=$TMPDIR GOFLAGS=-mod=mod CGO_ENABLED=0 \

@@ -212,7 +212,8 @@ static void same(const struct state *in, const struct state *out, uint64_t id, u
 
 #define BIT(r) (1u << (r))
 
-/* A call by a site with everything else a pattern; what the kernel may change is not compared. */
+/* A call by a site with everything else a pattern; what the kernel may change is not compared.
+ */
 static long full_call(void (*site)(void), long nr, long a, long b, long c)
 {
     struct state in, out;
