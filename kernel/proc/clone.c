@@ -135,15 +135,14 @@ static struct process *parent_of_child(uint64_t flags)
 static void vfork_sleep(struct thread *child, struct vfork_wait *v)
 {
     struct thread *me = current_thread;
-    struct waiter w = {0};
     me->signals.killable = true;
     for (;;) {
-        wait_prepare(&v->queue, &w, TASK_UNINTERRUPTIBLE);
+        atomic_store(&me->task.state, TASK_UNINTERRUPTIBLE);
         if (atomic_load(&v->done) || current_process->signals.dying)
             break;
         schedule();
     }
-    wait_finish(&v->queue, &w);
+    atomic_store(&me->task.state, TASK_RUNNABLE);
     me->signals.killable = false;
     spin_lock(&proc_lock);
     if (child->vfork == v)
@@ -166,7 +165,7 @@ static int64_t start(struct thread *t, struct process *fresh, const struct abi_c
     if (r)
         return r;
     if (a->flags & CLONE_VFORK) {
-        wait_queue_init(&v.queue);
+        v.parent = current_thread;
         atomic_store(&v.done, false);
         t->vfork = &v;
         thread_get(t);

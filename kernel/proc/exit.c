@@ -20,14 +20,18 @@ static int boot_pid = PID_INIT + 1;
 
 void vfork_finish(struct thread *t)
 {
+    struct thread *parent = NULL;
     spin_lock(&proc_lock);
     struct vfork_wait *v = t->vfork;
     t->vfork = NULL;
     if (v) {
+        parent = thread_get(v->parent);
         atomic_store(&v->done, true);
-        wait_wake_all(&v->queue);
     }
     spin_unlock(&proc_lock);
+    if (parent)
+        (void)task_wake(&parent->task);
+    thread_put(parent);
 }
 
 void thread_release_mm(struct thread *t)
@@ -58,40 +62,51 @@ static void child_info(struct process *p, struct abi_siginfo *info) HELD(proc_lo
     info->stime = (int64_t)(system / (NS_PER_SEC / CLOCK_TICKS));
 }
 
+/* What the parent is to hear once proc_lock is free: waking can mean leaving the enclave. */
+struct notice {
+    struct process *parent; /* counted */
+    struct abi_siginfo info;
+};
+
 /* True when the parent does not want to wait for it. */
-static bool notify_parent(struct process *p) HELD(proc_lock)
+static bool prepare_notice(struct process *p, struct notice *n) HELD(proc_lock)
 {
     struct process *parent = p->parent;
-    struct abi_siginfo info;
     bool unwanted = parent == process_init;
+    *n = (struct notice){.parent = process_get(parent)};
     if (p->exit_signal && !unwanted) {
-        child_info(p, &info);
+        child_info(p, &n->info);
         const struct abi_sigaction *a = &parent->signals.action[SIGCHLD];
         if (p->exit_signal == SIGCHLD)
             unwanted = a->handler == SIG_IGN || (a->flags & SA_NOCLDWAIT);
-        (void)signal_send_group(&parent->signals, &info);
     }
-    wait_wake_all(&parent->child_wait);
     return unwanted;
+}
+
+static void give_notice(struct notice *n)
+{
+    if (n->info.si_signo)
+        (void)signal_send_group(&n->parent->signals, &n->info);
+    wait_wake_all(&n->parent->child_wait);
+    process_put(n->parent);
 }
 
 void process_stop_changed(struct signal_group *g, int sig)
 {
     struct process *p = container_of(g, struct process, signals);
+    struct notice n = {0};
     spin_lock(&proc_lock);
     p->stop_signal = sig;
     p->continued = !sig;
-    struct process *parent = p->parent;
-    if (parent && !(parent->signals.action[SIGCHLD].flags & SA_NOCLDSTOP)) {
-        struct abi_siginfo info = {.si_signo = SIGCHLD};
-        info.si_code = sig ? CLD_STOPPED : CLD_CONTINUED;
-        info.pid = p->pid;
-        info.status = sig ? sig : SIGCONT;
-        (void)signal_send_group(&parent->signals, &info);
+    n.parent = process_get(p->parent);
+    if (!(n.parent->signals.action[SIGCHLD].flags & SA_NOCLDSTOP)) {
+        n.info.si_signo = SIGCHLD;
+        n.info.si_code = sig ? CLD_STOPPED : CLD_CONTINUED;
+        n.info.pid = p->pid;
+        n.info.status = sig ? sig : SIGCONT;
     }
-    if (parent)
-        wait_wake_all(&parent->child_wait);
     spin_unlock(&proc_lock);
+    give_notice(&n);
 }
 
 void process_reap_locked(struct process *p)
@@ -143,6 +158,7 @@ static void give_children_away(struct process *p, struct list *dead) HELD(proc_l
 static void process_finish(struct process *p)
 {
     struct list dead = LIST_INIT(dead), *n;
+    struct notice notice;
     if (p->pid == boot_pid)
         kernel_stop((uint32_t)p->wait_status);
     process_timers_exit(p);
@@ -151,11 +167,12 @@ static void process_finish(struct process *p)
     p->exe = NULL;
     give_children_away(p, &dead);
     p->state = PROCESS_ZOMBIE;
-    if (notify_parent(p)) {
+    if (prepare_notice(p, &notice)) {
         process_reap_locked(p);
         list_append(&dead, &p->sibling);
     }
     spin_unlock(&proc_lock);
+    give_notice(&notice);
     file_put(exe);
     while ((n = list_pop(&dead)) != NULL)
         process_put(list_entry(n, struct process, sibling));

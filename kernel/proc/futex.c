@@ -8,7 +8,8 @@
  * its comparison failed hands the wake-up on to the next one.
  *
  * A waiter lives on its thread's stack and always takes its bucket's lock before it returns; a
- * waker is done with it when it drops that lock. Requeueing never holds two buckets' locks: the
+ * waker is done with it when it drops that lock, and wakes the thread, counted, after that: waking
+ * can mean leaving the enclave. Requeueing never holds two buckets' locks: the
  * waiters are on neither for a moment (bucket is NULL), which others wait out.
  *
  * Keys: memory of one address space by mm and address; shared mappings by address alone, since
@@ -71,7 +72,7 @@ static int check_address(uaddr_t address)
 void futex_enqueue(struct futex_waiter *w)
 {
     struct futex_bucket *b = bucket_of(&w->key);
-    wait_queue_init(&w->queue);
+    w->thread = current_thread;
     spin_lock(&b->lock);
     atomic_store(&w->bucket, b);
     list_append(&b->waiters, &w->node);
@@ -100,29 +101,76 @@ bool futex_dequeue(struct futex_waiter *w)
     }
 }
 
-static void wake_locked(struct futex_waiter *w)
+int futex_sleep(struct futex_waiter *w, uint64_t deadline_ns)
+{
+    struct task *t = current;
+    int r = 0;
+    for (;;) {
+        atomic_store(&t->state, TASK_SLEEPING);
+        if (atomic_load(&w->woken))
+            break;
+        if (task_signalled()) {
+            r = -ERESTARTSYS;
+            break;
+        }
+        if (!schedule_until(deadline_ns)) {
+            r = -ETIMEDOUT;
+            break;
+        }
+    }
+    atomic_store(&t->state, TASK_RUNNABLE);
+    return r;
+}
+
+/* Threads to wake once the lock is free. */
+#define WAKE_BATCH 16u
+struct wake_batch {
+    struct thread *thread[WAKE_BATCH];
+    uint32_t count;
+};
+
+static void wake_locked(struct futex_waiter *w, struct wake_batch *batch)
 {
     list_remove(&w->node);
+    batch->thread[batch->count++] = thread_get(w->thread);
     atomic_store(&w->woken, true);
-    wait_wake_all(&w->queue);
+}
+
+static void wake_batch(struct wake_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++) {
+        (void)task_wake(&batch->thread[i]->task);
+        thread_put(batch->thread[i]);
+    }
+    batch->count = 0;
+}
+
+static uint32_t wake_some(const struct futex_key *k, uint32_t count, uint32_t bitset)
+{
+    struct futex_bucket *b = bucket_of(k);
+    struct futex_waiter *w, *tmp;
+    struct wake_batch batch = {.count = 0};
+    spin_lock(&b->lock);
+    list_for_each_safe(w, tmp, &b->waiters, node) {
+        if (batch.count >= count)
+            break;
+        if (key_equal(&w->key, k) && (w->bitset & bitset) && !w->pi_tid)
+            wake_locked(w, &batch);
+    }
+    spin_unlock(&b->lock);
+    uint32_t n = batch.count;
+    wake_batch(&batch);
+    return n;
 }
 
 static uint32_t wake_key(const struct futex_key *k, uint32_t count, uint32_t bitset)
 {
-    struct futex_bucket *b = bucket_of(k);
-    struct futex_waiter *w, *tmp;
-    uint32_t n = 0;
-    spin_lock(&b->lock);
-    list_for_each_safe (w, tmp, &b->waiters, node) {
-        if (n >= count)
-            break;
-        if (!key_equal(&w->key, k) || !(w->bitset & bitset) || w->pi_tid)
-            continue;
-        wake_locked(w);
-        n++;
-    }
-    spin_unlock(&b->lock);
-    return n;
+    uint32_t total = 0, n;
+    do {
+        n = wake_some(k, MIN(count - total, WAKE_BATCH), bitset);
+        total += n;
+    } while (n == WAKE_BATCH && total < count);
+    return total;
 }
 
 /* PI: the first waiter's tid, and whether there are more; 0: none. */
@@ -149,12 +197,14 @@ void futex_pi_wake(const struct futex_key *k, int tid)
 {
     struct futex_bucket *b = bucket_of(k);
     struct futex_waiter *w, *tmp;
+    struct wake_batch batch = {.count = 0};
     spin_lock(&b->lock);
     list_for_each_safe (w, tmp, &b->waiters, node) {
-        if (key_equal(&w->key, k) && w->pi_tid == tid)
-            wake_locked(w);
+        if (key_equal(&w->key, k) && w->pi_tid == tid && !batch.count)
+            wake_locked(w, &batch);
     }
     spin_unlock(&b->lock);
+    wake_batch(&batch);
 }
 
 /* ---- operations ---- */
@@ -175,7 +225,7 @@ int64_t futex_wait(uaddr_t address, bool is_private, uint32_t expected, uint64_t
     if (!r && value != expected)
         r = -EAGAIN;
     if (!r)
-        r = wait_event(&w.queue, atomic_load(&w.woken), deadline_ns);
+        r = futex_sleep(&w, deadline_ns);
     else if (futex_dequeue(&w)) {
         (void)wake_key(&w.key, 1, bitset);
         return r;

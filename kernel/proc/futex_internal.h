@@ -6,9 +6,9 @@
 
 #include "lib/list.h"
 #include "lib/types.h"
-#include "sched/wait.h"
 
 struct mm;
+struct thread;
 struct futex_bucket;
 
 struct futex_key {
@@ -23,12 +23,14 @@ struct futex_waiter {
     int pi_tid; /* waits for a PI lock on behalf of this thread; 0: an ordinary waiter */
     _Atomic(struct futex_bucket *) bucket;
     _Atomic bool woken;
-    struct wait_queue queue;
+    struct thread *thread;
 };
 
 struct futex_key futex_key(uaddr_t address, bool is_private);
 void futex_enqueue(struct futex_waiter *w);
 bool futex_dequeue(struct futex_waiter *w);
+/* Sleeps until it is woken, as wait_event() does. */
+int futex_sleep(struct futex_waiter *w, uint64_t deadline_ns);
 int futex_pi_first(const struct futex_key *k, bool *more);
 void futex_pi_wake(const struct futex_key *k, int tid);
 void futex_pi_init(void);

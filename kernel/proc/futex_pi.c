@@ -66,7 +66,7 @@ int64_t futex_lock_pi(uaddr_t address, bool is_private, uint64_t deadline_ns, bo
     mutex_unlock(&pi_lock);
     if (r != 1)
         return r;
-    r = wait_event(&w.queue, atomic_load(&w.woken), deadline_ns);
+    r = futex_sleep(&w, deadline_ns);
     mutex_lock(&pi_lock);
     bool mine = futex_dequeue(&w);
     mutex_unlock(&pi_lock);

@@ -5,7 +5,7 @@
 #include "proc/process.h"
 
 struct vfork_wait {
-    struct wait_queue queue;
+    struct thread *parent; /* who waits */
     _Atomic bool done;
 };
 
