@@ -60,7 +60,8 @@ static void cancel(struct request *q)
         return; /* a full ring: the operation ends by itself, later */
 }
 
-static int run_once(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_ns)
+/* With `whole`, signals do not end it: disks answer soon, and programs expect no EINTR there. */
+static int run_once(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_ns, bool whole)
 {
     struct request q = {.task = current,
                         .ring = {.max_result = max_result, .complete = complete}};
@@ -70,10 +71,11 @@ static int run_once(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_
     current->affinity = 1ull << this_vcpu()->index; /* a ring cancels only its own */
     submit(sqe, &q.ring);
     while (!atomic_load(&q.done)) {
-        atomic_store(&current->state, cancelled ? TASK_UNINTERRUPTIBLE : TASK_SLEEPING);
+        atomic_store(&current->state,
+                     cancelled || whole ? TASK_UNINTERRUPTIBLE : TASK_SLEEPING);
         if (atomic_load(&q.done))
             break;
-        bool stop = task_signalled() || clock_monotonic_ns() >= deadline_ns;
+        bool stop = (!whole && task_signalled()) || clock_monotonic_ns() >= deadline_ns;
         if (!cancelled && stop) {
             cancelled = true;
             cancel(&q);
@@ -90,19 +92,25 @@ static int run_once(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_
 
 /* A signal to the host's thread, not to ours, can end an operation: Linux says EINTR, or, when
  * it could start no worker for it then, ECANCELED. */
-static int run(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_ns)
+static int run(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_ns, bool whole)
 {
     int r;
 
     do {
-        r = run_once(sqe, max_result, deadline_ns);
+        r = run_once(sqe, max_result, deadline_ns, whole);
     } while (r == -EINTR || r == -ECANCELED);
     return r;
 }
 
-static int chunk_take(haddr_t *chunk)
+static int chunk_take(haddr_t *chunk, bool whole)
 {
-    return wait_event(&chunk_waiters, (*chunk = pool_get()) != 0, NO_DEADLINE);
+    for (;;) {
+        int r = wait_event(&chunk_waiters, (*chunk = pool_get()) != 0, NO_DEADLINE);
+
+        if (r != -ERESTARTSYS || !whole)
+            return r;
+        task_yield();
+    }
 }
 
 static void chunk_give(haddr_t chunk)
@@ -117,7 +125,7 @@ ssize_t hostio_read(int fd, void *buffer, size_t size, int64_t offset)
     ssize_t r;
 
     size = MIN(size, (size_t)HOSTIO_MAX);
-    r = chunk_take(&chunk);
+    r = chunk_take(&chunk, offset != HOSTIO_STREAM);
     if (r)
         return r;
     struct ring_sqe sqe = {.opcode = RING_OP_READ,
@@ -125,7 +133,7 @@ ssize_t hostio_read(int fd, void *buffer, size_t size, int64_t offset)
                            .addr = chunk,
                            .len = (uint32_t)size,
                            .off = (uint64_t)offset};
-    r = run(&sqe, (int32_t)size, NO_DEADLINE);
+    r = run(&sqe, (int32_t)size, NO_DEADLINE, offset != HOSTIO_STREAM);
     if (r > 0)
         host_copy_in(buffer, chunk, (size_t)r);
     chunk_give(chunk);
@@ -138,7 +146,7 @@ ssize_t hostio_write(int fd, const void *buffer, size_t size, int64_t offset)
     ssize_t r;
 
     size = MIN(size, (size_t)HOSTIO_MAX);
-    r = chunk_take(&chunk);
+    r = chunk_take(&chunk, offset != HOSTIO_STREAM);
     if (r)
         return r;
     host_copy_out(chunk, buffer, size);
@@ -147,7 +155,7 @@ ssize_t hostio_write(int fd, const void *buffer, size_t size, int64_t offset)
                            .addr = chunk,
                            .len = (uint32_t)size,
                            .off = (uint64_t)offset};
-    r = run(&sqe, (int32_t)size, NO_DEADLINE);
+    r = run(&sqe, (int32_t)size, NO_DEADLINE, offset != HOSTIO_STREAM);
     chunk_give(chunk);
     return r;
 }
@@ -156,13 +164,13 @@ int hostio_fsync(int fd, bool data_only)
 {
     struct ring_sqe sqe = {
         .opcode = RING_OP_FSYNC, .fd = fd, .op_flags = data_only ? FSYNC_DATASYNC : 0};
-    return run(&sqe, 0, NO_DEADLINE);
+    return run(&sqe, 0, NO_DEADLINE, true);
 }
 
 int hostio_poll(int fd, uint32_t events, uint64_t deadline_ns)
 {
     struct ring_sqe sqe = {.opcode = RING_OP_POLL_ADD, .fd = fd, .op_flags = events};
-    int r = run(&sqe, 0xffff, deadline_ns);
+    int r = run(&sqe, 0xffff, deadline_ns, false);
 
     return r == -ETIMEDOUT ? 0 : r;
 }

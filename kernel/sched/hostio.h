@@ -4,7 +4,7 @@
  * Buffers are kernel memory; data passes through bounce buffers in host memory and results are
  * bounded by what was asked. Results: bytes, or negative errno; -ERESTARTSYS when a signal
  * ended an interruptible wait before anything was transferred: hostio_poll, and reads and
- * writes with HOSTIO_STREAM. With an offset the wait is never interrupted, as for disks.
+ * writes with HOSTIO_STREAM. With an offset, and for hostio_fsync, signals wait, as with disks.
  */
 #pragma once
 
