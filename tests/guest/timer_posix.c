@@ -22,6 +22,17 @@ static void on_alarm(int sig, siginfo_t *info, void *context)
     seen_code = info->si_code;
 }
 
+/* Blocked while it is looked at, so that none is lost between the look and the sleep. */
+static void wait_for_alarms(int count)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    must(sigprocmask(SIG_BLOCK, &all, &old));
+    while (alarms < count)
+        sigsuspend(&old);
+    must(sigprocmask(SIG_SETMASK, &old, NULL));
+}
+
 static void handle(int sig)
 {
     struct sigaction a = {.sa_sigaction = on_alarm, .sa_flags = SA_SIGINFO};
@@ -47,14 +58,12 @@ static void test_posix_timer(void)
     expect(timer_gettime(id, &left), 0, 0);
     expect(left.it_value.tv_nsec, 0, 0);
     expect(timer_settime(id, 0, &once, NULL), 0, 0);
-    while (!alarms)
-        pause();
+    wait_for_alarms(1);
     expect(alarms, 1, 0);
     expect(seen_value, 77, 0);
     expect(seen_code, SI_TIMER, 0);
     expect(timer_settime(id, 0, &often, NULL), 0, 0);
-    while (alarms < 6)
-        pause();
+    wait_for_alarms(6);
     expect(timer_gettime(id, &left), 0, 0);
     expect(left.it_interval.tv_nsec, 2000000, 0);
 
