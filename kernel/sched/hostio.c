@@ -60,7 +60,7 @@ static void cancel(struct request *q)
         return; /* a full ring: the operation ends by itself, later */
 }
 
-/* With `whole`, signals do not end it: disks answer soon, and programs expect no EINTR there. */
+/* With `whole`, signals do not end it: disks answer soon, and programs expect no EINTR. */
 static int run_once(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_ns, bool whole)
 {
     struct request q = {.task = current,
