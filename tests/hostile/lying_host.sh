@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# A host that lies, hundreds of times: with results, data, completions, clocks, addresses, entries
-# and pages. The enclave may stop with a word, or wait for ever for what it is not given; it may
-# not fail an assertion, fault, write where it was not asked to, or let a program see more than
-# an error. LIAR_SEEDS: how many of each kind.
+# A host that lies, hundreds of times: with results, data, completions, clocks, addresses,
+# entries and pages. The enclave may stop with a word, or wait for ever for what it is not given;
+# it may not fail an assertion, fault, write where it was not asked to, or let a program see more
+# than an error. LIAR_SEEDS: how many of each kind.
 # TIMEOUT: 280
 . tests/cli/lib/instance
 cd - >/dev/null || exit 1
@@ -14,8 +14,8 @@ wraps=-Wl,--wrap=hostcall_serve,--wrap=host_enter,--wrap=machine_run
 objects=$(find "$O/host/cli" "$O/host/image" "$O/host/host" "$O/host/emu" -name '*.o')
 mkdir -p "$work/x/bin"
 # shellcheck disable=SC2086
-"${CC:-gcc}" -std=gnu17 -D_GNU_SOURCE -g -O1 -I. -fPIE -pie tests/hostile/liar.c $objects $wraps \
-    -lcrypto -ljansson -lyaml -luring -lelf -lpthread -o "$work/x/bin/liar" || exit 1
+"${CC:-gcc}" -std=gnu17 -D_GNU_SOURCE -g -O1 -I. -fPIE -pie tests/hostile/liar.c $objects \
+    $wraps -lcrypto -ljansson -lyaml -luring -lelf -lpthread -o "$work/x/bin/liar" || exit 1
 "${CC:-gcc}" -std=gnu17 -D_GNU_SOURCE -g -O1 -static -pthread tests/hostile/lied_to.c \
     -o "$work/lied_to" || exit 1
 kernel=$(cd "$O/lib" && pwd)/occlum-kernel.elf
@@ -35,7 +35,8 @@ count=0 right=0 stopped=0 hung=0 other=0 bad=0
 bad_words='assertion failed|kernel exception|stack overwritten|INVARIANT|sanitizer|canary'
 attempt() {
     count=$((count + 1))
-    LIAR=$1 timeout -s KILL "${LIAR_TIME:-2}" "$liar" run /bin/lied_to >"$work/out" 2>&1 </dev/null
+    LIAR=$1 timeout -s KILL "${LIAR_TIME:-2}" "$liar" run /bin/lied_to \
+        >"$work/out" 2>&1 </dev/null
     status=$?
     if grep -Eq "$bad_words" "$work/out"; then
         status=bad
