@@ -7,6 +7,7 @@
 #include "proc/exec.h"
 
 #include "abi/errno.h"
+#include "abi/stat.h"
 #include "enclave/exception.h"
 #include "fs/core/cred.h"
 #include "fs/core/fd.h"
@@ -20,6 +21,7 @@
 
 #define SCRIPT_LINE   256u
 #define SCRIPT_DEPTH  5
+#define GROUP_MAY_RUN 0010u
 #define ARG_LIMIT_MIN (128ull << 10)
 #define ARG_LIMIT_MAX (6ull << 20)
 
@@ -35,6 +37,7 @@ struct exec *exec_new(void)
 
 void exec_free(struct exec *e)
 {
+    cred_put(e->cred);
     file_put(e->file);
     file_put(e->interp_file);
     kfree(e->image);
@@ -196,13 +199,43 @@ static int unshare_files(struct thread *t)
     return 0;
 }
 
-static void set_user_ids(struct exec *e)
+/* Set-user-ID and set-group-ID bits of the program, and the saved ids that every exec sets. */
+static int set_user_ids(struct exec *e)
 {
     const struct cred *c = current->cred;
+    const struct inode *i = e->file->inode;
+    const struct mount *m = e->file->path.mount;
+    bool honoured = !current_thread->no_new_privs && !(m && (atomic_load(&m->flags) & MS_NOSUID));
+    uint32_t euid = c->euid, egid = c->egid;
+
+    if (honoured && (i->mode & S_ISUID))
+        euid = i->uid;
+    if (honoured && (i->mode & (S_ISGID | GROUP_MAY_RUN)) == (S_ISGID | GROUP_MAY_RUN))
+        egid = i->gid;
     e->uid = c->uid;
-    e->euid = c->euid;
     e->gid = c->gid;
-    e->egid = c->egid;
+    e->euid = euid;
+    e->egid = egid;
+    if (euid == c->suid && egid == c->sgid && euid == c->euid && egid == c->egid)
+        return 0;
+    e->cred = cred_dup(c);
+    if (!e->cred)
+        return -ENOMEM;
+    e->cred->euid = e->cred->suid = e->cred->fsuid = euid;
+    e->cred->egid = e->cred->sgid = e->cred->fsgid = egid;
+    return 0;
+}
+
+static void use_cred(struct exec *e)
+{
+    if (!e->cred)
+        return;
+    spin_lock(&proc_lock);
+    struct cred *old = current->cred;
+    current->cred = e->cred;
+    e->cred = old;
+    current_process->dumpable = e->uid == e->euid && e->gid == e->egid;
+    spin_unlock(&proc_lock);
 }
 
 static void replace_strings(struct process *p, struct exec *e)
@@ -270,6 +303,7 @@ static void become(struct exec *e)
     process_timers_exec(p);
     fd_table_close_on_exec(t->task.files);
     replace_strings(p, e);
+    use_cred(e);
     t->clear_child_tid = 0;
     t->robust_list = 0;
     start_registers(e);
@@ -282,10 +316,10 @@ int exec_run(struct exec *e)
     struct sched_mm *old = (struct sched_mm *)current->mm;
 
     int r = open_all(e);
-    if (!r) {
-        set_user_ids(e);
+    if (!r)
+        r = set_user_ids(e);
+    if (!r)
         r = load_program(e);
-    }
     if (!r)
         r = fill_memory(e);
     if (!r)

@@ -26,6 +26,7 @@ struct exec {
     uaddr_t entry; /* where it starts: the interpreter's, if there is one */
     uaddr_t stack_low, stack_top;
     uaddr_t vdso;
+    struct cred *cred; /* what the new program has; NULL: as before */
     uint32_t uid, euid, gid, egid;
     uaddr_t rsp; /* filled by stack_write() */
     uint64_t *auxv;
