@@ -52,7 +52,7 @@ static void pattern_check(const uint64_t *p)
 
 static void clocks(void)
 {
-    static struct timespec last;
+    static __thread struct timespec last;
     struct timespec now, nap = {0, 200000};
 
     for (int i = 0; i < 20; i++) {

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # A host that lies, hundreds of times: with results, data, completions, clocks, addresses,
-# entries and pages. The enclave may stop with a word, or wait for ever for what it is not given;
-# it may not fail an assertion, fault, write where it was not asked to, or let a program see more
-# than an error. LIAR_SEEDS: how many of each kind.
+# entries and pages. The enclave may stop with a word, or wait for ever for what it is not
+# given; it may not fail an assertion, fault, write where it was not asked to, or let a program
+# see more than an error. LIAR_SEEDS: how many of each kind.
 # TIMEOUT: 280
 . tests/cli/lib/instance
 cd - >/dev/null || exit 1
