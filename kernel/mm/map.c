@@ -59,7 +59,7 @@ static void destroy_in_family(struct mm *mm)
     family_leave(mm);
 }
 
-static void destroy_alone(struct mm *mm)
+static void destroy_alone(struct mm *mm) HELD(mm->lock)
 {
     struct area *a;
     int e = unmap_locked(mm, enclave.user_start, enclave.user_end);
@@ -244,6 +244,7 @@ static int claim_fixed(struct mm *mm, uaddr_t start, uaddr_t end)
 
 /* Where the mapping goes; its range belongs to mm and is free of mappings afterwards. */
 static int64_t place(struct mm *mm, const struct vm_map_args *a, uint64_t length)
+    HELD(mm->lock)
 {
     bool fixed = a->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
     uaddr_t at = fixed ? a->address : align_down(a->address, PAGE_SIZE);
@@ -436,7 +437,7 @@ int vm_brk_init(struct mm *mm, uaddr_t start)
     return e;
 }
 
-static bool brk_grow(struct mm *mm, uaddr_t from, uaddr_t to)
+static bool brk_grow(struct mm *mm, uaddr_t from, uaddr_t to) HELD(mm->lock)
 {
     struct vm_map_args a = {.address = from,
                             .length = to - from,

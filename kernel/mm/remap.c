@@ -77,6 +77,7 @@ static int copy_pages(struct mm *mm, struct vma *old, uaddr_t from, struct vma *
 
 static int64_t move_mapping(struct mm *mm, struct vma *v, uaddr_t old, uint64_t old_len,
                             uint64_t new_len, uint32_t flags, uaddr_t new_address)
+    HELD(mm->lock)
 {
     struct vm_map_args a = {
         .address = new_address,
@@ -136,6 +137,7 @@ static int64_t grow_in_place(struct mm *mm, struct vma *v, uaddr_t old, uint64_t
 
 static int64_t remap_locked(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len,
                             uint32_t flags, uaddr_t new_address)
+    HELD(mm->lock)
 {
     struct vma *v = vma_at(mm, old);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Spinlocks, mutexes and their order. A lock may be taken only while all locks held have a
- * lower rank; debug builds assert it. The kernel is not preempted, so a spinlock is never held
+ * lower rank. The kernel is not preempted, so a spinlock is never held
  * by a descheduled task; nothing may sleep, call the host or touch guest memory while holding
  * one. A mutex parks its waiters in the enclave; it may be held over sleeps and host calls only
  * where its rank is marked so.
