@@ -105,7 +105,7 @@ static int read_level(struct verity *v, unsigned level, uint64_t index, const ui
 
 static int verify_batch(struct verity *v, uint64_t block, void *const pages[], size_t count)
 {
-    uint8_t got[8][HASH];
+    uint8_t got[16][HASH];
     for (size_t done = 0; done < count; done += ARRAY_SIZE(got)) {
         size_t n = MIN(count - done, ARRAY_SIZE(got));
         sha256_many((const void *const *)pages + done, EROFS_BLOCK, n, got);
