@@ -271,6 +271,8 @@ static void test_honest(void)
     CHECK_EQ(path_create(AT_FDCWD, "/h/sub", S_IFDIR | 0755, 0, NULL), -EEXIST);
     CHECK_EQ(path_unlink(AT_FDCWD, "/h/f", true), 0);
     CHECK_EQ(path_unlink(AT_FDCWD, "/h/e", true), -ENOTEMPTY);
+    CHECK_EQ(path_create(AT_FDCWD, "/h/open", S_IFDIR | 01777, 0, NULL), 0);
+    run("test $(stat -c %a open) = 1755"); /* our umask, not the host's */
     unmount_folder();
     mount_folder(true);
     CHECK_EQ(put("/h/no", O_CREAT, "x"), -EROFS);

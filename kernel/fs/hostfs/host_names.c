@@ -24,6 +24,14 @@ static int make(int dirfd, const char *name, const struct inode_init *init, int 
     }
 }
 
+/* The host's own umask does not count here. */
+static void fix_mode(struct inode *i, uint32_t mode)
+{
+    struct attr_change change = {.mask = ATTR_MODE, .mode = mode & 07777};
+    if (inode_is_dir(i) && i->mode != change.mode)
+        (void)!host_setattr(i, &change);
+}
+
 int host_create(struct inode *dir, const char *name, const struct inode_init *init,
                 struct inode **out)
 {
@@ -40,6 +48,8 @@ int host_create(struct inode *dir, const char *name, const struct inode_init *in
         inode_put(*out);
         r = -EIO;
     }
+    if (r == 0)
+        fix_mode(*out, init->mode);
     if (r == 0 && file >= 0)
         host_fd_adopt(host_node(*out), HOST_WRITE, file);
     else if (file >= 0)
