@@ -63,9 +63,13 @@ run-fuzz/%: $(O)/fuzz/%
 .PHONY: test-programs
 test-programs: $(UNIT_BIN) $(GUEST_BIN) $(REPLAY_BIN)
 
-# A test that does not build is a failed test, not the end of the run.
+# A test that does not build is a failed test, not the end of the run. The guest tests run in the
+# sanitizers' enclave, too.
 check: all
 	-@$(MAKE) -s -k -j$(shell nproc) --no-print-directory test-programs O=$(O)
+ifeq ($(MODE),rel)
+	@$(MAKE) -s -j$(shell nproc) --no-print-directory MODE=san O=$(O)/san all
+endif
 	@sh tools/run-tests $(O) '$(T)'
 
 fuzz: $(FUZZ_SRC:tests/fuzz/%.c=run-fuzz/%)
