@@ -356,7 +356,7 @@ static void use_all(void)
 
 static void test_lies(void)
 {
-    for (lie_seed = 0; lie_seed < 300; lie_seed++) {
+    for (lie_seed = 0; lie_seed < 80; lie_seed++) {
         lie = HONEST;
         mount_folder(false);
         for (int k = LIE_TYPE; k <= LIE_SHORT; k++) {
