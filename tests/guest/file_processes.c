@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Files between processes: record locks and flock, a position that parent and child share, FIFOs
- * that wait for their other side, SIGPIPE, epoll and eventfd across a fork, unlinked files.
+ * Files between processes: record locks and flock, a position that parent and child share,
+ * FIFOs that wait for their other side, SIGPIPE, epoll and eventfd across a fork.
  * RW: yes
  */
 #include <poll.h>
