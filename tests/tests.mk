@@ -63,8 +63,8 @@ run-fuzz/%: $(O)/fuzz/%
 .PHONY: test-programs
 test-programs: $(UNIT_BIN) $(GUEST_BIN) $(REPLAY_BIN)
 
-# A test that does not build is a failed test, not the end of the run. The guest tests run in the
-# sanitizers' enclave, too.
+# A test that does not build is a failed test, not the end of the run. The guest tests run in
+# the sanitizers' enclave, too.
 check: all
 	-@$(MAKE) -s -k -j$(shell nproc) --no-print-directory test-programs O=$(O)
 ifeq ($(MODE),rel)

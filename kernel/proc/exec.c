@@ -205,7 +205,8 @@ static int set_user_ids(struct exec *e)
     const struct cred *c = current->cred;
     const struct inode *i = e->file->inode;
     const struct mount *m = e->file->path.mount;
-    bool honoured = !current_thread->no_new_privs && !(m && (atomic_load(&m->flags) & MS_NOSUID));
+    bool nosuid = m && (atomic_load(&m->flags) & MS_NOSUID);
+    bool honoured = !current_thread->no_new_privs && !nosuid;
     uint32_t euid = c->euid, egid = c->egid;
 
     if (honoured && (i->mode & S_ISUID))

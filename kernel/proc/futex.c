@@ -9,8 +9,8 @@
  *
  * A waiter lives on its thread's stack and always takes its bucket's lock before it returns; a
  * waker is done with it when it drops that lock, and wakes the thread, counted, after that:
- * waking can mean leaving the enclave. Requeueing never holds two buckets' locks: the waiters are
- * on neither for a moment (bucket is NULL), which others wait out.
+ * waking can mean leaving the enclave. Requeueing never holds two buckets' locks: the waiters
+ * are on neither for a moment (bucket is NULL), which others wait out.
  *
  * Keys: memory of one address space by mm and address; shared mappings by address alone, since
  * they lie at the same address in every process.
