@@ -75,14 +75,16 @@ static uint32_t enter_undo(struct emu_thread *t, uint32_t vector)
     return vector;
 }
 
+/* Another thread may have used the TCS meanwhile, so the key alone does not tell. */
 static void set_key(struct emu_thread *t)
 {
     uint64_t gs = t->emu->dev.base + t->tcs->tcs.ogs_base;
+    struct emu_thread **slot = &emu_hash[(((gs >> 6) ^ gs) >> 12) & (EMU_HASH_SIZE - 1)];
 
-    if (t->key == gs)
+    if (t->key == gs && *slot == t)
         return;
     t->key = gs;
-    emu_hash[(((gs >> 6) ^ gs) >> 12) & (EMU_HASH_SIZE - 1)] = t;
+    *slot = t;
 }
 
 /* 0, or the vector of the fault; then enter.S does what the fields say. */

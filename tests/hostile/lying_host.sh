@@ -8,7 +8,7 @@
 . tests/cli/lib/instance
 cd - >/dev/null || exit 1
 O=${BUILD_DIR:-build}
-seeds=${LIAR_SEEDS:-24}
+seeds=${LIAR_SEEDS:-16}
 
 wraps=-Wl,--wrap=hostcall_serve,--wrap=host_enter,--wrap=machine_run
 objects=$(find "$O/host/cli" "$O/host/image" "$O/host/host" "$O/host/emu" -name '*.o')
