@@ -143,7 +143,7 @@ import "os"
 func main() {
     c := make(chan int)
     for i := 0; i < 4; i++ {
-        go func() { c <- i }()
+        go func(i int) { c <- i }(i)
     }
     n := 0
     for i := 0; i < 4; i++ {
