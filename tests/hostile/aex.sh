@@ -3,7 +3,7 @@
 # An AEX after every instruction of a program and of the kernel that serves it, answered by
 # ERESUME or by an entry for a tick; and larger programs under interrupts at random times. All
 # must end as natively. Ticks that come ever faster would leave the kernel no time for more.
-# TIMEOUT: 240
+# TIMEOUT: 280
 . tests/apps/lib.sh
 
 "${CC:-gcc}" -nostdlib -static -no-pie -fno-stack-protector -mgeneral-regs-only -O1 \
@@ -30,9 +30,9 @@ stepped() {
 }
 stepped late,step,tick:1000000 200000 0
 stepped late,step,tick:200,seed:$$ 200000 500
-stepped late,step,tick:500,trap,strict,seed:2 200000 200
+stepped late,step,tick:500,trap,strict,seed:2 200000 100
 
-for seed in 1 2 3 4 5 6 $$; do
+for seed in 1 2 $$; do
     OCCLUM_EMU=burst:$seed
     export OCCLUM_EMU
     stepped burst:$seed 500 0
