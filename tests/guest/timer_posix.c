@@ -183,9 +183,15 @@ static void test_cpu_time(void)
     expect(getrusage(7, &u), -1, EINVAL);
     expect(times(&tms) > 0, 1, 0);
     expect(tms.tms_utime + tms.tms_stime >= 2, 1, 0);
-    before = now_ns(CLOCK_PROCESS_CPUTIME_ID);
-    expect(clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL), 0, 0);
-    expect(now_ns(CLOCK_PROCESS_CPUTIME_ID) - before < 25000000, 1, 0);
+    /* Sleeping costs next to nothing; on a busy machine one of a few tries shows it. */
+    long long least = 1000000000;
+    for (int i = 0; i < 5 && least >= 25000000; i++) {
+        before = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+        expect(clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL), 0, 0);
+        long long used = now_ns(CLOCK_PROCESS_CPUTIME_ID) - before;
+        least = used < least ? used : least;
+    }
+    expect(least < 25000000, 1, 0);
     expect(clock_nanosleep(CLOCK_THREAD_CPUTIME_ID, 0, &t, NULL), EINVAL, 0);
     clockid_t id;
     expect(pthread_getcpuclockid(pthread_self(), &id), 0, 0);
