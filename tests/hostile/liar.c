@@ -70,8 +70,8 @@ __attribute__((constructor)) static void begin(void)
         fprintf(stderr, "liar: what is %s?\n", text);
         _exit(2);
     }
-    /* Indexes spoilt in the host kernel's own ring make its io_uring_enter(2) loop for ever, deaf
-     * to SIGKILL: those lies are told through the interpreter, which the enclave cannot tell. */
+    /* Indexes spoilt in the host kernel's own ring make its io_uring_enter(2) loop for ever,
+     * deaf to SIGKILL: those lies are told through the interpreter. */
     int spoils = kind == RINGS || kind == RACES || kind == ALL;
     setenv("OCCLUM_RING", spoils || (random_bits() & 1) ? "interp" : "uring", 1);
     trap_area = mmap(NULL, TRAP_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
