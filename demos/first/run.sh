@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The main job, shown: an instance with this machine's own programs, built, measured and run.
 #   demos/first/run.sh BUILD_DIR
-O=$(cd "${1:-build}" && pwd) || exit 1
-here=$(cd "$(dirname "$0")" && pwd)
+O=$(cd "${1:-build}" && pwd -P) || exit 1
+here=$(cd "$(dirname "$0")" && pwd -P)
 export PATH="$O/bin:$PATH"
 instance=$O/demo/first
 failed=0

@@ -18,7 +18,7 @@ mkdir -p "$work/x/bin"
     $wraps -lcrypto -ljansson -lyaml -luring -lelf -lpthread -o "$work/x/bin/liar" || exit 1
 "${CC:-gcc}" -std=gnu17 -D_GNU_SOURCE -g -O1 -static -pthread tests/hostile/lied_to.c \
     -o "$work/lied_to" || exit 1
-kernel=$(cd "$O/lib" && pwd)/occlum-kernel.elf
+kernel=$(cd "$O/lib" && pwd -P)/occlum-kernel.elf
 OCCLUM_KERNEL=$kernel
 export OCCLUM_KERNEL
 liar=$work/x/bin/liar
