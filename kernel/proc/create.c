@@ -174,7 +174,7 @@ int thread_publish(struct thread *t, struct process *fresh, struct process *pare
     list_append(&p->threads, &t->node);
     p->thread_count++;
     if (fresh) {
-        p->parent = parent;
+        process_set_parent(p, parent);
         list_append(&parent->children, &p->sibling);
         process_get(p); /* the table's, until it is reaped */
         if (!p->pgid)

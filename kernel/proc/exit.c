@@ -140,7 +140,7 @@ static void give_children_away(struct process *p, struct list *dead) HELD(proc_l
         struct thread *t;
         list_remove(&c->sibling);
         list_append(&reaper->children, &c->sibling);
-        c->parent = reaper;
+        process_set_parent(c, reaper);
         list_for_each (t, &c->threads, node) {
             if (t->parent_death_signal) {
                 struct abi_siginfo info = {.si_signo = t->parent_death_signal};

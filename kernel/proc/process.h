@@ -62,6 +62,7 @@ struct process {
     int pid;
     _Atomic uint32_t refs;
     uint64_t start_ns;
+    _Atomic int parent_pid; /* follows `parent`, for those who only ask */
 
     /* proc_lock */
     struct process *parent; /* never NULL but for PID_INIT; no reference: children hold none */
@@ -110,6 +111,13 @@ static inline struct thread *thread_of(struct task *t)
 /* Only in a thread's context, never in kernel tasks. */
 #define current_thread  thread_of(current)
 #define current_process (current_thread->process)
+
+/* proc_lock; the caller keeps the lists of children. */
+static inline void process_set_parent(struct process *p, struct process *parent)
+{
+    p->parent = parent;
+    atomic_store_explicit(&p->parent_pid, parent->pid, memory_order_relaxed);
+}
 
 /* Lookups return a reference, or NULL. Threads by tid, processes by pid. */
 struct process *process_find(int pid);

@@ -20,10 +20,7 @@ int64_t sys_gettid(void)
 
 int64_t sys_getppid(void)
 {
-    spin_lock(&proc_lock);
-    int pid = current_process->parent->pid;
-    spin_unlock(&proc_lock);
-    return pid;
+    return atomic_load_explicit(&current_process->parent_pid, memory_order_relaxed);
 }
 
 /* ---- groups and sessions ---- */
