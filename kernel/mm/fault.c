@@ -163,6 +163,8 @@ static int fault_locked(struct mm *mm, uaddr_t address, uint32_t access)
         return -EFAULT;
     if (!allowed(v, access))
         return -EACCES;
+    if (v->object)
+        return object_fault(v, page, access);
     uint8_t state = present_get(page);
     if (state)
         return fault_present(v, page, state, access);
@@ -225,6 +227,8 @@ int pages_write_back(struct vma *v, uaddr_t start, uaddr_t end)
     int result = 0;
     uint8_t state;
 
+    if (v->object)
+        return object_write_back(v, start, end);
     if (!tracks_writes(v))
         return 0;
     while (start < end) {

@@ -22,17 +22,21 @@ struct vma {
     uint64_t offset;     /* in the file, of `start` */
     uint64_t file_limit; /* file offset from which on it reads as zero */
     const char *name;
-    uaddr_t fault_end; /* end of the last window brought in; for sequential access */
-    uint32_t window;   /* pages */
-    uint32_t aliases;  /* further shared mappings of the same part of the file */
+    uaddr_t fault_end;        /* end of the last window brought in; for sequential access */
+    uint32_t window;          /* pages */
+    uint32_t aliases;         /* further shared mappings of the same part of the file */
+    struct mm *mm;            /* in whose tree it is */
+    struct vm_object *object; /* of a shared file mapping: whose pages these are */
+    struct list in_object;    /* under object->list_lock */
 };
 
 /* Owns areas of the user range: one mm, or several whose memories overlap (see family.c). */
 struct family {
     struct sched_family sched;
-    _Atomic uint32_t refs; /* members, and whoever looks at it */
-    struct list areas;     /* under range_lock */
-    struct list members;   /* under family_lock */
+    _Atomic uint32_t refs;    /* members, and whoever looks at it */
+    struct list areas;        /* under range_lock */
+    struct list members;      /* under family_lock */
+    struct vm_object *object; /* instead of members: the areas are where its file is mapped */
 };
 
 /* A piece of the user range. Under range_lock. */
@@ -69,6 +73,10 @@ struct mm {
 int64_t range_find(struct mm *mm, uint64_t length) MUST_CHECK;
 /* A new area at a random place, or below 2 GiB. */
 int64_t range_random(struct mm *mm, uint64_t length, uint64_t alignment, bool low) MUST_CHECK;
+/* The same for another owner than a process. */
+int64_t range_random_for(struct family *f, uint64_t length) MUST_CHECK;
+/* [start,end) changes its owner; -ENOMEM if it was not all `from`'s. */
+int range_move(struct family *to, struct family *from, uaddr_t start, uaddr_t end) MUST_CHECK;
 /* Makes [start,end) belong to mm; -ENOMEM if part of it is another's. */
 int range_claim(struct mm *mm, uaddr_t start, uaddr_t end) MUST_CHECK;
 /* [start,end) is free again: lets searches find it. */
@@ -98,8 +106,21 @@ uaddr_t present_run(uaddr_t start, uaddr_t end, uint8_t *state);
 size_t user_copy_raw(void *dst, const void *src, size_t size);
 
 /* ---- shared.c ---- */
-/* Where an equal shared mapping is already; 0: nowhere; or negative errno. */
-int64_t alias_map(struct mm *mm, const struct vm_map_args *a, uint64_t length) MUST_CHECK;
+/* A shared file mapping among those that the file has: its address, 0: nowhere, it is to have
+ * pages of its own; or negative errno. */
+int64_t object_map(struct mm *mm, const struct vm_map_args *a, uint64_t length)
+    HELD(mm->lock) MUST_CHECK;
+void object_join(struct vma *v);  /* a further mapping; its object is set */
+void object_leave(struct vma *v); /* before it is freed */
+/* [start,end), which nobody has mapped, is to belong to mm and no longer to the object. */
+int object_cede(struct vm_object *o, struct mm *mm, uaddr_t start, uaddr_t end) MUST_CHECK;
+int object_fault(struct vma *v, uaddr_t page, uint32_t access) MUST_CHECK;
+int object_populate(struct vma *v, uaddr_t start, uaddr_t end, bool write) MUST_CHECK;
+/* After v->prot has changed. */
+void object_set_prot(struct vma *v);
+int object_write_back(struct vma *v, uaddr_t start, uaddr_t end) MUST_CHECK;
+/* Can the mapping become longer where it is? */
+bool object_reaches(const struct vma *v, uaddr_t end);
 /* As unmap_locked(), but of what is mapped several times only one mapping goes. */
 int unmap_counted(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock) MUST_CHECK;
 
@@ -111,7 +132,6 @@ struct vma *vma_next(struct vma *v);
 struct vma *
 vma_new(const struct vma *like) MUST_CHECK; /* a copy, with its own file reference */
 void vma_free(struct vma *v);
-void vma_note_shared(struct vma *v, int change);
 void vma_insert(struct mm *mm, struct vma *v);
 void vma_remove(struct mm *mm, struct vma *v);
 /* Makes `at` a border between mappings if it lies inside one. -ENOMEM. */
@@ -146,5 +166,8 @@ int pages_write_back(struct vma *v, uaddr_t start, uaddr_t end) MUST_CHECK;
 void warm_drop(struct mm *mm);
 /* As vm_unmap(), with the lock held. */
 int unmap_locked(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock) MUST_CHECK;
+/* Frees [a->address, +length) for a fixed mapping; unless `owned`, it comes to belong to mm. */
+int place_fixed(struct mm *mm, const struct vm_map_args *a, uint64_t length, bool owned)
+    HELD(mm->lock) MUST_CHECK;
 /* As vm_map(), with the lock held. */
 int64_t map_locked(struct mm *mm, const struct vm_map_args *a) HELD(mm->lock) MUST_CHECK;

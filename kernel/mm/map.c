@@ -51,6 +51,8 @@ static void destroy_in_family(struct mm *mm)
     struct vma *v;
 
     for (v = vma_next_from(mm, 0); v; v = vma_next(v)) {
+        if (v->object)
+            continue; /* see object_leave() */
         if (pages_write_back(v, v->start, v->end))
             log_warn("a shared mapping could not be written back to its file");
         if (v->shared && !family_shares(mm, v->start, v->end))
@@ -151,6 +153,11 @@ static bool keep_warm(struct mm *mm, const struct vma *v)
 static void unmap_one(struct mm *mm, struct vma *v)
 {
     patch_forget(mm, v->start, v->end);
+    if (v->object) {
+        vma_remove(mm, v);
+        vma_free(v);
+        return;
+    }
     if (pages_write_back(v, v->start, v->end))
         log_warn("a shared mapping could not be written back to its file");
     bool stays = v->shared && family_shares(mm, v->start, v->end);
@@ -227,19 +234,44 @@ static bool is_mapped(struct mm *mm, uaddr_t start, uaddr_t end)
     return v && v->start < end;
 }
 
+/* A file's shared mappings were there, those of this process at most. */
+static int take_from_object(struct mm *mm, struct vm_object *o, uaddr_t start, uaddr_t end)
+    HELD(mm->lock)
+{
+    int e = unmap_locked(mm, start, end);
+    return e ? e : object_cede(o, mm, start, end);
+}
+
 /* The range is to be mm's, even if it must live with another process there. */
-static int claim_fixed(struct mm *mm, uaddr_t start, uaddr_t end)
+static int claim_fixed(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock)
 {
     struct family *rival;
     int e = 0;
 
     while (!e && (rival = range_rival(mm, start, end))) {
-        e = family_join(mm, rival);
+        if (rival->object)
+            e = take_from_object(mm, rival->object, start, end);
+        else
+            e = family_join(mm, rival);
         family_put(rival);
         if (e == -EAGAIN)
             e = 0;
     }
     return e ? e : range_claim(mm, start, end);
+}
+
+int place_fixed(struct mm *mm, const struct vm_map_args *a, uint64_t length, bool owned)
+{
+    uaddr_t at = a->address;
+
+    if (at % PAGE_SIZE)
+        return -EINVAL;
+    if (!user_range_ok(at, length))
+        return at < enclave.user_start ? -EPERM : -ENOMEM;
+    if ((a->flags & MAP_FIXED_NOREPLACE) && is_mapped(mm, at, at + length))
+        return -EEXIST;
+    int e = owned ? 0 : claim_fixed(mm, at, at + length);
+    return e ? e : unmap_locked(mm, at, at + length);
 }
 
 /* Where the mapping goes; its range belongs to mm and is free of mappings afterwards. */
@@ -250,15 +282,7 @@ static int64_t place(struct mm *mm, const struct vm_map_args *a, uint64_t length
     uaddr_t at = fixed ? a->address : align_down(a->address, PAGE_SIZE);
 
     if (fixed) {
-        if (at % PAGE_SIZE)
-            return -EINVAL;
-        if (!user_range_ok(at, length))
-            return at < enclave.user_start ? -EPERM : -ENOMEM;
-        if ((a->flags & MAP_FIXED_NOREPLACE) && is_mapped(mm, at, at + length))
-            return -EEXIST;
-        int e = claim_fixed(mm, at, at + length);
-        if (!e)
-            e = unmap_locked(mm, at, at + length);
+        int e = place_fixed(mm, a, length, false);
         return e ? e : (int64_t)at;
     }
     if (at && user_range_ok(at, length) && !is_mapped(mm, at, at + length) &&
@@ -319,7 +343,7 @@ int64_t map_locked(struct mm *mm, const struct vm_map_args *a)
     int e = check_map(mm, a, length);
     if (e)
         return e;
-    int64_t at = alias_map(mm, a, length);
+    int64_t at = object_map(mm, a, length);
     if (at)
         return at;
     struct vma *v = kzalloc(sizeof(*v));
@@ -344,7 +368,6 @@ int64_t map_locked(struct mm *mm, const struct vm_map_args *a)
     };
     if (v->file)
         v->file_ops->get(v->file);
-    vma_note_shared(v, 1);
     settle_warm(mm, v);
     vma_insert(mm, v);
     if (wants_populate(a, length) && populate(mm, v) && (a->flags & MAP_POPULATE))
@@ -379,7 +402,10 @@ static int protect_one(struct mm *mm, struct vma *v, uint32_t prot)
     if (prot & PROT_WRITE && v->prot & PROT_EXEC)
         patch_restore(mm, v->start, v->end);
     v->prot = prot;
-    pages_set_prot(v, v->start, v->end);
+    if (v->object)
+        object_set_prot(v);
+    else
+        pages_set_prot(v, v->start, v->end);
     if (!v->file)
         vma_merge(mm, v);
     return 0;

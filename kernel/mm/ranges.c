@@ -44,7 +44,7 @@ static bool is_free(uaddr_t start, uaddr_t end) HELD(range_lock)
     return !a || a->start >= end;
 }
 
-static void area_insert(struct mm *mm, struct area *new) HELD(range_lock)
+static void area_insert(struct family *f, struct area *new) HELD(range_lock)
 {
     struct rb_node **link = &ranges.node, *parent = NULL;
 
@@ -54,12 +54,12 @@ static void area_insert(struct mm *mm, struct area *new) HELD(range_lock)
         link = new->start < a->start ? &parent->left : &parent->right;
     }
     rb_insert(&ranges, parent, link, &new->node);
-    new->family = mm->family;
+    new->family = f;
     new->cursor = new->end;
-    list_push(&mm->family->areas, &new->in_family);
+    list_push(&f->areas, &new->in_family);
 }
 
-static bool place_random(struct mm *mm, struct area *a, uint64_t alignment, bool low)
+static bool place_random(struct family *f, struct area *a, uint64_t alignment, bool low)
 {
     uint64_t length = a->end;
     uint64_t from = low ? enclave.user_start : enclave.user_start + RANDOM_LOW;
@@ -78,7 +78,7 @@ static bool place_random(struct mm *mm, struct area *a, uint64_t alignment, bool
         if (placed) {
             a->start = start;
             a->end = start + length;
-            area_insert(mm, a);
+            area_insert(f, a);
         }
         spin_unlock(&range_lock);
     }
@@ -86,7 +86,7 @@ static bool place_random(struct mm *mm, struct area *a, uint64_t alignment, bool
 }
 
 /* The random search has failed: the lowest gap that is large enough. */
-static bool place_first(struct mm *mm, struct area *a, uint64_t alignment, bool low)
+static bool place_first(struct family *f, struct area *a, uint64_t alignment, bool low)
 {
     uint64_t length = a->end;
     uaddr_t start = align_up(enclave.user_start + (low ? 0 : RANDOM_LOW), alignment);
@@ -101,24 +101,24 @@ static bool place_first(struct mm *mm, struct area *a, uint64_t alignment, bool 
     if (ok) {
         a->start = start;
         a->end = start + length;
-        area_insert(mm, a);
+        area_insert(f, a);
     }
     spin_unlock(&range_lock);
     return ok;
 }
 
-static struct area *area_new(struct mm *mm, uint64_t length, uint64_t alignment, bool low)
+static struct area *area_new(struct family *f, uint64_t length, uint64_t alignment, bool low)
 {
     struct area *a = kzalloc(sizeof(*a));
 
     if (!a)
         return NULL;
     a->end = length;
-    if (place_random(mm, a, alignment, low))
+    if (place_random(f, a, alignment, low))
         return a;
     a->start = 0;
     a->end = length;
-    if (place_first(mm, a, alignment, low))
+    if (place_first(f, a, alignment, low))
         return a;
     kfree(a);
     return NULL;
@@ -126,7 +126,14 @@ static struct area *area_new(struct mm *mm, uint64_t length, uint64_t alignment,
 
 int64_t range_random(struct mm *mm, uint64_t length, uint64_t alignment, bool low)
 {
-    struct area *a = area_new(mm, length, alignment, low);
+    struct area *a = area_new(mm->family, length, alignment, low);
+
+    return a ? (int64_t)a->start : -ENOMEM;
+}
+
+int64_t range_random_for(struct family *f, uint64_t length)
+{
+    struct area *a = area_new(f, length, PAGE_SIZE, false);
 
     return a ? (int64_t)a->start : -ENOMEM;
 }
@@ -163,7 +170,8 @@ int64_t range_find(struct mm *mm, uint64_t length)
             return (int64_t)at;
         }
     }
-    a = area_new(mm, length >= AREA_BYTES / 4 ? align_up(length, 2ull << 20) : AREA_BYTES,
+    a = area_new(mm->family,
+                 length >= AREA_BYTES / 4 ? align_up(length, 2ull << 20) : AREA_BYTES,
                  PAGE_SIZE, false);
     if (!a)
         return -ENOMEM;
@@ -185,7 +193,7 @@ int range_claim(struct mm *mm, uaddr_t start, uaddr_t end)
             fresh->start = start;
             fresh->end = a ? MIN(a->start, end) : end;
             start = fresh->end;
-            area_insert(mm, fresh);
+            area_insert(mm->family, fresh);
             fresh = NULL;
         } else if (!other) {
             start = a->end;
@@ -237,6 +245,7 @@ void family_put(struct family *f)
         kfree(a);
     }
     sched_wait_watchers();
+    vm_object_free(f->object);
     kfree(f);
 }
 
@@ -271,4 +280,57 @@ struct family *range_rival(struct mm *mm, uaddr_t start, uaddr_t end)
         atomic_fetch_add(&rival->refs, 1);
     spin_unlock(&range_lock);
     return rival;
+}
+
+static bool all_of(struct family *f, uaddr_t start, uaddr_t end) HELD(range_lock)
+{
+    while (start < end) {
+        struct area *a = area_from(start);
+        if (!a || a->start > start || a->family != f)
+            return false;
+        start = a->end;
+    }
+    return true;
+}
+
+/* Makes `at` a border between areas if it lies inside one; `spare` is used then. */
+static bool area_split(uaddr_t at, struct area *spare) HELD(range_lock)
+{
+    struct area *a = area_from(at);
+
+    if (!a || a->start >= at)
+        return false;
+    *spare = (struct area){.start = at, .end = a->end, .search = a->search};
+    a->end = at;
+    a->cursor = MIN(a->cursor, at);
+    area_insert(a->family, spare);
+    return true;
+}
+
+int range_move(struct family *to, struct family *from, uaddr_t start, uaddr_t end)
+{
+    struct area *low = kzalloc(sizeof(*low)), *high = kzalloc(sizeof(*high));
+    int e = -ENOMEM;
+
+    if (!low || !high)
+        goto out;
+    spin_lock(&range_lock);
+    if (all_of(from, start, end)) {
+        e = 0;
+        if (area_split(start, low))
+            low = NULL;
+        if (area_split(end, high))
+            high = NULL;
+        for (struct area *a = area_from(start); a && a->start < end; a = area_from(a->end)) {
+            list_remove(&a->in_family);
+            a->family = to;
+            a->search = false;
+            list_append(&to->areas, &a->in_family);
+        }
+    }
+    spin_unlock(&range_lock);
+out:
+    kfree(low);
+    kfree(high);
+    return e;
 }

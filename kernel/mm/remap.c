@@ -6,6 +6,7 @@
 #include "abi/errno.h"
 #include "enclave/boot.h"
 #include "enclave/pages.h"
+#include "lib/log.h"
 #include "lib/string.h"
 #include "mm/internal.h"
 #include "mm/patch.h"
@@ -126,13 +127,42 @@ static int64_t grow_in_place(struct mm *mm, struct vma *v, uaddr_t old, uint64_t
 
     if (v->end != end || new_end > enclave.user_end || (next && next->start < new_end) ||
         mm->total_pages * PAGE_SIZE + (new_len - old_len) > mm->rlimit_as ||
-        range_claim(mm, end, new_end))
+        (v->object ? !object_reaches(v, new_end) : range_claim(mm, end, new_end)))
         return -ENOMEM;
-    pages_drop(mm, end, new_end); /* warm ones */
+    if (!v->object)
+        pages_drop(mm, end, new_end); /* warm ones */
     vma_remove(mm, v);
     v->end = new_end;
     vma_insert(mm, v);
     return (int64_t)old;
+}
+
+/* Its address follows from the file, so it is mapped anew. Only where nobody else maps the file
+ * can the new place differ from the old. */
+static int64_t move_shared(struct mm *mm, struct vma *v, uaddr_t old, uint64_t old_len,
+                           struct vm_map_args *a, uint32_t flags)
+    HELD(mm->lock)
+{
+    a->prot = v->prot;
+    a->max_prot = v->max_prot;
+    a->flags = MAP_SHARED | (flags & MREMAP_FIXED ? MAP_FIXED : 0);
+    a->file = v->file;
+    a->file_ops = v->file_ops;
+    a->offset = v->offset + (old - v->start);
+    a->file_ops->get(a->file);
+    int64_t r = flags & MREMAP_DONTUNMAP ? 0 : unmap_locked(mm, old, old + old_len);
+    if (!r)
+        r = map_locked(mm, a);
+    if (r < 0 && !(flags & MREMAP_DONTUNMAP)) {
+        a->address = 0;
+        a->length = old_len;
+        a->flags = MAP_SHARED;
+        int64_t back = map_locked(mm, a);
+        if (back != (int64_t)old)
+            log_warn("a shared mapping was lost while it was to be moved");
+    }
+    a->file_ops->put(a->file);
+    return r;
 }
 
 static int64_t remap_locked(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len,
@@ -145,6 +175,9 @@ static int64_t remap_locked(struct mm *mm, uaddr_t old, uint64_t old_len, uint64
         return -EFAULT;
     if (!old_len && !v->shared)
         return -EINVAL;
+    struct vm_map_args a = {.address = new_address, .length = new_len};
+    if (v->object && (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
+        return move_shared(mm, v, old, old_len, &a, flags);
     if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
         return move_mapping(mm, v, old, old_len, new_len, flags, new_address);
     if (new_len <= old_len) {
@@ -154,6 +187,10 @@ static int64_t remap_locked(struct mm *mm, uaddr_t old, uint64_t old_len, uint64
     int64_t r = old_len ? grow_in_place(mm, v, old, old_len, new_len) : -ENOMEM;
     if (r >= 0 || !(flags & MREMAP_MAYMOVE))
         return r;
+    if (v->object) {
+        a.address = 0;
+        return move_shared(mm, v, old, old_len, &a, old_len ? flags : MREMAP_DONTUNMAP);
+    }
     return move_mapping(mm, v, old, old_len, new_len, flags, 0);
 }
 
@@ -189,7 +226,7 @@ static int advise_one(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, 
 
     switch (advice) {
     case MADV_DONTNEED:
-        if (v->shared && (!v->file || family_shares(mm, start, end)))
+        if (v->object || (v->shared && (!v->file || family_shares(mm, start, end))))
             return 0; /* what is shared stays */
         if (pages_write_back(v, start, end))
             return -EIO;
@@ -209,6 +246,10 @@ static int advise_one(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, 
     case MADV_WILLNEED:
         if (!(v->prot & (PROT_READ | PROT_WRITE | PROT_EXEC)))
             return advice == MADV_WILLNEED ? 0 : -EFAULT;
+        if (v->object) {
+            int e = object_populate(v, start, end, advice == MADV_POPULATE_WRITE);
+            return advice == MADV_WILLNEED ? 0 : (e == -EIO ? -EFAULT : e);
+        }
         for (uaddr_t at = start; at < end;) {
             uaddr_t next = present_run(at, end, &state);
             int e = state ? 0 : pages_bring_in(mm, v, at, next);

@@ -33,6 +33,8 @@
 #define MAP_HUGETLB         0x40000u
 #define MAP_FIXED_NOREPLACE 0x100000u
 
+struct vm_object; /* the pages of a file's shared mappings; shared.c */
+
 /* What a mapping of a file needs from the file system. `file` is a counted struct file. */
 struct vm_file_ops {
     /* Bytes copied (0 beyond the end), or negative errno. May sleep. */
@@ -40,10 +42,8 @@ struct vm_file_ops {
     ssize_t (*write)(void *file, uint64_t offset, struct iter *from);
     void (*get)(void *file);
     void (*put)(void *file);
-    /* Optional: both are open files of one inode, so that their shared mappings are one. */
-    bool (*same)(void *file, void *other);
-    /* Optional: a shared mapping came (1) or went (-1). */
-    void (*shared)(void *file, int change);
+    /* Optional: where the file's inode keeps what its shared mappings have in common. */
+    struct vm_object *_Atomic *(*object)(void *file);
     /* For /proc/PID/maps: path, device and inode number. */
     void (*describe)(void *file, char *path, size_t size, uint64_t *dev, uint64_t *ino);
 };
@@ -78,10 +78,17 @@ int64_t vm_remap(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len,
                  uaddr_t new_address) MUST_CHECK;
 int vm_advise(struct mm *mm, uaddr_t address, uint64_t length, int advice) MUST_CHECK;
 int vm_sync(struct mm *mm, uaddr_t address, uint64_t length, uint32_t flags) MUST_CHECK;
-/* Before a read or write of the file: writes back what its shared mappings changed in the
- * range; after a write, with `drop`: they read it again. */
-int vm_flush_file(struct mm *mm, void *file, uint64_t offset, uint64_t size,
-                  bool drop) MUST_CHECK;
+/* A file and its shared mappings in step; `o` is what its inode keeps, and may be NULL.
+ * Before a read or a sync: the file gets what the mappings changed. */
+int vm_object_flush(struct vm_object *o, uint64_t offset, uint64_t size) MUST_CHECK;
+/* After a write: the mappings get it. */
+void vm_object_update(struct vm_object *o, uint64_t offset, uint64_t size);
+/* After truncating or punching: the mappings' pages go; part of a page becomes zero. */
+void vm_object_drop(struct vm_object *o, uint64_t offset, uint64_t size);
+/* May somebody write through a mapping, now or after an mprotect(2)? */
+bool vm_object_writable(struct vm_object *o);
+/* The inode goes. */
+void vm_object_free(struct vm_object *o);
 /* One byte a page into out[]; 1: present. */
 int vm_incore(struct mm *mm, uaddr_t address, uint64_t length, uint8_t *out) MUST_CHECK;
 /* Is it in a shared mapping? For futexes: such an address means the same in every process. */

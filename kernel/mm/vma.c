@@ -39,12 +39,6 @@ struct vma *vma_prev(struct vma *v)
     return n ? container_of(n, struct vma, node) : NULL;
 }
 
-void vma_note_shared(struct vma *v, int change)
-{
-    if (v->shared && v->file && v->file_ops->shared)
-        v->file_ops->shared(v->file, change);
-}
-
 struct vma *vma_new(const struct vma *like)
 {
     struct vma *v = kzalloc(sizeof(*v));
@@ -54,13 +48,15 @@ struct vma *vma_new(const struct vma *like)
     *v = *like;
     if (v->file)
         v->file_ops->get(v->file);
-    vma_note_shared(v, 1);
+    if (v->object)
+        object_join(v);
     return v;
 }
 
 void vma_free(struct vma *v)
 {
-    vma_note_shared(v, -1);
+    if (v->object)
+        object_leave(v);
     if (v->file)
         v->file_ops->put(v->file);
     kfree(v);
@@ -70,6 +66,7 @@ void vma_insert(struct mm *mm, struct vma *v)
 {
     struct rb_node **link = &mm->vmas.node, *parent = NULL;
 
+    v->mm = mm;
     while (*link) {
         parent = *link;
         struct vma *other = container_of(parent, struct vma, node);

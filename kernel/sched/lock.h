@@ -23,6 +23,7 @@ enum lock_rank {
     RANK_INODE,      /* any other inode */
     RANK_FUTEX_PI,   /* may touch guest memory */
     RANK_MM,         /* a process's VMAs */
+    RANK_VM_OBJECT,  /* pages of a shared mapping */
     RANK_PAGE_CACHE, /* filling of pages */
     RANK_FS_PRIVATE, /* a file system's own */
     RANK_IO,

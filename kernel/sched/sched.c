@@ -423,14 +423,20 @@ void sched_user_return(void)
 
 /* ---- freezing ---- */
 
-static void wait_until_off(struct run_queue *q, struct sched_mm *mm)
+static bool frozen_by_me(const struct task *t)
+{
+    struct sched_mm *mm = (struct sched_mm *)__atomic_load_n(&t->mm, __ATOMIC_SEQ_CST);
+    return mm && t != current && atomic_load(&mm->frozen_by) == current;
+}
+
+static void wait_until_off(struct run_queue *q)
 {
     struct vcpu *v = q->vcpu;
     struct task *asked = NULL;
 
     for (;;) {
         struct task *t = watch_running(v);
-        bool runs = t && (struct sched_mm *)__atomic_load_n(&t->mm, __ATOMIC_SEQ_CST) == mm;
+        bool runs = t && frozen_by_me(t);
         if (runs)
             atomic_fetch_or(&t->flags, TASK_RESCHED);
         watch_end();
@@ -445,15 +451,27 @@ static void wait_until_off(struct run_queue *q, struct sched_mm *mm)
     }
 }
 
-void sched_freeze(struct sched_mm *mm)
+bool sched_freeze_begin(struct sched_mm *mm)
+{
+    struct task *none = NULL;
+    return atomic_compare_exchange_strong(&mm->frozen_by, &none, current);
+}
+
+void sched_freeze_wait(void)
 {
     uint32_t n = atomic_load(&vcpu_online);
 
-    atomic_store(&mm->frozen_by, current);
     for (uint32_t i = 0; i < n; i++) {
         if (&queues[i] != my_queue())
-            wait_until_off(&queues[i], mm);
+            wait_until_off(&queues[i]);
     }
+}
+
+void sched_freeze(struct sched_mm *mm)
+{
+    while (!sched_freeze_begin(mm))
+        task_yield();
+    sched_freeze_wait();
 }
 
 void sched_thaw(struct sched_mm *mm)

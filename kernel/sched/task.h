@@ -126,6 +126,10 @@ extern void (*task_signal_hook)(struct regs *regs);
 /* Keeps all other tasks of current->mm from running until sched_thaw(), and returns when they
  * do not: pages of theirs can be filled or text rewritten under them. May sleep; no nesting. */
 void sched_freeze(struct sched_mm *mm);
+/* The same for several: begin with each, giving all up again if one is somebody else's; then
+ * wait once. Nobody who has begun may wait for another freeze. */
+bool sched_freeze_begin(struct sched_mm *mm);
+void sched_freeze_wait(void);
 void sched_thaw(struct sched_mm *mm);
 
 /* Consumed CPU time of a task in ns: user+system, and system alone. */

@@ -208,6 +208,8 @@ int64_t sys_fallocate(int fd, int mode, int64_t offset, int64_t size)
         mutex_lock(&f->inode->lock);
         r = f->ops->fallocate(f, (uint32_t)mode, (uint64_t)offset, (uint64_t)size);
         mutex_unlock(&f->inode->lock);
+        if (r == 0 && (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
+            vm_object_drop(atomic_load(&f->inode->mapped), (uint64_t)offset, (uint64_t)size);
     }
     file_put(f);
     return r;
@@ -218,7 +220,10 @@ static int64_t sync_file(int fd, bool data_only)
     struct file *f = fd_file(fd);
     if (!f)
         return -EBADF;
-    int r = f->ops->fsync ? f->ops->fsync(f, data_only) : -EINVAL;
+    int r = f->ops->fsync ? vm_object_flush(atomic_load(&f->inode->mapped), 0, INT64_MAX)
+                          : -EINVAL;
+    if (r == 0)
+        r = f->ops->fsync(f, data_only);
     file_put(f);
     return r;
 }

@@ -297,14 +297,23 @@ int strdup_from_user(uaddr_t src, size_t max, char **out)
     return *out ? 0 : -ENOMEM;
 }
 
-int vm_flush_file(struct mm *mm, void *file, uint64_t offset, uint64_t size, bool drop)
+/* There are no mappings here. */
+int vm_object_flush(struct vm_object *o, uint64_t offset, uint64_t size)
 {
-    (void)mm;
-    (void)file;
-    (void)offset;
-    (void)size;
-    (void)drop;
-    return 0; /* there are no mappings here */
+    return 0;
+}
+
+void vm_object_update(struct vm_object *o, uint64_t offset, uint64_t size)
+{
+}
+
+void vm_object_drop(struct vm_object *o, uint64_t offset, uint64_t size)
+{
+}
+
+void vm_object_free(struct vm_object *o)
+{
+    assert(!o);
 }
 
 /* ---- setting up ---- */

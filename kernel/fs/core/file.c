@@ -97,17 +97,16 @@ static ssize_t write_loop(struct file *f, struct iter *from, uint64_t *pos)
     }
 }
 
-/* With mappings of this process in step. */
-static int flush_maps(struct file *f, uint64_t pos, size_t size, bool drop)
+/* What shared mappings changed goes to the file first. */
+static int flush_maps(struct file *f, uint64_t pos, size_t size)
 {
-    if (likely(!atomic_load_explicit(&f->inode->shared_maps, memory_order_relaxed)))
-        return 0;
-    return vm_flush_file(current->mm, f, pos, size, drop);
+    struct vm_object *o = atomic_load_explicit(&f->inode->mapped, memory_order_relaxed);
+    return likely(!o) ? 0 : vm_object_flush(o, pos, size);
 }
 
 static ssize_t read_at(struct file *f, struct iter *to, uint64_t *pos)
 {
-    int e = flush_maps(f, *pos, to->remaining, false);
+    int e = flush_maps(f, *pos, to->remaining);
     return e ? e : read_loop(f, to, pos);
 }
 
@@ -154,10 +153,10 @@ static ssize_t write_at(struct file *f, struct iter *from, uint64_t *pos)
         cut = wanted - from->remaining;
     }
     uint64_t start = f->flags & O_APPEND ? f->inode->size : *pos;
-    int e = flush_maps(f, start, from->remaining, false);
+    int e = flush_maps(f, start, from->remaining);
     ssize_t r = e ? e : write_loop(f, from, pos);
     if (r > 0)
-        (void)!flush_maps(f, start, (size_t)r, true);
+        vm_object_update(atomic_load(&f->inode->mapped), start, (size_t)r);
     from->remaining += cut;
     return r;
 }
@@ -246,6 +245,8 @@ static int truncate_inode(struct inode *i, const struct cred *c, uint64_t size)
     if (r == 0)
         inode_kill_suid(i, c);
     mutex_unlock(&i->lock);
+    if (r == 0)
+        vm_object_drop(atomic_load(&i->mapped), size, UINT64_MAX);
     return r;
 }
 
@@ -369,22 +370,15 @@ void file_vm_describe(void *file, char *path, size_t size, uint64_t *dev, uint64
         path[0] = 0;
 }
 
-static bool vm_same(void *file, void *other)
+static struct vm_object *_Atomic *vm_object_slot(void *file)
 {
-    return ((struct file *)file)->inode == ((struct file *)other)->inode;
-}
-
-static void vm_shared(void *file, int change)
-{
-    atomic_fetch_add(&((struct file *)file)->inode->shared_maps, (uint32_t)change);
+    return &((struct file *)file)->inode->mapped;
 }
 
 const struct vm_file_ops file_vm_ops_ro = {
     .read = vm_read,
     .get = vm_get,
     .put = vm_put,
-    .same = vm_same,
-    .shared = vm_shared,
     .describe = file_vm_describe,
 };
 
@@ -399,7 +393,6 @@ const struct vm_file_ops file_vm_ops = {
     .write = vm_write,
     .get = vm_get,
     .put = vm_put,
-    .same = vm_same,
-    .shared = vm_shared,
+    .object = vm_object_slot,
     .describe = file_vm_describe,
 };

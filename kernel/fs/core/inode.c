@@ -84,6 +84,7 @@ void inode_put(struct inode *i)
         return;
     struct super *sb = i->sb;
     cache_empty(&i->cache);
+    vm_object_free(atomic_load(&i->mapped));
     file_locks_free(i);
     if (i->type == S_IFIFO && i->ipc && fs_hooks.fifo_free)
         fs_hooks.fifo_free(i);

@@ -18,6 +18,7 @@
 
 struct inode;
 struct file;
+struct vm_object;
 struct file_ops;
 struct dir_sink;
 struct path;
@@ -155,7 +156,7 @@ struct inode {
     bool dead; /* a removed directory: nothing can be created in it */
 
     struct page_cache cache;
-    _Atomic uint32_t shared_maps; /* shared mappings of it, in all processes */
+    struct vm_object *_Atomic mapped; /* shared mappings of it; NULL: there never were any */
     _Atomic(struct file_locks *) locks; /* made on first use */
     void *ipc; /* FIFOs: their pipe, under `lock`; sockets: their socket */
 };
