@@ -61,6 +61,9 @@ enum config_fs {
 };
 
 #define CONFIG_MOUNT_RDONLY 1u
+/* Not mounted by itself: a layer of the CONFIG_FS_UNIONFS record that follows, the lowest one
+ * first; the last one that is not read-only takes the changes. */
+#define CONFIG_MOUNT_LAYER 2u
 
 struct config_mount {
     uint32_t fs;    /* enum config_fs */

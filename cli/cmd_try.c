@@ -2,6 +2,7 @@
 /*
  * occlum try: runs a program of this machine in an enclave, without an instance. The root is
  * the host's tree, which proves nothing and protects nothing; it shows whether a program works.
+ * What it changes is kept in the enclave's memory, and gone afterwards.
  */
 #include <errno.h>
 #include <limits.h>
@@ -181,13 +182,18 @@ static int wants_host_tmp(const struct try *t)
     return below_tmp(t->program) || below_tmp(t->cwd);
 }
 
-/* The mounts: the host's tree, read-only; our own /proc, /dev and /tmp; what may be written. */
+/* The mounts: the host's tree below a layer in memory that takes the changes; our own /proc,
+ * /dev and /tmp; what may be written for good. */
 static struct err *make_mounts(struct try *t)
 {
     struct instance_config *config = &t->config;
-    struct err *err =
-        config_add_mount(config, CONFIG_FS_HOSTFS, "/", t->root, CONFIG_MOUNT_RDONLY);
+    struct err *err = config_add_mount(config, CONFIG_FS_HOSTFS, "/", t->root,
+                                       CONFIG_MOUNT_RDONLY | CONFIG_MOUNT_LAYER);
 
+    if (!err)
+        err = config_add_mount(config, CONFIG_FS_RAMFS, "/", "", CONFIG_MOUNT_LAYER);
+    if (!err)
+        err = config_add_mount(config, CONFIG_FS_UNIONFS, "/", "", 0);
     if (!err)
         err = config_add_mount(config, CONFIG_FS_PROCFS, "/proc", "", 0);
     if (!err)
@@ -281,10 +287,11 @@ static struct err *run_try(struct try *t, char **argv, int *status)
     if (err)
         return err;
     if (!t->quiet)
-        fprintf(stderr,
-                "occlum try: the root is this machine's %s, read-only and untrusted (--quiet: "
-                "do not say so)\n",
-                t->root);
+        fprintf(
+            stderr,
+            "occlum try: the root is this machine's %s, untrusted; changes to it stay inside "
+            "and are lost (--quiet: do not say so)\n",
+            t->root);
     return launch(&params, status);
 }
 
@@ -315,13 +322,14 @@ const struct command cmd_try = {
     .arguments = "[--root DIR] [--rw DIR]... [--quiet] PROGRAM [ARGS...]",
     .summary = "run a program of this machine in an enclave, at once",
     .help =
-        "Needs no instance. The program sees this machine's files, read-only, and a /tmp of\n"
-        "its own that lasts as long as it does (unless the program, its working directory\n"
+        "Needs no instance. The program sees this machine's files; what it changes is kept in\n"
+        "memory, for itself. It has a /tmp of its own, as short-lived (unless the program, its "
+        "working directory\n"
         "or a --rw DIR lies in /tmp: then it is the machine's). Nothing here is measured but "
         "the system\n"
         "itself: it shows whether a program works, and protects nothing.\n\n"
         "  --root DIR   DIR is the root instead of /\n"
-        "  --rw DIR     DIR may be written; can be given several times\n"
+        "  --rw DIR     changes to DIR reach the machine; can be given several times\n"
         "  --quiet      do not say that the root is untrusted\n\n"
         "PROGRAM is looked up in PATH. The exit status is the program's; 128+N after signal\n"
         "N; 127 not found, 126 not executable, 125 a failure of Occlum itself.\n",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The mounts of an instance. A root written for the original, a unionfs of an image layer and a
- * writable layer, becomes the read-only image.
- * LIMIT: no writable layer, no sefs beside the root, no ext2.
+ * The mounts of an instance. The root is the read-only image with a writable layer over it,
+ * which "unionfs" says, too; the type "sefs" gives the image alone.
+ * LIMIT: the writable layer is in memory; no sefs beside the root, no ext2.
  */
 #include "cli/config_mount.h"
 
@@ -159,23 +159,32 @@ static struct err *check_layers(struct json_place *place, json_t *options)
     return NULL;
 }
 
+/* The image below, what is written above. */
+static struct err *add_union_root(struct instance_config *config)
+{
+    struct err *err = config_add_mount(config, CONFIG_FS_EROFS, "/", "",
+                                       CONFIG_MOUNT_RDONLY | CONFIG_MOUNT_LAYER);
+
+    if (!err)
+        err = config_add_mount(config, CONFIG_FS_RAMFS, "/", "", CONFIG_MOUNT_LAYER);
+    return err ? err : config_add_mount(config, CONFIG_FS_UNIONFS, "/", "", 0);
+}
+
 static struct err *add_root(struct json_place *place, const struct entry *entry,
                             const struct fs_type *type, struct instance_config *config)
 {
-    struct err *err = NULL;
-
-    if (type->fs != CONFIG_FS_UNIONFS && type->fs != CONFIG_FS_SEFS)
+    if (type->fs == CONFIG_FS_SEFS)
+        return config_add_mount(config, CONFIG_FS_EROFS, "/", "", CONFIG_MOUNT_RDONLY);
+    if (type->fs != CONFIG_FS_UNIONFS)
         return json_refuse(place, NULL, "the root's type must be unionfs or sefs, not %s",
                            type->name);
-    if (type->fs == CONFIG_FS_UNIONFS) {
-        err = check_layers(place, entry->options);
-        if (!err)
-            err =
-                text_list_add(&config->notes,
-                              "mount: \"/\" is read-only: its writable layer is not available "
-                              "yet; /tmp and hostfs mounts can be written");
-    }
-    return err ? err : config_add_mount(config, CONFIG_FS_EROFS, "/", "", CONFIG_MOUNT_RDONLY);
+    struct err *err = check_layers(place, entry->options);
+
+    if (!err)
+        err = text_list_add(&config->notes,
+                            "mount: what is written to \"/\" is kept in memory until the "
+                            "instance ends; hostfs mounts last");
+    return err ? err : add_union_root(config);
 }
 
 static struct err *add_entry(struct json_place *place, const struct entry *entry,
@@ -273,10 +282,8 @@ struct err *config_complete_mounts(struct instance_config *config)
         const char *target;
         uint32_t fs, flags;
     } defaults[] = {
-        {"/", CONFIG_FS_EROFS, CONFIG_MOUNT_RDONLY},
-        {"/proc", CONFIG_FS_PROCFS, 0},
-        {"/dev", CONFIG_FS_DEVFS, 0},
-        {"/tmp", CONFIG_FS_RAMFS, 0},
+        {"/", CONFIG_FS_UNIONFS, 0},      {"/proc", CONFIG_FS_PROCFS, 0},
+        {"/dev", CONFIG_FS_DEVFS, 0},     {"/tmp", CONFIG_FS_RAMFS, 0},
         {"/dev/shm", CONFIG_FS_RAMFS, 0},
     };
 
@@ -289,7 +296,9 @@ struct err *config_complete_mounts(struct instance_config *config)
         if (at < config->mount_count)
             continue;
         struct err *err =
-            config_add_mount(config, defaults[i].fs, target, "", defaults[i].flags);
+            defaults[i].fs == CONFIG_FS_UNIONFS
+                ? add_union_root(config)
+                : config_add_mount(config, defaults[i].fs, target, "", defaults[i].flags);
 
         if (err)
             return err;

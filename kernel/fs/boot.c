@@ -11,6 +11,7 @@
 #include "fs/hostfs/hostfs.h"
 #include "fs/procfs/procfs.h"
 #include "fs/ramfs/ramfs.h"
+#include "fs/unionfs/unionfs.h"
 #include "ipc/ipc.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -23,6 +24,7 @@ static void register_all(void)
         return;
     done = true;
     ramfs_register();
+    unionfs_register();
     erofs_register();
     hostfs_register();
     devfs_register();
@@ -75,27 +77,69 @@ static int attach_new(struct super *sb, const char *target, uint32_t flags, cons
     return r;
 }
 
+/* Layers wait for the union that takes them; the lowest one first. */
+static struct {
+    struct super *sb[UNION_LAYERS_MAX + 1];
+    size_t count;
+    bool writable; /* the last one */
+} layers;
+
+static int add_layer(struct super *sb, bool writable)
+{
+    if (layers.count == ARRAY_SIZE(layers.sb) || layers.writable)
+        return -EINVAL;
+    layers.sb[layers.count++] = super_get(sb);
+    layers.writable = writable;
+    return 0;
+}
+
+static int make_union(struct super **out)
+{
+    struct super *lowers[UNION_LAYERS_MAX];
+    size_t count = layers.count - layers.writable;
+    struct super *upper = layers.writable ? layers.sb[count] : NULL;
+    if (layers.count <= layers.writable || count > UNION_LAYERS_MAX)
+        return -EINVAL;
+    for (size_t i = 0; i < count; i++)
+        lowers[i] = layers.sb[count - 1 - i];
+    int r = unionfs_new_supers(lowers, count, upper, out);
+    while (layers.count)
+        super_put(layers.sb[--layers.count]);
+    layers.writable = false;
+    return r;
+}
+
+static int mount_one(const struct config_mount *m, struct fs_type *type, const char *target,
+                     const char *source, const char *options)
+{
+    bool read_only = m->flags & CONFIG_MOUNT_RDONLY;
+    struct super *sb = NULL;
+    int r = m->fs == CONFIG_FS_UNIONFS ? make_union(&sb) : type->mount(m, source, options, &sb);
+    if (r < 0)
+        return r;
+    if (m->flags & CONFIG_MOUNT_LAYER)
+        r = add_layer(sb, !read_only);
+    else
+        r = attach_new(sb, target, read_only ? MS_RDONLY : 0, *source ? source : type->name);
+    super_put(sb);
+    return r;
+}
+
 int fs_boot_mount(const struct config_mount *m, const char *target, const char *source,
                   const char *options)
 {
-    struct super *sb = NULL;
     register_all();
     struct fs_type *type = type_of_config(m->fs);
     if (!type) {
-        log_always("mount %s: this kernel has no file system of kind %u", target,
-                   m->fs);
+        log_always("mount %s: this kernel has no file system of kind %u", target, m->fs);
         return -ENODEV;
     }
-    if (target[0] != '/' || (!mount_have_root() && target[1])) {
+    bool layer = m->flags & CONFIG_MOUNT_LAYER;
+    if (!layer && (target[0] != '/' || (!mount_have_root() && target[1]))) {
         log_always("mount %s: the first mount must be /, and all be absolute", target);
         return -EINVAL;
     }
-    int r = type->mount(m, source, options, &sb);
-    if (r == 0) {
-        uint32_t flags = m->flags & CONFIG_MOUNT_RDONLY ? MS_RDONLY : 0;
-        r = attach_new(sb, target, flags, *source ? source : type->name);
-        super_put(sb);
-    }
+    int r = mount_one(m, type, target, source, options);
     if (r < 0)
         log_always("mount %s (%s from %s): error %d", target, type->name,
                    *source ? source : "nothing", -r);

@@ -18,6 +18,11 @@ enum lock_rank {
     /* mutexes, outermost first (all may be held over sleeps) */
     RANK_EXEC,
     RANK_FILE_POS,   /* an open file's position */
+    /* the same four for file systems that are built on others */
+    RANK_STACK_RENAME,
+    RANK_STACK_DIR,
+    RANK_STACK_INODE,
+    RANK_STACK_CHANGE,
     RANK_FS_RENAME,  /* one rename at a time a file system */
     RANK_INODE_DIR,  /* parent directory, before */
     RANK_INODE,      /* any other inode */

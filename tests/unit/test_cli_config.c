@@ -83,11 +83,13 @@ static void check_original(void)
     CHECK_EQ(config.disable_log, 1);
     CHECK_EQ(config_tcs_count(&config), 16);
     CHECK_EQ(config_enclave_size(&config), LAYOUT_DEFAULT_SIZE);
-    CHECK_EQ(config.mount_count, 6);
+    CHECK_EQ(config.mount_count, 8);
     CHECK(!strcmp(config.mounts[0].target, "/"));
     CHECK_EQ(config.mounts[0].fs, CONFIG_FS_EROFS);
-    CHECK_EQ(config.mounts[0].flags, CONFIG_MOUNT_RDONLY);
-    CHECK(!strcmp(config.mounts[5].target, "/dev/shm"));
+    CHECK_EQ(config.mounts[0].flags, CONFIG_MOUNT_RDONLY | CONFIG_MOUNT_LAYER);
+    CHECK_EQ(config.mounts[1].flags, CONFIG_MOUNT_LAYER);
+    CHECK_EQ(config.mounts[2].fs, CONFIG_FS_UNIONFS);
+    CHECK(!strcmp(config.mounts[7].target, "/dev/shm"));
     CHECK(!strcmp(mount_at(&config, "/host")->source, "."));
     CHECK_EQ(mount_at(&config, "/tmp")->fs, CONFIG_FS_RAMFS);
     CHECK_EQ(config.notes.count, 1);
@@ -114,7 +116,7 @@ static void check_empty(void)
     CHECK_EQ(config.debuggable, 1);
     CHECK_EQ(config.disable_log, 0);
     CHECK_EQ(config.entry_points.count, 1);
-    CHECK_EQ(config.mount_count, 5);
+    CHECK_EQ(config.mount_count, 7);
     config_signature(&config, &input);
     CHECK_EQ(input.attribute_mask.flags & SGX_ATTR_DEBUG, 0);
     config_free(&config);
@@ -140,7 +142,7 @@ static void check_compiled(void)
     root.root_hash[31] = 0xee;
     CHECK(!config_compile(&config, 0, &root, &blob));
     CHECK(!config_check(blob.bytes, blob.used, "test", &header));
-    CHECK_EQ(header.record_count, 9);
+    CHECK_EQ(header.record_count, 11);
     CHECK_EQ(header.max_log_level, LOG_OFF);
     CHECK_EQ(header.flags, 0);
     CHECK_EQ(header.tcs_count, 16);
@@ -159,8 +161,8 @@ static void check_compiled(void)
         CHECK_EQ(mount.root_hash[31], 0xee);
         CHECK(!strcmp((const char *)view.payload + sizeof(mount), "/"));
     }
-    CHECK_EQ(records, 9);
-    CHECK_EQ(mounts, 6);
+    CHECK_EQ(records, 11);
+    CHECK_EQ(mounts, 8);
     for (size_t size = 0; size < blob.used; size++) {
         struct err *err = config_check(blob.bytes, size, "test", &header);
 

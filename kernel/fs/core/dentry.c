@@ -360,6 +360,37 @@ void dentry_move(struct dentry *d, struct dentry *new_parent, const char *name)
     dentry_put(old_parent);
 }
 
+static void rehash_locked(struct dentry *d)
+{
+    d->hash = name_hash(d->parent, d->name, d->name_len);
+    d->hashed = true;
+    list_push(bucket_of(d->hash), &d->bucket);
+}
+
+void dentry_exchange(struct dentry *a, struct dentry *b)
+{
+    char text[sizeof(a->short_name)];
+    spin_lock(&dcache_lock);
+    unhash_locked(a);
+    unhash_locked(b);
+    const char *name_a = b->name == b->short_name ? a->short_name : b->name;
+    const char *name_b = a->name == a->short_name ? b->short_name : a->name;
+    memcpy(text, a->short_name, sizeof(text));
+    memcpy(a->short_name, b->short_name, sizeof(text));
+    memcpy(b->short_name, text, sizeof(text));
+    a->name = name_a;
+    b->name = name_b;
+    uint32_t len = a->name_len;
+    a->name_len = b->name_len;
+    b->name_len = len;
+    struct dentry *parent = a->parent;
+    a->parent = b->parent;
+    b->parent = parent;
+    rehash_locked(a);
+    rehash_locked(b);
+    spin_unlock(&dcache_lock);
+}
+
 void dcache_lock_names(void) UNCHECKED_LOCKING
 {
     spin_lock(&dcache_lock);

@@ -60,6 +60,7 @@ struct file_ops {
 #define FILE_SEEK   0x04u /* has a position; pread and pwrite work */
 #define FILE_STREAM 0x08u /* no position, no pos_lock: pipes, sockets, terminals */
 #define FILE_ATIME  0x10u /* reading touches the access time */
+#define FILE_TRUNC  0x20u /* to be emptied once it is open */
 
 struct file {
     const struct file_ops *ops;

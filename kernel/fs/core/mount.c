@@ -8,6 +8,7 @@
 
 #include "abi/errno.h"
 #include "fs/core/fd.h"
+#include "fs/core/layer.h"
 #include "fs/core/path.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -131,6 +132,12 @@ int mount_attach(struct super *sb, struct dentry *root, const struct path *at, u
         root_mount = m;
     spin_unlock(&mounts_lock);
     return 0;
+}
+
+int layer_mount(struct super *sb, struct dentry *root, uint32_t flags, struct mount **out)
+{
+    *out = mount_new(sb, root, flags, "none");
+    return *out ? 0 : -ENOMEM;
 }
 
 static bool has_children_locked(struct mount *m)

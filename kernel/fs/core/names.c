@@ -120,12 +120,26 @@ static int may_remove(const struct path *dir, struct dentry *victim, bool direct
     return atomic_load(&victim->mounts) ? -EBUSY : 0;
 }
 
-static void forget_removed(struct dentry *d)
+void dentry_forget_removed(struct dentry *d)
 {
     d->unlinked = true;
     if (inode_is_dir(d->inode))
         d->inode->dead = true;
     dentry_drop(d);
+}
+
+void dentry_renamed(struct dentry *moved, struct dentry *there, struct dentry *to,
+                    const char *name, uint32_t flags)
+{
+    if (flags & RENAME_EXCHANGE) {
+        dentry_exchange(moved, there);
+        return;
+    }
+    if (there->inode)
+        dentry_forget_removed(there);
+    else
+        dentry_drop(there);
+    dentry_move(moved, to, name);
 }
 
 /* Looks up a positive child; the directory is locked or not as said. */
@@ -167,9 +181,9 @@ static int unlink_in(const struct path *dir, const struct last_name *last, bool 
     if (r == 0)
         r = i->ops->unlink ? i->ops->unlink(i, last->buffer, d->inode) : -EPERM;
     if (r == 0) {
-        forget_removed(again);
+        dentry_forget_removed(again);
         if (again != d)
-            forget_removed(d);
+            dentry_forget_removed(d);
     }
     inode_unlock_many(locks, 2);
     dentry_put(again);
@@ -317,16 +331,7 @@ static int rename_locked(struct rename_side *from, struct rename_side *to, uint3
     r = args.old_dir->ops->rename(&args);
     if (r < 0)
         return r;
-    if (flags & RENAME_EXCHANGE) {
-        dentry_drop(from->d);
-        dentry_drop(to->d);
-        return 0;
-    }
-    if (to->d->inode)
-        forget_removed(to->d);
-    else
-        dentry_drop(to->d);
-    dentry_move(from->d, to->dir.dentry, to->last.buffer);
+    dentry_renamed(from->d, to->d, to->dir.dentry, to->last.buffer, flags);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 /* open(2): from a name to a struct file. Also files without names, and what exec opens. */
 #include "abi/errno.h"
 #include "fs/core/fd.h"
+#include "fs/core/layer.h"
 #include "fs/core/walk.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
@@ -155,6 +156,7 @@ static int open_checked(const struct path *p, uint32_t flags, bool created, stru
     struct file *f = file_alloc(p, flags);
     if (!f)
         return -ENOMEM;
+    f->state |= flags & O_TRUNC ? FILE_TRUNC : 0;
     r = open_inode(f);
     if (r < 0) {
         file_discard(f);
@@ -174,6 +176,18 @@ static int open_checked(const struct path *p, uint32_t flags, bool created, stru
 int file_open_path(const struct path *p, uint32_t flags, struct file **out)
 {
     return open_checked(p, flags, false, out);
+}
+
+int layer_open(struct mount *m, struct dentry *d, uint32_t flags, struct file **out)
+{
+    struct path p = {m, d};
+    struct file *f = file_alloc(&p, flags);
+    int r = f ? open_inode(f) : -ENOMEM;
+    if (r < 0 && f)
+        file_discard(f);
+    if (r == 0)
+        *out = f;
+    return r;
 }
 
 /* The last name of an open with O_CREAT: found or made. 1: it is a link, w goes on with it. */

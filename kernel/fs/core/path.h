@@ -112,6 +112,13 @@ struct dentry *dentry_instantiate(struct dentry *dir, struct dentry *d, struct i
 void dentry_discard(struct dentry *d);
 /* After a rename: `d` gets a new parent and name; without memory it is only forgotten. */
 void dentry_move(struct dentry *d, struct dentry *new_parent, const char *name);
+void dentry_exchange(struct dentry *a, struct dentry *b);
+
+/* After an unlink: the name is gone, a directory dead. */
+void dentry_forget_removed(struct dentry *d);
+/* After a rename of `moved` to `name` in `to`, where `there`, maybe negative, stood. */
+void dentry_renamed(struct dentry *moved, struct dentry *there, struct dentry *to,
+                    const char *name, uint32_t flags);
 
 /* The text of a path as the current root sees it; "(unreachable)" and " (deleted)" as in Linux.
  * Length, or -ERANGE. */

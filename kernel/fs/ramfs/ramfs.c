@@ -317,11 +317,17 @@ static const struct inode_ops ram_file_inode_ops = {
 static const struct inode_ops ram_link_ops = {
     .readlink = ram_readlink,
     .setattr = ram_setattr,
+    .getxattr = ram_getxattr,
+    .setxattr = ram_setxattr,
+    .listxattr = ram_listxattr,
     .free = ram_free,
 };
 
 static const struct inode_ops ram_other_ops = {
     .setattr = ram_setattr,
+    .getxattr = ram_getxattr,
+    .setxattr = ram_setxattr,
+    .listxattr = ram_listxattr,
     .free = ram_free,
 };
 
