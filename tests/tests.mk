@@ -2,7 +2,8 @@
 # Building and running the tests. A test says in its first 15 lines what it needs:
 #   LINK: emu/*.c host/ring.c    further sources, globs from the top folder (unit, fuzz)
 #   LIBS: -lcrypto               libraries;  FLAGS: -static   compiler and linker flags
-#   TIMEOUT: 120                 seconds, 60 if not said;  RW: yes   (guest) run on hostfs and a union, too
+#   TIMEOUT: 120                 seconds, 60 if not said
+#   RW: yes                      (guest) run on hostfs and on a union, too
 # make check T=guest/mm runs only the tests whose name matches the expression.
 
 T ?= .
