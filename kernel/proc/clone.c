@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * New threads and processes: with their parent's memory (vfork, posix_spawn) or a copy (fork).
- * LIMIT: no namespaces, no CLONE_PIDFD, no CLONE_SIGHAND between processes, no set_tid.
+ * LIMIT: no namespaces, no CLONE_SIGHAND between processes.
  */
 #include "proc/clone.h"
 
@@ -12,6 +12,7 @@
 #include "mm/user.h"
 #include "mm/vm.h"
 #include "proc/internal.h"
+#include "proc/pidfd.h"
 #include "proc/timers.h"
 #include "sched/vector.h"
 
@@ -29,7 +30,7 @@ static int check_flags(const struct abi_clone_args *a)
         return -EINVAL;
     if ((f & CLONE_SIGHAND) && !(f & CLONE_THREAD))
         return -EINVAL;
-    if (f & (CLONE_PIDFD | CLONE_INTO_CGROUP))
+    if ((f & CLONE_INTO_CGROUP) || ((f & CLONE_PIDFD) && (f & CLONE_THREAD)))
         return -EINVAL;
     if (f & NAMESPACES)
         return -EPERM;
@@ -103,6 +104,7 @@ static void copy_thread(struct thread *t, const struct abi_clone_args *a)
     t->priority = me->priority;
     t->timer_slack_ns = me->timer_slack_ns;
     t->personality = me->personality;
+    t->io_priority = me->io_priority;
     t->no_new_privs = me->no_new_privs;
     if (f & CLONE_CHILD_SETTID)
         t->set_child_tid = a->child_tid;
@@ -115,7 +117,8 @@ static struct process *new_process(const struct abi_clone_args *a)
     struct process *p = process_new(current_process);
     if (!p)
         return NULL;
-    p->exit_signal = (int)a->exit_signal;
+    p->exit_signal =
+        a->flags & CLONE_PARENT ? current_process->exit_signal : (int)a->exit_signal;
     if (a->flags & CLONE_CLEAR_SIGHAND) {
         for (int sig = 1; sig <= SIGMAX; sig++) {
             if (p->signals.action[sig].handler != SIG_IGN)
@@ -189,9 +192,28 @@ static int64_t start(struct thread *t, struct process *fresh, const struct abi_c
     return tid;
 }
 
+/* A number for the parent's pidfd, which is in its memory before that is copied. */
+static int reserve_pidfd(const struct abi_clone_args *a, struct process *p, struct file **out)
+{
+    int fd = fd_reserve(0);
+    if (fd < 0)
+        return fd;
+    int r = pidfd_new(p, 0, out);
+    if (!r && put_user(a->pidfd, (int32_t)fd)) {
+        file_put(*out);
+        *out = NULL;
+        r = -EFAULT;
+    }
+    if (r)
+        fd_unreserve(fd);
+    return r ? r : fd;
+}
+
 int64_t clone_run(const struct abi_clone_args *a)
 {
     struct process *p = current_process, *fresh = NULL;
+    struct file *pidfd = NULL;
+    int fd = -1;
     int64_t r = check_flags(a);
     if (r)
         return r;
@@ -206,9 +228,19 @@ int64_t clone_run(const struct abi_clone_args *a)
     if (!t)
         return -ENOMEM;
     t->task.arg = t;
-    r = start(t, fresh, a);
+    t->wanted_tid = (int)a->set_tid;
+    if (a->flags & CLONE_PIDFD)
+        r = fd = reserve_pidfd(a, p, &pidfd);
+    if (r >= 0)
+        r = start(t, fresh, a);
     if (r < 0)
         thread_discard(t);
+    if (pidfd && r > 0) {
+        fd_install(fd, pidfd, true);
+    } else if (pidfd) {
+        fd_unreserve(fd);
+        file_put(pidfd);
+    }
     if (!(a->flags & CLONE_VM)) { /* the child's pages are in place: let it run first */
         task_yield();
         if (r > 0 && (a->flags & CLONE_PARENT_SETTID))

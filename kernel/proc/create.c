@@ -81,6 +81,7 @@ struct process *process_new(struct process *parent)
     list_init(&p->sibling);
     list_init(&p->threads);
     wait_queue_init(&p->child_wait);
+    wait_queue_init(&p->exit_wait);
     signal_group_init(&p->signals);
     process_timers_init(p);
     if (!parent) {
@@ -144,7 +145,7 @@ void thread_discard(struct thread *t)
 /* Ids and table entries. */
 static int enter_tables(struct thread *t, struct process *fresh) HELD(proc_lock)
 {
-    int id = id_alloc_locked();
+    int id = t->wanted_tid ? id_take_locked(t->wanted_tid) : id_alloc_locked();
     if (id < 0)
         return id;
     t->task.tid = id;

@@ -172,6 +172,7 @@ static void process_finish(struct process *p)
         list_append(&dead, &p->sibling);
     }
     spin_unlock(&proc_lock);
+    wait_wake_all(&p->exit_wait);
     give_notice(&notice);
     file_put(exe);
     while ((n = list_pop(&dead)) != NULL)

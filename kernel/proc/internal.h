@@ -11,6 +11,7 @@ struct vfork_wait {
 
 /* table.c: with proc_lock held. */
 int id_alloc_locked(void) HELD(proc_lock);
+int id_take_locked(int id) HELD(proc_lock); /* that one; -EEXIST */
 struct process *process_lookup_locked(int pid) HELD(proc_lock);
 int table_add_process_locked(struct process *p) HELD(proc_lock) MUST_CHECK;
 int table_add_thread_locked(struct thread *t) HELD(proc_lock) MUST_CHECK;

@@ -53,6 +53,8 @@ struct thread {
     uint64_t start_ns;     /* CLOCK_MONOTONIC */
     uaddr_t set_child_tid; /* the thread writes its tid there when it first runs */
     uint32_t personality;
+    int io_priority; /* ioprio_set(2) */
+    int wanted_tid;  /* clone3's set_tid; 0: any */
     bool keep_caps, no_new_privs;
 };
 _Static_assert(offsetof(struct thread, signals) == offsetof(struct signal_task, signals),
@@ -90,6 +92,7 @@ struct process {
     size_t auxv_size;
     bool dumpable;
 
+    struct wait_queue exit_wait;  /* pidfds */
     struct wait_queue child_wait; /* its parent's waits for children are here */
     struct signal_group signals;
 

@@ -54,6 +54,16 @@ int id_alloc_locked(void)
     return -EAGAIN;
 }
 
+int id_take_locked(int id)
+{
+    uint64_t key = (uint64_t)id;
+    if (radix_get(&processes, key) || radix_get(&threads, key) || id_names_group(id))
+        return -EEXIST;
+    if (id > last_id) /* those between are handed out when the numbers begin anew */
+        ids_wrapped = true;
+    return id;
+}
+
 struct process *process_lookup_locked(int pid)
 {
     return pid > 0 ? radix_get(&processes, (uint64_t)pid) : NULL;

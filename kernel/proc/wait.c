@@ -9,6 +9,8 @@ static bool matches(const struct process *c, const struct wait_request *q)
 {
     if (q->type == P_PID && c->pid != q->id)
         return false;
+    if (q->type == P_PIDFD && c != q->process)
+        return false;
     if (q->type == P_PGID && c->pgid != q->id)
         return false;
     if (q->options & W__WALL)

@@ -5,8 +5,9 @@
 #include "lib/types.h"
 
 struct wait_request {
-    int type; /* P_ALL, P_PID, P_PGID */
+    int type; /* P_ALL, P_PID, P_PGID, P_PIDFD */
     int id;
+    const struct process *process; /* P_PIDFD */
     uint32_t options; /* WEXITED, WSTOPPED, WCONTINUED, WNOHANG, WNOWAIT, __W* */
 };
 struct wait_result {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* System calls that make, replace, end and wait for processes and threads. */
 #include "abi/errno.h"
+#include "fs/core/fd.h"
 #include "fs/core/file.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "mm/user.h"
 #include "proc/clone.h"
 #include "proc/exec.h"
-#include "proc/process.h"
+#include "proc/pidfd.h"
 #include "proc/rusage.h"
 #include "proc/wait.h"
 #include "syscall/syscall.h"
@@ -29,6 +30,8 @@ int64_t sys_clone(uint64_t flags, uaddr_t stack, uaddr_t parent_tid, uaddr_t chi
         .tls = tls,
         .pidfd = parent_tid,
     };
+    if ((flags & CLONE_PIDFD) && (flags & (CLONE_PARENT_SETTID | CLONE_DETACHED)))
+        return -EINVAL;
     return clone_run(&a);
 }
 
@@ -62,14 +65,33 @@ static int copy_clone_args(struct abi_clone_args *a, uaddr_t at, uint64_t size)
     return r;
 }
 
+/* With no other namespaces there is one id to choose. a->set_tid becomes its value. */
+static int get_set_tid(struct abi_clone_args *a)
+{
+    int32_t tid;
+    if (!a->set_tid != !a->set_tid_size || a->set_tid_size > 1)
+        return -EINVAL;
+    if (!a->set_tid)
+        return 0;
+    if (get_user(&tid, a->set_tid))
+        return -EFAULT;
+    if (tid < 1 || tid >= PID_MAX)
+        return -EINVAL;
+    if (current->cred->euid)
+        return -EPERM;
+    a->set_tid = (uint64_t)tid;
+    return 0;
+}
+
 int64_t sys_clone3(uaddr_t args, uint64_t size)
 {
     struct abi_clone_args a;
     int r = copy_clone_args(&a, args, size);
     if (r)
         return r;
-    if (a.set_tid || a.set_tid_size)
-        return -EPERM;
+    r = get_set_tid(&a);
+    if (r)
+        return r;
     if (a.flags & (CLONE_DETACHED | CLONE_EXIT_SIGNAL) & ~CLONE_NEWTIME)
         return -EINVAL;
     if ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal)
@@ -179,6 +201,29 @@ static void wait_siginfo(const struct wait_result *res, struct abi_siginfo *info
     }
 }
 
+/* One that must not block answers EAGAIN instead. */
+static int wait_pidfd(int fd, struct wait_request *q, struct wait_result *res)
+{
+    struct process *p;
+    if (fd < 0)
+        return -EINVAL;
+    struct file *f = fd_file(fd);
+    if (!f)
+        return -EBADF;
+    bool nonblock = atomic_load(&f->flags) & O_NONBLOCK;
+    bool asked = q->options & WNOHANG;
+    int r = pidfd_process(f, &p);
+    file_put(f);
+    if (r)
+        return r;
+    q->process = p;
+    if (nonblock)
+        q->options |= WNOHANG;
+    r = wait_child(q, res);
+    process_put(p);
+    return !r && !res->pid && nonblock && !asked ? -EAGAIN : r;
+}
+
 int64_t sys_waitid(int type, int id, uaddr_t info_at, uint32_t options, uaddr_t rusage)
 {
     struct wait_request q = {.type = type, .id = id, .options = options};
@@ -188,13 +233,13 @@ int64_t sys_waitid(int type, int id, uaddr_t info_at, uint32_t options, uaddr_t 
                            W__WALL | W__WCLONE;
     if ((options & ~known) || !(options & (WEXITED | WSTOPPED | WCONTINUED)))
         return -EINVAL;
-    if (type != P_ALL && type != P_PID && type != P_PGID)
+    if (type < P_ALL || type > P_PIDFD)
         return -EINVAL;
     if ((type == P_PID && id <= 0) || (type == P_PGID && id < 0))
         return -EINVAL;
     if (type == P_PGID && !id)
         q.id = current_process->pgid;
-    int r = wait_child(&q, &res);
+    int r = type == P_PIDFD ? wait_pidfd(id, &q, &res) : wait_child(&q, &res);
     if (r)
         return r;
     wait_siginfo(&res, &info);

@@ -3,7 +3,7 @@
 #include "abi/errno.h"
 #include "fs/core/cred.h"
 #include "mm/user.h"
-#include "proc/process.h"
+#include "proc/pidfd.h"
 #include "signal/frame.h"
 #include "syscall/syscall.h"
 #include "time/time.h"
@@ -156,25 +156,11 @@ static void user_info(struct abi_siginfo *info, int sig, int code)
     info->uid = current->cred->uid;
 }
 
-static bool may_signal(struct process *p, int sig)
-{
-    const struct cred *me = current->cred;
-    if (!me->euid || p == current_process)
-        return true;
-    struct cred *c = process_cred(p);
-    if (!c)
-        return true; /* a zombie: nothing will happen */
-    bool ok = me->euid == c->suid || me->euid == c->uid || me->uid == c->suid ||
-              me->uid == c->uid || (sig == SIGCONT && p->sid == current_process->sid);
-    cred_put(c);
-    return ok;
-}
-
 static int send_process(struct process *p, const struct abi_siginfo *info)
 {
     if (p == process_init)
         return current->cred->euid ? -EPERM : 0; /* it hears nothing */
-    if (!may_signal(p, info->si_signo))
+    if (!process_may_signal(p, info->si_signo))
         return -EPERM;
     return info->si_signo ? signal_send_group(&p->signals, info) : 0;
 }
@@ -221,7 +207,7 @@ static int send_thread(int tgid, int tid, const struct abi_siginfo *info)
     struct thread *t = thread_find(tid);
     int r = -ESRCH;
     if (t && (!tgid || t->process->pid == tgid)) {
-        r = may_signal(t->process, info->si_signo) ? 0 : -EPERM;
+        r = process_may_signal(t->process, info->si_signo) ? 0 : -EPERM;
         if (!r && info->si_signo)
             r = signal_send_thread(&t->signals, info);
     }
