@@ -43,7 +43,10 @@ HOST_LIBS := -lcrypto -ljansson -lyaml -luring -lelf -lpthread
 OCCLUM_SRC := $(wildcard cli/*.c image/*.c host/*.c emu/*.c)
 OCCLUM_ASM := $(wildcard host/*.S emu/*.S)
 BOM_SRC := $(wildcard bom/*.c) $(wildcard cli/err.c cli/progress.c)
-OCCLUM_OBJ := $(OCCLUM_SRC:%.c=$(O)/host/%.o) $(OCCLUM_ASM:%.S=$(O)/host/%.S.o)
+# The store's own code, so that tools and enclave cannot disagree; v*.c joins it to the VFS.
+STORE_SRC := $(wildcard kernel/fs/sefs/[!v]*.c kernel/crypto/*.c) kernel/lib/radix.c
+OCCLUM_OBJ := $(OCCLUM_SRC:%.c=$(O)/host/%.o) $(OCCLUM_ASM:%.S=$(O)/host/%.S.o) \
+	$(STORE_SRC:%.c=$(O)/host/%.o)
 BOM_OBJ := $(BOM_SRC:%.c=$(O)/host/%.o)
 
 $(O)/host/%.o: %.c
@@ -53,7 +56,9 @@ $(O)/host/%.S.o: %.S
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) -c $< -o $@
 
-$(O)/bin/occlum: $(OCCLUM_OBJ)
+$(O)/host/kernel/%.o: HOST_CFLAGS += -iquote kernel -ffreestanding -D__OCCLUM_KERNEL__
+$(O)/host/image/sefs_%.o: HOST_CFLAGS += -iquote kernel
+$(O)/bin/occlum: $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a
 	@mkdir -p $(@D)
 	$(CC) $(HOST_LDFLAGS) $^ $(HOST_LIBS) -o $@
 $(O)/bin/copy_bom: $(BOM_OBJ)

@@ -136,4 +136,4 @@ MUST_CHECK struct err *sigstruct_write(const struct sgx_sigstruct *sig, const ch
 MUST_CHECK struct err *sigstruct_read(const char *path, struct sgx_sigstruct *sig);
 
 /* SHA-256 of one buffer. */
-void sha256(const void *data, size_t size, uint8_t digest[32]);
+void image_sha256(const void *data, size_t size, uint8_t digest[32]);

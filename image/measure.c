@@ -62,7 +62,7 @@ struct err *plan_measure(const struct page_plan *plan, uint8_t mrenclave[32])
     return failed ? err_new("measuring the enclave: SHA-256 is not available") : NULL;
 }
 
-void sha256(const void *data, size_t size, uint8_t digest[32])
+void image_sha256(const void *data, size_t size, uint8_t digest[32])
 {
     SHA256(data, size, digest);
 }

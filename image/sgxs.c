@@ -205,7 +205,7 @@ struct err *sgxs_read(const char *path, struct page_plan *plan, uint8_t mrenclav
     if (err)
         return err;
     plan->miscselect = SGX_MISC_EXINFO;
-    sha256(r.file.bytes, r.file.size, mrenclave);
+    image_sha256(r.file.bytes, r.file.size, mrenclave);
     err = read_stream(&r);
     if (r.pages) {
         struct err *adopt = plan_adopt(plan, r.pages, r.page_room);
@@ -229,8 +229,8 @@ static void sites_checksum(const uint8_t mrenclave[32], const uint64_t *sites, s
     uint8_t both[64];
 
     memcpy(both, mrenclave, 32);
-    sha256(sites, count * sizeof(*sites), both + 32);
-    sha256(both, sizeof(both), checksum);
+    image_sha256(sites, count * sizeof(*sites), both + 32);
+    image_sha256(both, sizeof(both), checksum);
 }
 
 struct err *sites_write(const struct page_plan *plan, const uint8_t mrenclave[32],

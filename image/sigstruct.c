@@ -228,7 +228,7 @@ static int signature_ok(const struct sgx_sigstruct *sig)
     expected[1] = 1;
     expected[RSA_BYTES - 32 - sizeof(prefix) - 1] = 0;
     memcpy(expected + RSA_BYTES - 32 - sizeof(prefix), prefix, sizeof(prefix));
-    sha256(text, sizeof(text), expected + RSA_BYTES - 32);
+    image_sha256(text, sizeof(text), expected + RSA_BYTES - 32);
     n.s = BN_lebin2bn(sig->signature, RSA_BYTES, NULL);
     n.m = BN_lebin2bn(sig->modulus, RSA_BYTES, NULL);
     if (n.ctx && n.t && n.rest && n.s && n.m && BN_num_bits(n.m) == RSA_BYTES * 8 &&
@@ -270,7 +270,7 @@ struct err *sigstruct_verify(const struct sgx_sigstruct *sig, const char *name)
 
 void sigstruct_mrsigner(const struct sgx_sigstruct *sig, uint8_t mrsigner[32])
 {
-    sha256(sig->modulus, sizeof(sig->modulus), mrsigner);
+    image_sha256(sig->modulus, sizeof(sig->modulus), mrsigner);
 }
 
 struct err *sigstruct_write(const struct sgx_sigstruct *sig, const char *path)

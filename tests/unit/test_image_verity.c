@@ -37,13 +37,13 @@ static int path_ok(const uint8_t *file, const struct verity_tree *tree, uint64_t
         start += level[i];
     for (int i = 0; i < count; i++) {
         start -= level[i];
-        sha256(block, IMAGE_BLOCK, digest);
+        image_sha256(block, IMAGE_BLOCK, digest);
         block = file + tree->hash_offset + (start + index / FANOUT) * IMAGE_BLOCK;
         if (memcmp(block + index % FANOUT * 32, digest, 32))
             return 0;
         index /= FANOUT;
     }
-    sha256(block, IMAGE_BLOCK, digest);
+    image_sha256(block, IMAGE_BLOCK, digest);
     return !memcmp(digest, tree->root_hash, 32);
 }
 
