@@ -89,7 +89,8 @@
       "any bytes up to length, parsed from a copy") \
     X(FLOCK, "fd, operation (LOCK_NB always set)", \
       "grant or refuse wrongly: untrusted files") \
-    X(IOCTL, "fd, request, address, length: terminals only (TCGETS.., TIOCGWINSZ..)", \
+    X(IOCTL, "fd, request, address, length: terminals only (TCGETS.., TIOCGWINSZ..); with " \
+      "length 0 the address is a number", \
       "any bytes up to length") \
     X(FADVISE, "fd, offset, length, advice", \
       "nothing")

@@ -246,6 +246,11 @@ int host_ioctl(int fd, uint32_t request, void *buffer, size_t size)
     return plain(r);
 }
 
+int host_ioctl_value(int fd, uint32_t request, uint64_t value)
+{
+    return plain(hostcall(HOSTCALL_IOCTL, (uint64_t)fd, request, value, 0, 0, 0));
+}
+
 uint64_t host_image_size(unsigned index)
 {
     return index < BOOT_MAX_IMAGES ? boot_info->image[index].size : 0;

@@ -45,6 +45,8 @@ ssize_t host_listxattr(int fd, char *buffer, size_t size) MUST_CHECK;
 int host_flock(int fd, int operation) MUST_CHECK;
 /* In and out through `buffer` of `size` bytes. */
 int host_ioctl(int fd, uint32_t request, void *buffer, size_t size) MUST_CHECK;
+/* The argument is a number. */
+int host_ioctl_value(int fd, uint32_t request, uint64_t value) MUST_CHECK;
 
 /* A read-only image mapped by the host: reads are copies of untrusted bytes, to be verified. */
 uint64_t host_image_size(unsigned index); /* 0: there is none */

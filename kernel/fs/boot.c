@@ -125,6 +125,21 @@ static int mount_one(const struct config_mount *m, struct fs_type *type, const c
     return r;
 }
 
+/* Pseudo terminals have their names below /dev, as everywhere. */
+static void mount_pts(const char *dev)
+{
+    char target[256];
+    struct super *sb = NULL;
+    struct fs_type *type = fs_type_find("devpts");
+    size_t n = (size_t)format_string(target, sizeof(target), "%s/pts", dev);
+    if (!type || n >= sizeof(target) || type->mount(NULL, "", "", &sb) < 0)
+        return;
+    int r = attach_new(sb, target, MS_NOSUID | MS_NOEXEC, "devpts");
+    if (r < 0)
+        log_always("mount %s: error %d: no pseudo terminals", target, -r);
+    super_put(sb);
+}
+
 int fs_boot_mount(const struct config_mount *m, const char *target, const char *source,
                   const char *options)
 {
@@ -140,6 +155,8 @@ int fs_boot_mount(const struct config_mount *m, const char *target, const char *
         return -EINVAL;
     }
     int r = mount_one(m, type, target, source, options);
+    if (r == 0 && m->fs == CONFIG_FS_DEVFS)
+        mount_pts(target);
     if (r < 0)
         log_always("mount %s (%s from %s): error %d", target, type->name,
                    *source ? source : "nothing", -r);

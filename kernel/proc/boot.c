@@ -25,6 +25,7 @@ static const struct signal_ops ops = {
     .terminate = process_terminate,
     .leave = process_leave,
     .stop_changed = process_stop_changed,
+    .orphaned = process_orphaned,
 };
 
 static uint64_t current_limit(int resource)
@@ -117,6 +118,9 @@ static int first_exec(const struct proc_boot_args *a)
 static void first_thread(void *arg)
 {
     const struct proc_boot_args *a = arg;
+    current_process->outside = true;
+    if (proc_session_began)
+        proc_session_began(current_process->sid);
     int r = first_exec(a);
     if (r) {
         explain(a->path, r);

@@ -41,6 +41,7 @@ static void inherit(struct process *p, struct process *parent)
     memcpy(p->limit, parent->limit, sizeof(p->limit));
     p->pgid = parent->pgid;
     p->sid = parent->sid;
+    p->no_tty = parent->no_tty;
     p->dumpable = parent->dumpable;
     p->exe = parent->exe ? file_get(parent->exe) : NULL;
     spin_unlock(&proc_lock);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The end of threads and processes: what they leave to others (robust futexes, orphans, a
- * zombie) and who hears of it. LIMIT: a process group that becomes orphaned with stopped
- * members gets no SIGHUP and SIGCONT.
+ * zombie) and who hears of it.
  */
 #include "abi/errno.h"
 #include "enclave/stop.h"
@@ -12,6 +11,7 @@
 #include "mm/user.h"
 #include "mm/vm.h"
 #include "proc/futex.h"
+#include "proc/group.h"
 #include "proc/internal.h"
 #include "sched/family.h"
 #include "time/time.h"
@@ -159,12 +159,16 @@ static void process_finish(struct process *p)
 {
     struct list dead = LIST_INIT(dead), *n;
     struct notice notice;
+    struct orphans orphans = {0};
     if (p->pid == boot_pid)
         kernel_stop((uint32_t)p->wait_status);
+    if (p->pid == p->sid && proc_session_ended)
+        proc_session_ended(p->sid);
     process_timers_exit(p);
     spin_lock(&proc_lock);
     struct file *exe = p->exe;
     p->exe = NULL;
+    orphans_find_locked(p, &orphans);
     give_children_away(p, &dead);
     p->state = PROCESS_ZOMBIE;
     if (prepare_notice(p, &notice)) {
@@ -174,6 +178,7 @@ static void process_finish(struct process *p)
     spin_unlock(&proc_lock);
     wait_wake_all(&p->exit_wait);
     give_notice(&notice);
+    orphans_signal(&orphans);
     file_put(exe);
     while ((n = list_pop(&dead)) != NULL)
         process_put(list_entry(n, struct process, sibling));

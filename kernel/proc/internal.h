@@ -13,6 +13,8 @@ struct vfork_wait {
 int id_alloc_locked(void) HELD(proc_lock);
 int id_take_locked(int id) HELD(proc_lock); /* that one; -EEXIST */
 struct process *process_lookup_locked(int pid) HELD(proc_lock);
+/* The first whose pid is >= *key; NULL: no more. */
+struct process *process_next_locked(uint64_t *key) HELD(proc_lock);
 int table_add_process_locked(struct process *p) HELD(proc_lock) MUST_CHECK;
 int table_add_thread_locked(struct thread *t) HELD(proc_lock) MUST_CHECK;
 void table_remove_process_locked(struct process *p) HELD(proc_lock);
@@ -35,6 +37,7 @@ void process_free(struct process *p);
 void thread_release_mm(struct thread *t); /* robust futexes, clear_child_tid, vfork */
 void vfork_finish(struct thread *t);
 void process_stop_changed(struct signal_group *g, int sig);
+bool process_orphaned(struct signal_group *g);
 /* A zombie that its parent has seen leaves the table. */
 void process_reap_locked(struct process *p) HELD(proc_lock);
 NORETURN void process_terminate(int wait_status);

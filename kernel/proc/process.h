@@ -73,6 +73,8 @@ struct process {
     uint32_t thread_count; /* that have not left */
     enum process_state state;
     int pgid, sid;
+    bool no_tty;  /* gave up its session's terminal; only the process itself changes it */
+    bool outside; /* started from outside the enclave, where somebody waits for it */
     int exit_signal;
     uint32_t uid;              /* its user, for SIGCHLD */
     int wait_status; /* of a zombie */
@@ -166,6 +168,11 @@ int proc_boot(const struct proc_boot_args *args) MUST_CHECK;
 /* The same from boot_info and the measured configuration: checks the entry point, merges the
  * environment; explains a refusal and stops with 126 or 127. */
 void proc_boot_configured(struct fd_table *files, struct fs_context *fs, struct cred *cred);
+
+/* Filled in by the layers above: what the end of a session's leader means to its terminal. */
+extern void (*proc_session_ended)(int sid);
+/* The first program is about to start as the leader of this one. */
+extern void (*proc_session_began)(int sid);
 
 /* Ends the calling process (all threads) or thread. */
 NORETURN void process_exit(int wait_status);

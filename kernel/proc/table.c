@@ -69,6 +69,11 @@ struct process *process_lookup_locked(int pid)
     return pid > 0 ? radix_get(&processes, (uint64_t)pid) : NULL;
 }
 
+struct process *process_next_locked(uint64_t *key)
+{
+    return radix_next(&processes, key);
+}
+
 int table_add_process_locked(struct process *p)
 {
     int r = radix_set(&processes, (uint64_t)p->pid, p);

@@ -51,7 +51,8 @@ static void default_action(struct signal_group *g, const struct abi_siginfo *inf
     if (signal_ignored_by_default(sig) || g->unkillable)
         return;
     if (signal_stops_by_default(sig)) {
-        group_stop(g, sig);
+        if (sig == SIGSTOP || !signal_ops->orphaned(g))
+            group_stop(g, sig);
         return;
     }
     if (SIGBIT(sig) & CORE_SIGNALS)

@@ -196,6 +196,15 @@ static bool is_ignored(struct signal_group *g, struct signal_thread *s, int sig)
     return h == SIG_IGN || (h == SIG_DFL && signal_ignored_by_default(sig));
 }
 
+bool signal_is_ignored(int sig)
+{
+    struct signal_thread *s = task_signals(current);
+    spin_lock(&s->group->lock);
+    bool r = (s->blocked & SIGBIT(sig)) || s->group->action[sig].handler == SIG_IGN;
+    spin_unlock(&s->group->lock);
+    return r;
+}
+
 static void notify_thread(struct signal_thread *s)
 {
     task_notify(signal_task_of(s));

@@ -81,6 +81,8 @@ struct signal_ops {
     NORETURN void (*leave)(void);
     /* The process stopped (sig) or went on (0): tell the parent. No locks held. */
     void (*stop_changed)(struct signal_group *g, int sig);
+    /* Nobody could continue it: the terminal's stop signals do nothing. No locks held. */
+    bool (*orphaned)(struct signal_group *g);
 };
 extern const struct signal_ops *signal_ops;
 
@@ -118,6 +120,8 @@ bool signal_group_kill(struct signal_group *g, int status, struct signal_thread 
 /* Takes the next signal of `set`, the thread's own first: its number, or 0. */
 int signal_take(uint64_t set, struct abi_siginfo *out);
 uint64_t signal_pending_set(struct signal_thread *s);
+/* Blocked or ignored by the current thread. */
+bool signal_is_ignored(int sig);
 /* A signal that would interrupt is pending: for code that must tell real from stale flags. */
 bool signal_deliverable(struct signal_thread *s);
 

@@ -108,7 +108,7 @@ static int64_t poll_user(uaddr_t fds, uint64_t count, uint64_t deadline)
     struct abi_pollfd *p = kcalloc(MAX(count, (uint64_t)1), sizeof(*p));
     struct watched *w = kcalloc(MAX(count, (uint64_t)1), sizeof(*w));
     int64_t r = p && w ? 0 : -ENOMEM;
-    if (r == 0 && copy_from_user(p, fds, count * sizeof(*p)) < 0)
+    if (r == 0 && count && copy_from_user(p, fds, count * sizeof(*p)) < 0)
         r = -EFAULT;
     for (uint64_t i = 0; i < count && r == 0; i++) {
         w[i].events = (uint16_t)p[i].events;

@@ -3,6 +3,7 @@
 #include "abi/errno.h"
 #include "fs/core/cred.h"
 #include "mm/user.h"
+#include "proc/group.h"
 #include "proc/process.h"
 #include "syscall/syscall.h"
 
@@ -50,18 +51,6 @@ int64_t sys_getsid(int pid)
     return get_id(pid, true);
 }
 
-/* Is there a process of that group and session? */
-static bool group_in_session(int pgid, int sid)
-{
-    struct process *p;
-    bool found = false;
-    for (int pid = PID_INIT; !found && (p = process_next(&pid)) != NULL; pid++) {
-        found = p->pgid == pgid && p->sid == sid;
-        process_put(p);
-    }
-    return found;
-}
-
 static int check_setpgid(struct process *p, int pgid)
 {
     struct process *me = current_process;
@@ -71,7 +60,7 @@ static int check_setpgid(struct process *p, int pgid)
         return -EACCES;
     if (p->sid != me->sid || p->sid == p->pid)
         return -EPERM;
-    if (pgid != p->pid && !group_in_session(pgid, me->sid))
+    if (pgid != p->pid && !group_exists(pgid, me->sid))
         return -EPERM;
     return 0;
 }
@@ -99,15 +88,12 @@ int64_t sys_setpgid(int pid, int pgid)
 
 int64_t sys_setsid(void)
 {
-    struct process *p = current_process, *q;
-    for (int pid = PID_INIT; (q = process_next(&pid)) != NULL; pid++) {
-        bool taken = q->pgid == p->pid;
-        process_put(q);
-        if (taken)
-            return -EPERM;
-    }
+    struct process *p = current_process;
+    if (group_exists(p->pid, 0))
+        return -EPERM;
     spin_lock(&proc_lock);
     p->pgid = p->sid = p->pid;
+    p->no_tty = false;
     spin_unlock(&proc_lock);
     return p->pid;
 }

@@ -231,6 +231,22 @@ void fd_unreserve(int fd)
     spin_unlock(&t->lock);
 }
 
+int fd_put_at(struct fd_table *t, int fd, struct file *f)
+{
+    struct fd_table *own = current->files;
+    current->files = t;
+    int got = fd_reserve(fd);
+    if (got == fd)
+        fd_install(fd, f, false);
+    else if (got >= 0)
+        fd_unreserve(got);
+    current->files = own;
+    if (got == fd)
+        return 0;
+    file_put(f);
+    return got < 0 ? got : -EBUSY;
+}
+
 int fd_add(struct file *f, bool cloexec)
 {
     int fd = fd_reserve(0);

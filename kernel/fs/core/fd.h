@@ -48,6 +48,8 @@ void fd_unreserve(int fd);
 /* Reserve and install; on failure the reference is dropped. The number, or negative. */
 int fd_add(struct file *f, bool cloexec) MUST_CHECK;
 int fd_close(int fd) MUST_CHECK;
+/* Fills a free number of a table that nobody uses yet; takes over the reference. */
+int fd_put_at(struct fd_table *t, int fd, struct file *f) MUST_CHECK;
 /* dup2 and dup3's work: takes over the reference. */
 int fd_replace(int fd, struct file *f, bool cloexec) MUST_CHECK;
 int fd_close_range(uint32_t first, uint32_t last, bool cloexec_only) MUST_CHECK;

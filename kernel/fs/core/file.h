@@ -61,6 +61,7 @@ struct file_ops {
 #define FILE_STREAM 0x08u /* no position, no pos_lock: pipes, sockets, terminals */
 #define FILE_ATIME  0x10u /* reading touches the access time */
 #define FILE_TRUNC  0x20u /* to be emptied once it is open */
+#define FILE_NOCTTY 0x40u /* opened with O_NOCTTY */
 
 struct file {
     const struct file_ops *ops;
@@ -131,6 +132,7 @@ void file_vm_describe(void *file, char *path, size_t size, uint64_t *dev, uint64
 /* Device numbers: what opening a character device gives. */
 struct device {
     uint32_t major, minor;
+    uint32_t count; /* of minor numbers from `minor` on; 0: one */
     const char *name;
     const struct file_ops *ops;
     uint32_t state;              /* FILE_STREAM or FILE_SEEK, added */

@@ -32,7 +32,8 @@ static struct file *file_alloc(const struct path *p, uint32_t flags)
     int access = access_of(flags);
     atomic_store(&f->refs, 1);
     atomic_store(&f->flags, (flags & ~NOT_KEPT) | O_LARGEFILE);
-    f->state = (access & R_OK ? FILE_READ : 0) | (access & W_OK ? FILE_WRITE : 0);
+    f->state = (access & R_OK ? FILE_READ : 0) | (access & W_OK ? FILE_WRITE : 0) |
+               (flags & O_NOCTTY ? FILE_NOCTTY : 0);
     f->path = *p;
     path_get(&f->path);
     f->inode = path_inode(p);
@@ -91,9 +92,10 @@ uint64_t device_number_new(void)
 static int open_device(struct file *f)
 {
     struct device *found = NULL, *d;
+    uint32_t major = DEV_MAJOR(f->inode->rdev), minor = DEV_MINOR(f->inode->rdev);
     spin_lock(&devices_lock);
     list_for_each (d, &devices, node) {
-        if (MAKEDEV(d->major, d->minor) == f->inode->rdev)
+        if (d->major == major && minor >= d->minor && minor - d->minor < MAX(d->count, 1u))
             found = d;
     }
     spin_unlock(&devices_lock);

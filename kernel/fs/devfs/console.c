@@ -1,151 +1,68 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The host's standard streams as descriptors 0, 1 and 2, and /dev/tty over them. Nothing that
- * passes here is secret or trusted. Reads and writes use the host's own file position, which
- * other programs of the host may share.
- *
- * Readiness: asked of the host at each poll. While somebody waits, a kernel task of the stream
- * has a poll pending with the host and wakes the queue when it returns.
+ * The host's standard streams as descriptors 0, 1 and 2; those that are terminals, and
+ * /dev/tty. Reads and writes of files use the host's own position, which other programs of the
+ * host may share.
  */
 #include "abi/errno.h"
 #include "enclave/host.h"
 #include "fs/core/fd.h"
 #include "fs/devfs/devfs.h"
+#include "fs/devfs/hosttty.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
-#include "mm/user.h"
+#include "proc/process.h"
 #include "sched/hostio.h"
 #include "sched/task.h"
 
-#define CHUNK (64u * 1024)
-
 struct console {
     struct inode inode;
-    int fd;
-    bool tty;
-    bool waits;              /* reading can block */
-    struct wait_queue ready; /* pollers */
-    struct wait_queue work;  /* the watcher */
-    _Atomic uint32_t wanted; /* events that pollers wait for */
-    struct task *watcher;
-    struct mutex lock; /* of `watcher` */
+    struct stream *stream;
 };
 
-static struct console *consoles[3];
-static _Atomic int foreground; /* process group of the terminal */
+/* The terminal that the first program has as its own. */
+static struct tty *boot_tty;
 
 static struct console *console_of(struct file *f)
 {
     return f->private;
 }
 
-static uint32_t ready_now(struct console *c)
+static int fd_of(const struct console *c)
 {
-    uint32_t both = POLLIN | POLLOUT;
-    if (!c->waits)
-        return both | POLLRDNORM | POLLWRNORM;
-    int r = hostio_poll(c->fd, both, 0);
-    if (r < 0)
-        return r == -ERESTARTSYS ? 0 : POLLERR;
-    uint32_t events = (uint32_t)r & (both | POLLERR | POLLHUP);
-    if (events & POLLIN)
-        events |= POLLRDNORM;
-    if (events & POLLOUT)
-        events |= POLLWRNORM;
-    return events;
+    return stream_fd(c->stream);
+}
+
+/* Where to read or write: the host's position, unless the program names another. */
+static int64_t offset_of(struct file *f, const uint64_t *pos)
+{
+    return pos != &f->pos && inode_is_reg(f->inode) ? (int64_t)*pos : HOSTIO_STREAM;
+}
+
+static bool waits(struct file *f)
+{
+    return !(atomic_load(&f->flags) & O_NONBLOCK);
 }
 
 static ssize_t console_read(struct file *f, struct iter *to, uint64_t *pos)
 {
-    struct console *c = console_of(f);
-    size_t size = MIN(to->remaining, (size_t)CHUNK);
-    bool positioned = pos != &f->pos && inode_is_reg(&c->inode);
-    if (size == 0)
-        return 0;
-    if (c->waits && (f->flags & O_NONBLOCK) && !(ready_now(c) & (POLLIN | POLLHUP | POLLERR)))
-        return -EAGAIN;
-    uint8_t *buffer = kmalloc(size);
-    if (!buffer)
-        return -ENOMEM;
-    ssize_t r = hostio_read(c->fd, buffer, size, positioned ? (int64_t)*pos : HOSTIO_STREAM);
-    if (r > 0) {
-        size_t n = iter_copy_to(to, buffer, (size_t)r);
-        r = n ? (ssize_t)n : -EFAULT;
-        *pos += n;
-    }
-    kfree(buffer);
+    ssize_t r = stream_read(console_of(f)->stream, waits(f), to, offset_of(f, pos));
+    if (r > 0)
+        *pos += (uint64_t)r;
     return r;
 }
 
 static ssize_t console_write(struct file *f, struct iter *from, uint64_t *pos)
 {
-    struct console *c = console_of(f);
-    uint8_t small[256], *buffer = small;
-    struct iter saved = *from;
-    size_t size = MIN(from->remaining, (size_t)CHUNK);
-    bool positioned = pos != &f->pos && inode_is_reg(&c->inode);
-    if (size == 0)
-        return 0;
-    if (c->waits && (f->flags & O_NONBLOCK) && !(ready_now(c) & (POLLOUT | POLLERR | POLLHUP)))
-        return -EAGAIN;
-    if (size > sizeof(small))
-        buffer = kmalloc(size);
-    if (!buffer)
-        return -ENOMEM;
-    size = iter_copy_from(from, buffer, size);
-    ssize_t r = -EFAULT;
-    if (size)
-        r = hostio_write(c->fd, buffer, size, positioned ? (int64_t)*pos : HOSTIO_STREAM);
-    iter_revert(from, &saved);
-    if (r > 0) {
-        iter_advance(from, (size_t)r);
+    ssize_t r = stream_write(console_of(f)->stream, waits(f), from, offset_of(f, pos));
+    if (r > 0)
         *pos += (uint64_t)r;
-    }
-    if (buffer != small)
-        kfree(buffer);
     return r;
-}
-
-static void watch(void *arg)
-{
-    struct console *c = arg;
-    for (;;) {
-        (void)!wait_event(&c->work, atomic_load(&c->wanted) != 0, NO_DEADLINE);
-        uint32_t wanted = atomic_exchange(&c->wanted, 0);
-        if (wanted)
-            (void)!hostio_poll(c->fd, wanted, NO_DEADLINE);
-        wait_wake_all(&c->ready);
-    }
-}
-
-/* Asks the watcher, made at the first use, to announce one of the events. */
-static void watch_for(struct console *c, uint32_t events)
-{
-    mutex_lock(&c->lock);
-    if (!c->watcher) {
-        c->watcher = kzalloc(sizeof(*c->watcher));
-        if (c->watcher && task_init(c->watcher, watch, c) == 0) {
-            task_start(c->watcher);
-        } else {
-            kfree(c->watcher);
-            c->watcher = NULL;
-        }
-    }
-    mutex_unlock(&c->lock);
-    atomic_fetch_or(&c->wanted, events);
-    wait_wake_all(&c->work);
 }
 
 static uint32_t console_poll(struct file *f, struct poll_table *t)
 {
-    struct console *c = console_of(f);
-    if (t && c->waits)
-        poll_add(t, &c->ready);
-    uint32_t ready = ready_now(c);
-    uint32_t missing = (POLLIN | POLLOUT) & ~ready;
-    if (t && c->waits && !(ready & (POLLERR | POLLHUP)) && missing)
-        watch_for(c, f->state & FILE_READ && !(ready & POLLIN) ? POLLIN : missing);
-    return ready;
+    return stream_poll(console_of(f)->stream, f, t);
 }
 
 static int64_t console_seek(struct file *f, int64_t offset, int whence)
@@ -153,74 +70,24 @@ static int64_t console_seek(struct file *f, int64_t offset, int whence)
     struct console *c = console_of(f);
     if (whence < SEEK_SET || whence > SEEK_HOLE)
         return -EINVAL;
-    int64_t r = host_seek(c->fd, offset, whence);
+    int64_t r = host_seek(fd_of(c), offset, whence);
     if (r >= 0)
         f->pos = (uint64_t)r;
     return r;
 }
 
-static int64_t pass_ioctl(struct console *c, uint32_t request, uaddr_t arg, size_t size,
-                          bool in)
-{
-    uint8_t buffer[64] = {0};
-    if (in && copy_from_user(buffer, arg, size) < 0)
-        return -EFAULT;
-    int r = host_ioctl(c->fd, request, buffer, size);
-    if (r < 0 || in)
-        return r;
-    return copy_to_user(arg, buffer, size) < 0 ? -EFAULT : 0;
-}
-
-#define KERNEL_TERMIOS_SIZE 36u
-#define TIOCSCTTY           0x540eu
-#define TIOCNOTTY           0x5422u
-#define TIOCGSID            0x5429u
-
-static int64_t terminal_ioctl(struct console *c, uint32_t request, uaddr_t arg)
-{
-    int32_t group;
-    switch (request) {
-    case TCGETS:
-        return pass_ioctl(c, request, arg, KERNEL_TERMIOS_SIZE, false);
-    case TCSETS:
-    case TCSETSW:
-    case TCSETSF:
-        return pass_ioctl(c, request, arg, KERNEL_TERMIOS_SIZE, true);
-    case TIOCGWINSZ:
-        return pass_ioctl(c, request, arg, 8, false);
-    case TIOCSWINSZ:
-        return pass_ioctl(c, request, arg, 8, true);
-    case TIOCGPGRP:
-    case TIOCGSID:
-        group = atomic_load(&foreground);
-        return put_user(arg, group ? group : (int32_t)current->tgid);
-    case TIOCSPGRP:
-        if (get_user(&group, arg) < 0)
-            return -EFAULT;
-        if (group <= 0)
-            return -EINVAL;
-        atomic_store(&foreground, group);
-        return 0;
-    case TIOCSCTTY:
-    case TIOCNOTTY:
-        return 0;
-    default:
-        return -ENOTTY;
-    }
-}
-
 static int64_t console_ioctl(struct file *f, uint32_t request, uaddr_t arg)
 {
     struct console *c = console_of(f);
-    if (request == FIONREAD && !inode_is_dir(&c->inode))
-        return pass_ioctl(c, request, arg, 4, false);
-    return c->tty ? terminal_ioctl(c, request, arg) : -ENOTTY;
+    if (request != FIONREAD || inode_is_dir(&c->inode))
+        return -ENOTTY;
+    return stream_ioctl(c->stream, request, arg, 4, false);
 }
 
 static int console_fsync(struct file *f, bool data_only)
 {
     struct console *c = console_of(f);
-    return inode_is_reg(&c->inode) ? hostio_fsync(c->fd, data_only) : -EINVAL;
+    return inode_is_reg(&c->inode) ? hostio_fsync(fd_of(c), data_only) : -EINVAL;
 }
 
 static void take_attributes(struct console *c, const struct abi_statx *x)
@@ -241,7 +108,7 @@ static int console_getattr(struct inode *i)
 {
     struct console *c = container_of(i, struct console, inode);
     struct abi_statx x;
-    int r = host_statx(c->fd, "", AT_EMPTY_PATH, &x);
+    int r = host_statx(fd_of(c), "", AT_EMPTY_PATH, &x);
     if (r == 0)
         take_attributes(c, &x);
     return r;
@@ -252,9 +119,9 @@ static int console_setattr(struct inode *i, const struct attr_change *change)
     struct console *c = container_of(i, struct console, inode);
     int r = 0;
     if (change->mask & ATTR_SIZE)
-        r = host_truncate(c->fd, change->size);
+        r = host_truncate(fd_of(c), change->size);
     else if (change->mask & ATTR_MODE)
-        r = host_chmod(c->fd, change->mode & 07777);
+        r = host_chmod(fd_of(c), change->mode & 07777);
     else if (change->mask & (ATTR_UID | ATTR_GID))
         r = -EPERM;
     return r;
@@ -269,7 +136,9 @@ static int console_open(struct inode *i, struct file *f)
 
 static void console_free(struct inode *i)
 {
-    (void)i; /* consoles[] holds a reference for ever */
+    struct console *c = container_of(i, struct console, inode);
+    stream_free(c->stream);
+    kfree(c);
 }
 
 static const struct inode_ops console_inode_ops = {
@@ -294,33 +163,23 @@ static const struct file_ops console_file_ops = {
     .vm = &file_vm_ops_ro,
 };
 
-static bool is_tty(int fd)
+static int console_new(int fd, const struct abi_statx *x, bool owned, struct console **out)
 {
-    uint8_t termios[KERNEL_TERMIOS_SIZE];
-    return host_ioctl(fd, TCGETS, termios, sizeof(termios)) == 0;
-}
-
-static int console_new(int fd, struct console **out)
-{
-    struct abi_statx x;
-    int r = host_statx(fd, "", AT_EMPTY_PATH, &x);
-    if (r < 0)
-        return r;
+    uint32_t type = x->stx_mode & S_IFMT;
+    bool terminal = type == S_IFCHR && hosttty_is(fd);
+    bool blocks = terminal || type == S_IFIFO || type == S_IFSOCK;
     struct console *c = kzalloc(sizeof(*c));
-    if (!c)
+    if (c)
+        c->stream = stream_new(fd, blocks, owned);
+    if (!c || !c->stream) {
+        kfree(c);
         return -ENOMEM;
-    uint32_t type = x.stx_mode & S_IFMT;
-    inode_init(&c->inode, super_anonymous(), &console_inode_ops, x.stx_mode);
-    c->inode.ino = x.stx_ino;
-    c->inode.rdev = MAKEDEV(x.stx_rdev_major, x.stx_rdev_minor);
-    c->fd = fd;
-    c->tty = type == S_IFCHR && is_tty(fd);
-    c->waits = c->tty || type == S_IFIFO || type == S_IFSOCK;
+    }
+    inode_init(&c->inode, super_anonymous(), &console_inode_ops, x->stx_mode);
+    c->inode.ino = x->stx_ino;
+    c->inode.rdev = MAKEDEV(x->stx_rdev_major, x->stx_rdev_minor);
     c->inode.file_ops = type == S_IFREG ? &console_file_ops : &console_stream_ops;
-    wait_queue_init(&c->ready);
-    wait_queue_init(&c->work);
-    mutex_init(&c->lock, RANK_IO);
-    take_attributes(c, &x);
+    take_attributes(c, x);
     *out = c;
     return 0;
 }
@@ -328,9 +187,7 @@ static int console_new(int fd, struct console **out)
 static void console_name(const struct console *c, char *name, size_t size)
 {
     unsigned long long ino = c->inode.ino;
-    if (c->tty)
-        format_string(name, size, "/dev/tty");
-    else if (c->inode.type == S_IFIFO)
+    if (c->inode.type == S_IFIFO)
         format_string(name, size, "pipe:[%llu]", ino);
     else if (c->inode.type == S_IFSOCK)
         format_string(name, size, "socket:[%llu]", ino);
@@ -340,45 +197,54 @@ static void console_name(const struct console *c, char *name, size_t size)
         format_string(name, size, "host:[%llu]", ino);
 }
 
-/* A terminal is opened through /dev/tty, so that ttyname(3) finds its name. */
-static int console_file(struct console *c, uint32_t flags, struct file **out)
+int console_file(int fd, uint32_t flags, bool owned, struct file **out)
 {
+    struct console *c = NULL;
+    struct abi_statx x;
     char name[40];
-    int r = c->tty ? file_open(AT_FDCWD, "/dev/tty", flags | O_NOCTTY, 0, 0, out) : -ENXIO;
-    if (r == 0) {
-        (*out)->private = c;
-        return 0;
-    }
+    int r = host_statx(fd, "", AT_EMPTY_PATH, &x);
+    if (r == 0)
+        r = console_new(fd, &x, owned, &c);
+    if (r < 0)
+        return r;
     console_name(c, name, sizeof(name));
-    inode_get(&c->inode);
     return file_new_anonymous(&c->inode, name, flags, c->inode.file_ops, c, out);
 }
 
-/* Standard input is for reading and the others for writing, but a terminal is for both. */
+/* ---- the first program's ---- */
+
+/* The first terminal among the streams; the others are the same one, or are just files. */
+static int boot_terminal(int fd, const struct abi_statx *x)
+{
+    uint64_t rdev = MAKEDEV(x->stx_rdev_major, x->stx_rdev_minor);
+    if ((x->stx_mode & S_IFMT) != S_IFCHR || !hosttty_is(fd))
+        return -ENOTTY;
+    if (boot_tty)
+        return boot_tty->rdev == rdev ? 0 : -ENOTTY;
+    return hosttty_new(fd, rdev, &boot_tty);
+}
+
+/* Standard input is for reading and the others for writing, but a terminal is for both. It is
+ * opened through /dev/tty, so that ttyname(3) finds its name. */
+static int boot_file(int fd, struct file **out)
+{
+    struct abi_statx x;
+    int r = host_statx(fd, "", AT_EMPTY_PATH, &x);
+    if (r < 0)
+        return r;
+    r = boot_terminal(fd, &x);
+    if (r == 0)
+        r = file_open(AT_FDCWD, "/dev/tty", O_RDWR, 0, 0, out);
+    return r == 0 ? 0 : console_file(fd, fd == 0 ? O_RDONLY : O_WRONLY, false, out);
+}
+
 static int open_console(struct fd_table *t, int fd)
 {
-    struct console *c;
     struct file *f;
-    int r = console_new(fd, &c);
+    int r = boot_file(fd, &f);
     if (r == -EBADF)
         return 0; /* closed on the host: closed here */
-    if (r < 0)
-        return r;
-    consoles[fd] = c;
-    r = console_file(c, c->tty ? O_RDWR : fd == 0 ? O_RDONLY : O_WRONLY, &f);
-    if (r < 0)
-        return r;
-    struct fd_table *own = current->files;
-    current->files = t;
-    int got = fd_reserve(fd);
-    if (got == fd) {
-        fd_install(fd, f, false);
-    } else {
-        file_put(f);
-        r = got < 0 ? got : -EBUSY;
-    }
-    current->files = own;
-    return r;
+    return r < 0 ? r : fd_put_at(t, fd, f);
 }
 
 int fs_boot_console(struct fd_table *t)
@@ -389,15 +255,38 @@ int fs_boot_console(struct fd_table *t)
     return r;
 }
 
+/* The first program leads a session, whose terminal this is. */
+static void session_began(int sid)
+{
+    if (boot_tty)
+        tty_set_session(boot_tty, sid, sid);
+}
+
+struct tty *console_tty(void)
+{
+    return boot_tty;
+}
+
+/* While booting nobody has a terminal yet. */
 static int tty_open(struct file *f)
 {
-    for (int i = 0; i < 3; i++) {
-        if (consoles[i] && consoles[i]->tty) {
-            f->private = consoles[i];
-            return 0;
-        }
-    }
-    return -ENXIO;
+    struct tty *t = NULL;
+    if (current->tgid)
+        t = tty_controlling();
+    else if (boot_tty)
+        t = tty_get(boot_tty);
+    if (!t)
+        return -ENXIO;
+    tty_attach_file(t, f);
+    return 0;
+}
+
+static int console_device_open(struct file *f)
+{
+    if (!boot_tty)
+        return -ENXIO;
+    tty_attach_file(tty_get(boot_tty), f);
+    return 0;
 }
 
 void devfs_register_tty(void)
@@ -406,14 +295,16 @@ void devfs_register_tty(void)
                                 .minor = 0,
                                 .name = "tty",
                                 .state = FILE_STREAM,
-                                .ops = &console_stream_ops,
+                                .ops = &tty_file_ops,
                                 .open = tty_open};
     static struct device console = {.major = 5,
                                     .minor = 1,
                                     .name = "console",
                                     .state = FILE_STREAM,
-                                    .ops = &console_stream_ops,
-                                    .open = tty_open};
+                                    .ops = &tty_file_ops,
+                                    .open = console_device_open};
     device_register(&tty);
     device_register(&console);
+    proc_session_began = session_began;
+    tty_boot();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * /dev. As in Linux's devtmpfs, the nodes are ordinary inodes of a tmpfs, made at mount; what
- * they do is found by device number. LIMIT: no pseudo terminals yet.
+ * they do is found by device number.
  */
 #include "fs/devfs/devfs.h"
 
@@ -21,6 +21,7 @@ static const struct dev_node nodes[] = {
     {"random", S_IFCHR | 0666, MAKEDEV(1, 8), NULL},
     {"urandom", S_IFCHR | 0666, MAKEDEV(1, 9), NULL},
     {"tty", S_IFCHR | 0666, MAKEDEV(5, 0), NULL},
+    {"ptmx", S_IFCHR | 0666, MAKEDEV(5, 2), NULL},
     {"console", S_IFCHR | 0600, MAKEDEV(5, 1), NULL},
     {"stdin", S_IFLNK | 0777, 0, "/proc/self/fd/0"},
     {"stdout", S_IFLNK | 0777, 0, "/proc/self/fd/1"},
@@ -69,4 +70,5 @@ void devfs_register(void)
     fs_type_register(&alias);
     devfs_register_mem();
     devfs_register_tty();
+    devpts_register();
 }

@@ -11,6 +11,7 @@
 #include "proc/process.h"
 #include "sched/internal.h"
 #include "sched/task.h"
+#include "tty/tty.h"
 
 #define COPY_MAX (128u * 1024)
 
@@ -269,10 +270,13 @@ int proc_pid_stat(const struct proc_key *key, struct text *t)
         return -ESRCH;
     struct family f = family_of(p);
     struct thread *th = thread_for(key, p);
+    int foreground;
+    uint32_t tty = (uint32_t)tty_of_session(p->no_tty ? 0 : f.sid, &foreground);
     stats_of(p, &s, &l);
     process_cpu_ns(p, &user, &system);
-    text_add(t, "%d (%.15s) %c %d %d %d 0 -1 4194304 0 0 0 0 ", key->tid ? key->tid : key->pid,
-             th ? th->task.name : "", process_state_letter(p), f.ppid, f.pgid, f.sid);
+    text_add(t, "%d (%.15s) %c %d %d %d %u %d 4194304 0 0 0 0 ",
+             key->tid ? key->tid : key->pid, th ? th->task.name : "", process_state_letter(p),
+             f.ppid, f.pgid, f.sid, tty, foreground);
     text_add(t, "%llu %llu %llu %llu 20 0 %u 0 %llu ", (unsigned long long)user / 10000000,
              (unsigned long long)system / 10000000,
              (unsigned long long)p->children_user_ns / 10000000,
