@@ -75,9 +75,9 @@
       "nothing") \
     X(SEEK, "fd, offset, whence: lseek(2) for devices, SEEK_DATA and SEEK_HOLE", \
       "any offset: bounded") \
-    X(CHMOD, "fd, mode: fchmod(2)", \
+    X(CHMOD, "fd, mode: fchmod(2), also for O_PATH", \
       "nothing") \
-    X(CHOWN, "fd, uid, gid: fchown(2)", \
+    X(CHOWN, "fd, uid, gid: fchown(2), also for O_PATH", \
       "nothing") \
     X(UTIMENS, "dirfd, path, struct timespec[2], flags", \
       "nothing") \
@@ -87,6 +87,8 @@
       "any bytes up to length") \
     X(LISTXATTR, "fd, address, length", \
       "any bytes up to length, parsed from a copy") \
+    X(SETXATTR, "fd, name, address (0: remove it), length, flags", \
+      "nothing") \
     X(FLOCK, "fd, operation (LOCK_NB always set)", \
       "grant or refuse wrongly: untrusted files") \
     X(IOCTL, "fd, request, address, length: terminals only (TCGETS.., TIOCGWINSZ..); with " \

@@ -230,6 +230,21 @@ ssize_t host_listxattr(int fd, char *buffer, size_t size)
     return n;
 }
 
+int host_setxattr(int fd, const char *name, const void *value, size_t size, int flags)
+{
+    haddr_t p;
+    int e = put_path(0, name, &p);
+
+    if (!e && size > DATA_MAX)
+        e = -E2BIG;
+    if (e)
+        return e;
+    if (value)
+        host_copy_out(data_area(), value, size);
+    return plain(hostcall(HOSTCALL_SETXATTR, (uint64_t)fd, p, value ? data_area() : 0, size,
+                          (uint64_t)flags, 0));
+}
+
 int host_flock(int fd, int operation)
 {
     return plain(hostcall2(HOSTCALL_FLOCK, fd, operation));

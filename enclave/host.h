@@ -42,6 +42,9 @@ int host_utimens(int dirfd, const char *path, const struct timespec64 times[2],
 int host_statfs(int fd, struct abi_statfs *out) MUST_CHECK;
 ssize_t host_getxattr(int fd, const char *name, void *buffer, size_t size) MUST_CHECK;
 ssize_t host_listxattr(int fd, char *buffer, size_t size) MUST_CHECK;
+/* value NULL removes it. */
+int host_setxattr(int fd, const char *name, const void *value, size_t size,
+                  int flags) MUST_CHECK;
 int host_flock(int fd, int operation) MUST_CHECK;
 /* In and out through `buffer` of `size` bytes. */
 int host_ioctl(int fd, uint32_t request, void *buffer, size_t size) MUST_CHECK;

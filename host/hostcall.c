@@ -188,14 +188,22 @@ static int64_t do_SEEK(struct vcpu_host *v, const uint64_t *a)
     return result(lseek((int)a[0], (off_t)a[1], (int)a[2]));
 }
 
+/* The descriptor may be one of O_PATH, for what is neither a file nor a directory. */
 static int64_t do_CHMOD(struct vcpu_host *v, const uint64_t *a)
 {
-    return result(fchmod((int)a[0], (mode_t)a[1]));
+    char path[32];
+
+    if (fchmod((int)a[0], (mode_t)a[1]) == 0)
+        return 0;
+    if (errno != EBADF)
+        return -errno;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", (int)a[0]);
+    return result(chmod(path, (mode_t)a[1]));
 }
 
 static int64_t do_CHOWN(struct vcpu_host *v, const uint64_t *a)
 {
-    return result(fchown((int)a[0], (uid_t)a[1], (gid_t)a[2]));
+    return result(fchownat((int)a[0], "", (uid_t)a[1], (gid_t)a[2], AT_EMPTY_PATH));
 }
 
 static int64_t do_UTIMENS(struct vcpu_host *v, const uint64_t *a)
@@ -216,6 +224,13 @@ static int64_t do_GETXATTR(struct vcpu_host *v, const uint64_t *a)
 static int64_t do_LISTXATTR(struct vcpu_host *v, const uint64_t *a)
 {
     return result(flistxattr((int)a[0], (char *)a[1], a[2]));
+}
+
+static int64_t do_SETXATTR(struct vcpu_host *v, const uint64_t *a)
+{
+    if (!a[2])
+        return result(fremovexattr((int)a[0], str(a[1])));
+    return result(fsetxattr((int)a[0], str(a[1]), (void *)a[2], a[3], (int)a[4]));
 }
 
 static int64_t do_FLOCK(struct vcpu_host *v, const uint64_t *a)

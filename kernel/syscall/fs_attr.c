@@ -89,11 +89,12 @@ static int chown_path(const struct path *p, uint32_t uid, uint32_t gid)
         change.mask |= ATTR_UID;
     if (gid != UINT32_MAX)
         change.mask |= ATTR_GID;
-    if (!inode_is_dir(i) && (i->mode & (S_ISUID | S_ISGID))) {
+    uint32_t kill = inode_is_dir(i) ? 0 : inode_suid_bits(i, c);
+    if (kill && !inode_owner_or_root(i, c))
+        return -EPERM;
+    if (kill) {
         change.mask |= ATTR_MODE;
-        change.mode = i->mode & ~S_ISUID;
-        if (i->mode & 010)
-            change.mode &= ~S_ISGID;
+        change.mode = i->mode & ~kill;
     }
     return inode_setattr(i, &change);
 }
@@ -255,15 +256,18 @@ static int name_allowed(const struct inode *i, const char *name, bool change)
     if (str_starts(name, "user.")) {
         if (!inode_is_reg(i) && !inode_is_dir(i))
             return change ? -EPERM : -ENODATA;
+        if (change && inode_is_dir(i) && (i->mode & S_ISVTX) && !inode_owner_or_root(i, c))
+            return -EPERM;
         return inode_permission(i, c, change ? W_OK : R_OK);
     }
     if (str_starts(name, "trusted."))
         return cred_fs_root(c) ? 0 : change ? -EPERM : -ENODATA;
-    if (str_starts(name, "security.") && change && !cred_fs_root(c))
-        return -EPERM;
-    return strchr(name, '.') && (str_starts(name, "security.") || str_starts(name, "system."))
-               ? 0
-               : -EOPNOTSUPP;
+    if (str_starts(name, "security."))
+        return change && !cred_fs_root(c) ? -EPERM : 0;
+    if (str_starts(name, "system."))
+        return 0;
+    int r = inode_permission(i, c, change ? W_OK : R_OK);
+    return r < 0 ? r : -EOPNOTSUPP;
 }
 
 static int64_t xattr_get(struct inode *i, const char *name, const struct xattr_call *call)

@@ -95,18 +95,21 @@ int64_t sys_sendfile(int out_fd, int in_fd, uaddr_t offset, uint64_t count)
     return r;
 }
 
-static int check_range(const struct copy *c, uint64_t count)
+/* Also cuts the count at the end of the source as it is now. */
+static int check_range(const struct copy *c, uint64_t *wanted)
 {
     struct inode *in = c->in->inode, *out = c->out->inode;
-    if (!(c->in->state & FILE_READ) || !(c->out->state & FILE_WRITE) ||
-        (c->out->flags & O_APPEND))
-        return -EBADF;
     if (inode_is_dir(in) || inode_is_dir(out))
         return -EISDIR;
     if (!inode_is_reg(in) || !inode_is_reg(out))
         return -EINVAL;
+    if (!(c->in->state & FILE_READ) || !(c->out->state & FILE_WRITE) ||
+        (c->out->flags & O_APPEND))
+        return -EBADF;
     uint64_t from = c->in_pos ? *c->in_pos : c->in->pos,
              to = c->out_pos ? *c->out_pos : c->out->pos;
+    uint64_t count = MIN(*wanted, in->size > from ? in->size - from : 0);
+    *wanted = count;
     if (in == out && from < to + count && to < from + count)
         return -EINVAL;
     return 0;
@@ -124,7 +127,7 @@ int64_t sys_copy_file_range(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_o
     if (r == 0)
         r = get_offset(out_off, &out_pos, &c.out_pos);
     if (r == 0)
-        r = check_range(&c, count);
+        r = check_range(&c, &count);
     if (r == 0)
         r = copy_files(&c, count);
     if (r >= 0 && c.in_pos && put_user(in_off, in_pos) < 0)

@@ -174,15 +174,26 @@ int64_t sys_ftruncate(int fd, int64_t size)
 
 static int check_fallocate(struct file *f, int mode, int64_t offset, int64_t size)
 {
-    static const int known = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE |
-                             FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;
     int64_t end;
+    bool keep = mode & FALLOC_FL_KEEP_SIZE;
     if (offset < 0 || size <= 0)
         return -EINVAL;
-    if (mode & ~known)
+    switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+    case 0:
+    case FALLOC_FL_ZERO_RANGE:
+        break;
+    case FALLOC_FL_PUNCH_HOLE:
+        if (!keep)
+            return -EOPNOTSUPP;
+        break;
+    case FALLOC_FL_COLLAPSE_RANGE:
+    case FALLOC_FL_INSERT_RANGE:
+        if (keep)
+            return -EOPNOTSUPP;
+        break;
+    default:
         return -EOPNOTSUPP;
-    if ((mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE))
-        return -EOPNOTSUPP;
+    }
     if (!(f->state & FILE_WRITE))
         return -EBADF;
     if (f->state & FILE_STREAM)
@@ -193,7 +204,8 @@ static int check_fallocate(struct file *f, int mode, int64_t offset, int64_t siz
         return -ENODEV;
     if (add_overflows(offset, size, &end))
         return -EFBIG;
-    if (!(mode & FALLOC_FL_KEEP_SIZE) && (uint64_t)end > fs_rlimit(FS_RLIMIT_FSIZE))
+    if (!keep && !(mode & FALLOC_FL_COLLAPSE_RANGE) &&
+        (uint64_t)end > fs_rlimit(FS_RLIMIT_FSIZE))
         return -EFBIG;
     return f->ops->fallocate ? 0 : -EOPNOTSUPP;
 }
@@ -220,8 +232,8 @@ static int64_t sync_file(int fd, bool data_only)
     struct file *f = fd_file(fd);
     if (!f)
         return -EBADF;
-    int r = f->ops->fsync ? vm_object_flush(atomic_load(&f->inode->mapped), 0, INT64_MAX)
-                          : -EINVAL;
+    int r =
+        f->ops->fsync ? vm_object_flush(atomic_load(&f->inode->mapped), 0, INT64_MAX) : -EINVAL;
     if (r == 0)
         r = f->ops->fsync(f, data_only);
     file_put(f);

@@ -165,6 +165,13 @@ ssize_t host_getxattr(int fd, const char *name, void *buffer, size_t size)
     return result(syscall(SYS_fgetxattr, fd, name, buffer, size));
 }
 
+int host_setxattr(int fd, const char *name, const void *value, size_t size, int flags)
+{
+    if (!value)
+        return (int)result(syscall(SYS_fremovexattr, fd, name));
+    return (int)result(syscall(SYS_fsetxattr, fd, name, value, size, flags));
+}
+
 ssize_t host_listxattr(int fd, char *buffer, size_t size)
 {
     return result(syscall(SYS_flistxattr, fd, buffer, size));

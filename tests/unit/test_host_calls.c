@@ -281,6 +281,8 @@ static void test_paths(void)
     CHECK_EQ(CALL(FADVISE, P(fd), 0, 0, POSIX_FADV_RANDOM), 0);
     CHECK_EQ(CALL(FADVISE, 999, 0, 0, POSIX_FADV_RANDOM), -EBADF);
     CHECK(CALL(GETXATTR, P(fd), P("user.none"), P(buf), sizeof(buf)) < 0);
+    CHECK(CALL(SETXATTR, P(fd), P("nope.none"), P("x"), 1, 0) < 0);
+    CHECK(CALL(SETXATTR, P(fd), P("user.none"), 0) < 0);
     CHECK(CALL(LISTXATTR, P(fd), P(buf), sizeof(buf)) >= 0);
     CHECK_EQ(CALL(IOCTL, P(fd), TIOCGWINSZ, P(buf), 8), -ENOTTY);
     CHECK_EQ(CALL(MKDIR, P(dfd), P("sub"), 0755), 0);

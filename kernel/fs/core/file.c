@@ -254,7 +254,7 @@ int file_truncate(struct file *f, uint64_t size)
 {
     if (!inode_is_reg(f->inode) || !(f->state & FILE_WRITE))
         return -EINVAL;
-    return truncate_inode(f->inode, f->cred, size);
+    return truncate_inode(f->inode, fs_cred(), size);
 }
 
 int path_truncate(const struct path *p, uint64_t size)

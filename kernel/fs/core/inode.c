@@ -126,7 +126,9 @@ int inode_permission(const struct inode *i, const struct cred *c, int access)
         bits = mode >> 6;
     else if (cred_in_group(c, i->gid))
         bits = mode >> 3;
-    return (uint32_t)access & ~bits & 7 ? -EACCES : 0;
+    if (likely(!((uint32_t)access & ~bits & 7)))
+        return 0;
+    return i->ops->permission ? i->ops->permission(i, c, access) : -EACCES;
 }
 
 bool inode_owner_or_root(const struct inode *i, const struct cred *c)
@@ -195,11 +197,18 @@ int inode_setattr(struct inode *i, const struct attr_change *change)
     return r;
 }
 
-void inode_kill_suid(struct inode *i, const struct cred *c)
+uint32_t inode_suid_bits(const struct inode *i, const struct cred *c)
 {
     uint32_t kill = i->mode & S_ISUID;
-    if ((i->mode & (S_ISGID | 010)) == (S_ISGID | 010))
+    if ((i->mode & S_ISGID) &&
+        ((i->mode & 010) || (!cred_fs_root(c) && !cred_in_group(c, i->gid))))
         kill |= S_ISGID;
+    return kill;
+}
+
+void inode_kill_suid(struct inode *i, const struct cred *c)
+{
+    uint32_t kill = inode_suid_bits(i, c);
     if (!kill || cred_fs_root(c) || !i->ops->setattr)
         return;
     struct attr_change change = {.mask = ATTR_MODE, .mode = i->mode & ~kill};

@@ -79,6 +79,8 @@ struct inode_ops {
     ssize_t (*readlink)(struct inode *inode, char *buffer, size_t size);
     /* Magic links (/proc/self/fd/3): where they lead, referenced. NULL: readlink's text. */
     int (*jump)(struct inode *inode, struct path *out);
+    /* A second word on what the mode bits refuse: 0 or -EACCES. NULL: they decide. */
+    int (*permission)(const struct inode *inode, const struct cred *c, int access);
     /* Brings the attribute fields up to date; no locks. NULL: they always are. */
     int (*getattr)(struct inode *inode);
     /* inode locked. Applies and stores; ATTR_SIZE truncates or extends. NULL: -EPERM. */
@@ -200,6 +202,8 @@ int inode_stat(struct inode *i, struct abi_stat *out) MUST_CHECK;
 int inode_setattr(struct inode *i, const struct attr_change *change) MUST_CHECK;
 /* For file systems that keep attributes in the fields alone. */
 void inode_apply_attr(struct inode *i, const struct attr_change *change);
+/* The set-user-id and set-group-id bits that a change by `c` takes away. */
+uint32_t inode_suid_bits(const struct inode *i, const struct cred *c);
 /* Removes set-user-id and set-group-id after a write by somebody unprivileged. Locked. */
 void inode_kill_suid(struct inode *i, const struct cred *c);
 struct timespec64 fs_now(void);

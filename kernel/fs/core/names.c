@@ -34,6 +34,8 @@ static struct inode_init child_of(struct inode *dir, const struct inode_init *in
         child.gid = dir->gid;
         if ((init->mode & S_IFMT) == S_IFDIR)
             child.mode |= S_ISGID;
+        else if ((child.mode & 010) && !cred_fs_root(c) && !cred_in_group(c, dir->gid))
+            child.mode &= ~S_ISGID;
     }
     return child;
 }
@@ -107,16 +109,17 @@ int path_create(int dirfd, const char *name, uint32_t mode, uint64_t rdev, const
 static int may_remove(const struct path *dir, struct dentry *victim, bool directory)
 {
     struct inode *v = victim->inode;
-    int r = dir_may_change(dir);
-    if (r < 0)
-        return r;
-    r = inode_may_remove(path_inode(dir), v, fs_cred());
+    int r = inode_permission(path_inode(dir), fs_cred(), W_OK | X_OK);
+    if (r == 0)
+        r = inode_may_remove(path_inode(dir), v, fs_cred());
     if (r < 0)
         return r;
     if (directory && !inode_is_dir(v))
         return -ENOTDIR;
     if (!directory && inode_is_dir(v))
         return -EISDIR;
+    if (path_inode(dir)->dead)
+        return -ENOENT;
     return atomic_load(&victim->mounts) ? -EBUSY : 0;
 }
 
@@ -142,33 +145,38 @@ void dentry_renamed(struct dentry *moved, struct dentry *there, struct dentry *t
     dentry_move(moved, to, name);
 }
 
-/* Looks up a positive child; the directory is locked or not as said. */
-static int existing_child(const struct path *dir, const struct last_name *last, bool locked,
+static int read_only(const struct path *p)
+{
+    return mount_rdonly(p->mount) || (p->mount->sb->flags & SUPER_RDONLY) ? -EROFS : 0;
+}
+
+/* Looks up the child to unlink; a slash behind the name asks for a directory, which is none. */
+static int existing_child(const struct path *dir, const struct last_name *last, bool directory,
                           struct dentry **out)
 {
-    int r = path_lookup(dir->dentry, last->buffer, locked, out);
+    int r = path_lookup(dir->dentry, last->buffer, false, out);
     if (r < 0)
         return r;
-    if (!(*out)->inode) {
+    if (!(*out)->inode)
+        r = -ENOENT;
+    else if (last->trailing_slash && !directory)
+        r = inode_is_dir((*out)->inode) ? -EISDIR : -ENOTDIR;
+    if (r < 0) {
         dentry_put(*out);
         *out = NULL;
-        return -ENOENT;
     }
-    if (last->trailing_slash && !inode_is_dir((*out)->inode)) {
-        dentry_put(*out);
-        *out = NULL;
-        return -ENOTDIR;
-    }
-    return 0;
+    return r;
 }
 
 static int unlink_in(const struct path *dir, const struct last_name *last, bool directory)
 {
     struct inode *i = path_inode(dir);
     struct dentry *d = NULL, *again = NULL;
-    int r = inode_permission(i, fs_cred(), X_OK);
+    int r = inode_is_dir(i) ? inode_permission(i, fs_cred(), X_OK) : -ENOTDIR;
     if (r == 0)
-        r = existing_child(dir, last, false, &d);
+        r = read_only(dir);
+    if (r == 0)
+        r = existing_child(dir, last, directory, &d);
     if (r < 0)
         return r;
     struct inode *locks[2] = {i, d->inode};
@@ -211,9 +219,22 @@ int path_unlink(int dirfd, const char *name, bool directory)
     return r;
 }
 
-static int link_in(const struct path *dir, const struct last_name *last, struct inode *target)
+/* Another user's file must be one that could be copied as well: fs.protected_hardlinks. */
+static int may_link(const struct inode *i, const struct cred *c)
 {
-    struct inode *i = path_inode(dir);
+    bool runs_as_owner =
+        (i->mode & S_ISUID) || (i->mode & (S_ISGID | 010)) == (S_ISGID | 010);
+    if (inode_owner_or_root(i, c))
+        return 0;
+    return inode_is_reg(i) && !runs_as_owner && inode_permission(i, c, R_OK | W_OK) == 0
+               ? 0
+               : -EPERM;
+}
+
+static int link_in(const struct path *dir, const struct last_name *last,
+                   const struct path *from)
+{
+    struct inode *i = path_inode(dir), *target = path_inode(from);
     struct dentry *d = NULL;
     struct inode *locks[2] = {i, target};
     inode_lock_many(locks, 2);
@@ -222,8 +243,14 @@ static int link_in(const struct path *dir, const struct last_name *last, struct 
         r = -EEXIST;
     else if (r == 0 && last->trailing_slash)
         r = -ENOENT;
+    if (r == 0 && from->mount != dir->mount)
+        r = -EXDEV;
+    if (r == 0)
+        r = may_link(target, fs_cred());
     if (r == 0)
         r = dir_may_change(dir);
+    if (r == 0 && inode_is_dir(target))
+        r = -EPERM;
     if (r == 0)
         r = i->ops->link ? i->ops->link(i, last->buffer, target) : -EPERM;
     if (r == 0)
@@ -245,12 +272,10 @@ int path_link(int olddirfd, const char *old, int newdirfd, const char *new_name,
         goto put_from;
     if (last.is_root || last.is_dot || last.is_dotdot)
         r = -EEXIST;
-    else if (from.mount != dir.mount)
-        r = -EXDEV;
-    else if (inode_is_dir(path_inode(&from)))
-        r = -EPERM;
     else
-        r = link_in(&dir, &last, path_inode(&from));
+        r = inode_permission(path_inode(&dir), fs_cred(), X_OK);
+    if (r == 0)
+        r = link_in(&dir, &last, &from);
     kfree(last.buffer);
     path_put(&dir);
 put_from:
@@ -283,7 +308,7 @@ static int rename_check_target(struct rename_side *from, struct rename_side *to,
 {
     struct inode *moved = from->d->inode, *target = to->d->inode;
     if (!target)
-        return flags & RENAME_EXCHANGE ? -ENOENT : dir_may_change(&to->dir);
+        return dir_may_change(&to->dir);
     if (flags & RENAME_EXCHANGE)
         return may_remove(&to->dir, to->d, inode_is_dir(target));
     return may_remove(&to->dir, to->d, inode_is_dir(moved));
@@ -297,6 +322,10 @@ static int rename_check(struct rename_side *from, struct rename_side *to, uint32
         return -ENOENT;
     if (to->d->inode && (flags & RENAME_NOREPLACE))
         return -EEXIST;
+    if (!to->d->inode && exchange)
+        return -ENOENT;
+    if (exchange && to->last.trailing_slash && !inode_is_dir(to->d->inode))
+        return -ENOTDIR;
     if (!inode_is_dir(moved) &&
         (from->last.trailing_slash || (to->last.trailing_slash && !exchange)))
         return -ENOTDIR;
@@ -304,14 +333,20 @@ static int rename_check(struct rename_side *from, struct rename_side *to, uint32
         return -EINVAL;
     if (to->d->inode && inode_is_dir(to->d->inode) && is_inside(from->dir.dentry, to->d))
         return exchange ? -EINVAL : -ENOTEMPTY;
+    if (moved == to->d->inode)
+        return 0;
     int r = may_remove(&from->dir, from->d, inode_is_dir(moved));
     if (r < 0)
         return r;
     r = rename_check_target(from, to, flags);
     if (r < 0)
         return r;
-    if (inode_is_dir(moved) && path_inode(&from->dir) != path_inode(&to->dir))
+    if (path_inode(&from->dir) == path_inode(&to->dir))
+        return 0;
+    if (inode_is_dir(moved))
         r = inode_permission(moved, fs_cred(), W_OK);
+    if (r == 0 && exchange && inode_is_dir(to->d->inode))
+        r = inode_permission(to->d->inode, fs_cred(), W_OK);
     return r;
 }
 
@@ -342,6 +377,10 @@ static int rename_sides(struct rename_side *from, struct rename_side *to, uint32
     int r = path_lookup(from->dir.dentry, from->last.buffer, false, &seen_from);
     if (r < 0)
         return r;
+    if (!seen_from->inode) {
+        r = -ENOENT;
+        goto put_from;
+    }
     r = path_lookup(to->dir.dentry, to->last.buffer, false, &seen_to);
     if (r < 0)
         goto put_from;
@@ -370,6 +409,15 @@ static bool rename_last_ok(const struct rename_side *s)
     return !s->last.is_root && !s->last.is_dot && !s->last.is_dotdot;
 }
 
+static int rename_may_begin(const struct rename_side *from, const struct rename_side *to)
+{
+    const struct cred *c = fs_cred();
+    int r = inode_permission(path_inode(&from->dir), c, X_OK);
+    if (r == 0)
+        r = inode_permission(path_inode(&to->dir), c, X_OK);
+    return r < 0 ? r : read_only(&from->dir);
+}
+
 int path_rename(int olddirfd, const char *old, int newdirfd, const char *new_name,
                 uint32_t flags)
 {
@@ -386,6 +434,8 @@ int path_rename(int olddirfd, const char *old, int newdirfd, const char *new_nam
         r = -EBUSY;
     else if (!rename_last_ok(&to))
         r = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+    else
+        r = rename_may_begin(&from, &to);
     if (r < 0)
         goto put_to;
     struct super *sb = from.dir.mount->sb;

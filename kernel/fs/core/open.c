@@ -221,7 +221,9 @@ static int open_last(struct walk *w, const struct last_name *last, uint32_t flag
 {
     struct path p = {.mount = w->at.mount};
     bool created = false;
-    if (last->is_root || last->is_dot || last->is_dotdot || last->trailing_slash)
+    if (last->is_root || last->is_dot || last->is_dotdot)
+        return flags & O_EXCL ? -EEXIST : -EISDIR;
+    if (last->trailing_slash)
         return -EISDIR;
     int r = find_or_create(w, last, flags, init, &p.dentry, &created);
     if (r < 0)

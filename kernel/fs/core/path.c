@@ -245,8 +245,6 @@ put:
 
 static int keep_last(struct last_name *last, const char *name, size_t len, bool slash)
 {
-    if (len > NAME_MAX)
-        return -ENAMETOOLONG;
     last->buffer = kmalloc(len + 1);
     if (!last->buffer)
         return -ENOMEM;

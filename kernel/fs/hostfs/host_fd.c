@@ -87,6 +87,8 @@ static int open_node(struct host_node *n, int which)
         if (r == -EACCES)
             r = host_openat(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0,
                             resolve);
+    } else if (r == 0 && !inode_is_reg(&n->inode)) { /* never opened, only held */
+        r = host_openat(root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, resolve);
     } else if (r == 0 && which == HOST_READ) {
         r = host_openat(root, path, flags | O_RDONLY, 0, resolve);
     } else if (r == 0) {

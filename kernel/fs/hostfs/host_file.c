@@ -154,6 +154,7 @@ static ssize_t host_file_write(struct file *f, struct iter *from, uint64_t *pos)
         if (*pos > i->size)
             i->size = *pos;
         inode_touch_modified(i);
+        inode_kill_suid(i, fs_cred());
     }
     mutex_unlock(&i->lock);
     kfree(buffer);

@@ -146,8 +146,8 @@ static int set_owner_and_mode(struct host_node *n, const struct attr_change *c)
 {
     struct inode *i = &n->inode;
     int r = 0;
-    if (i->type != S_IFREG && i->type != S_IFDIR)
-        return -EOPNOTSUPP; /* LIMIT: links, FIFOs and devices keep mode and owner */
+    if (inode_is_link(i) && (c->mask & ATTR_MODE))
+        return -EOPNOTSUPP;
     int fd = host_fd_get(n, HOST_READ);
     if (fd < 0)
         return fd;
@@ -206,6 +206,21 @@ ssize_t host_get_xattr(struct inode *i, const char *name, void *buffer, size_t s
         return fd;
     ssize_t r = host_getxattr(fd, name, buffer, size);
     host_fd_put(n);
+    return r;
+}
+
+/* The host's attributes of a program are its own affair: only the user's space is ours. */
+int host_set_xattr(struct inode *i, const char *name, const void *value, size_t size, int flags)
+{
+    struct host_node *n = host_node(i);
+    if (!str_starts(name, "user."))
+        return -EOPNOTSUPP;
+    int fd = host_fd_get(n, HOST_READ);
+    if (fd < 0)
+        return fd;
+    int r = host_setxattr(fd, name, value, size, flags);
+    host_fd_put(n);
+    n->checked_ns = 0;
     return r;
 }
 

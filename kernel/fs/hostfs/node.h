@@ -79,6 +79,8 @@ int host_unlink_name(struct inode *dir, const char *name, struct inode *victim);
 int host_rename_name(const struct rename_args *args);
 int host_setattr(struct inode *i, const struct attr_change *change);
 ssize_t host_get_xattr(struct inode *i, const char *name, void *buffer, size_t size);
+int host_set_xattr(struct inode *i, const char *name, const void *value, size_t size,
+                   int flags);
 ssize_t host_list_xattr(struct inode *i, char *buffer, size_t size);
 int host_read_pages(struct inode *i, uint64_t index, void *const pages[], size_t count);
 int host_open(struct inode *i, struct file *f);

@@ -165,7 +165,19 @@ static int proc_setattr(struct inode *i, const struct attr_change *change)
     return change->mask & ~(ATTR_SIZE | ATTR_MTIME | ATTR_CTIME) ? -EPERM : 0; /* O_TRUNC */
 }
 
-static const struct inode_ops proc_dir_ops = {.lookup = proc_lookup, .free = proc_free};
+/* A process sees its own descriptors, whatever its file system user id is. */
+static int proc_permission(const struct inode *i, const struct cred *c, int access)
+{
+    const struct proc_key *key = &container_of(i, struct proc_inode, inode)->key;
+    (void)c;
+    return !(access & W_OK) && key->pid && key->pid == current->tgid ? 0 : -EACCES;
+}
+
+static const struct inode_ops proc_dir_ops = {
+    .lookup = proc_lookup,
+    .permission = proc_permission,
+    .free = proc_free,
+};
 static const struct inode_ops proc_link_ops = {.readlink = proc_readlink, .free = proc_free};
 static const struct inode_ops proc_magic_ops = {
     .readlink = proc_readlink,

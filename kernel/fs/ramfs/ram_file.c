@@ -45,7 +45,7 @@ static ssize_t write_locked(struct file *f, struct iter *from, uint64_t *pos)
     if (*pos > i->size)
         i->size = *pos;
     inode_touch_modified(i);
-    inode_kill_suid(i, f->cred);
+    inode_kill_suid(i, fs_cred());
     return n;
 }
 
@@ -112,12 +112,67 @@ static int64_t ram_seek(struct file *f, int64_t offset, int whence)
     return offset;
 }
 
+static bool is_full(struct ram_super *s)
+{
+    return s->limit_pages && atomic_load(&s->pages) >= s->limit_pages;
+}
+
+/* Makes page `to` what page `from` is: data, or a hole. */
+static int move_page(struct inode *i, uint64_t from, uint64_t to)
+{
+    struct cached_page *source, *target;
+    uint64_t before = cache_page_count(&i->cache);
+    int r = cache_get(&i->cache, from, false, &source);
+    if (r < 0)
+        return r;
+    if (!source) {
+        cache_punch(&i->cache, to << PAGE_SHIFT, PAGE_SIZE);
+    } else {
+        r = is_full(ram_super(i)) ? -ENOSPC : cache_get(&i->cache, to, true, &target);
+        if (r == 0) {
+            memcpy(target->data, source->data, PAGE_SIZE);
+            cache_put(target);
+        }
+        cache_put(source);
+    }
+    ram_account(i, before);
+    return r == -ENOMEM ? -ENOSPC : r;
+}
+
+/* Takes [offset, offset + size) out of the file, or puts a hole there; whole pages. */
+static int shift(struct inode *i, uint64_t offset, uint64_t size, bool insert)
+{
+    uint64_t first = offset >> PAGE_SHIFT, count = size >> PAGE_SHIFT,
+             end = (i->size + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    int r = 0;
+    if (((offset | size) & (PAGE_SIZE - 1)) || offset >= i->size ||
+        (!insert && offset + size >= i->size))
+        return -EINVAL;
+    if (insert && i->size > (uint64_t)INT64_MAX - size)
+        return -EFBIG;
+    for (uint64_t k = end; insert && r == 0 && k-- > first;)
+        r = move_page(i, k, k + count);
+    for (uint64_t k = first; !insert && r == 0 && k + count < end; k++)
+        r = move_page(i, k + count, k);
+    if (r < 0)
+        return r;
+    uint64_t before = cache_page_count(&i->cache);
+    i->size = insert ? i->size + size : i->size - size;
+    if (insert)
+        cache_punch(&i->cache, offset, size);
+    else
+        cache_truncate(&i->cache, i->size);
+    ram_account(i, before);
+    inode_touch_modified(i);
+    return 0;
+}
+
 static int ram_fallocate(struct file *f, uint32_t mode, uint64_t offset, uint64_t size)
 {
     struct inode *i = f->inode;
     uint64_t before = cache_page_count(&i->cache), end = offset + size;
     if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
-        return -EOPNOTSUPP;
+        return shift(i, offset, size, mode & FALLOC_FL_INSERT_RANGE);
     if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) {
         cache_punch(&i->cache, offset, size);
         ram_account(i, before);
@@ -129,9 +184,7 @@ static int ram_fallocate(struct file *f, uint32_t mode, uint64_t offset, uint64_
     for (uint64_t index = offset >> PAGE_SHIFT; index <= (end - 1) >> PAGE_SHIFT; index++) {
         struct cached_page *p;
         uint64_t pages = cache_page_count(&i->cache);
-        struct ram_super *s = ram_super(i);
-        bool full = s->limit_pages && atomic_load(&s->pages) >= s->limit_pages;
-        int r = full ? -ENOSPC : cache_get(&i->cache, index, true, &p);
+        int r = is_full(ram_super(i)) ? -ENOSPC : cache_get(&i->cache, index, true, &p);
         if (r < 0)
             return -ENOSPC;
         cache_put(p);
