@@ -54,21 +54,90 @@ int host_node_place(struct host_node *n, char name[NAME_MAX + 1], struct host_no
     return r;
 }
 
-void host_node_rename(struct host_node *n, struct host_node *parent, const char *name)
+static bool is_name(const struct host_node *at, const char *text,
+                    const struct host_node *parent, const char *name)
 {
-    char *copy = kstrdup(name);
-    if (!copy)
-        return; /* the old name no longer works; the next lookup gives the node its new one */
-    inode_get(&parent->inode);
+    return at == parent && strcmp(text, name) == 0;
+}
+
+/* An unused record for the name that is used now; what it replaces is freed by the caller. */
+static void keep_current_locked(struct host_node *n, struct host_name *keep)
+{
+    keep->parent = n->parent;
+    memcpy(keep->text, n->name, strlen(n->name) + 1);
+    list_push(&n->others, &keep->link);
+    n->other_count++;
+}
+
+static void name_free(struct host_name *h)
+{
+    if (!h)
+        return;
+    inode_put(&h->parent->inode);
+    kfree(h);
+}
+
+/* Without memory the old name is used on; the next lookup tries again. */
+void host_name_add(struct host_node *n, struct host_node *parent, const char *name)
+{
+    struct host_name *keep = kmalloc(sizeof(*keep) + NAME_MAX + 1), *surplus = NULL;
+    char *copy = kstrdup(name), *unused = copy;
     spin_lock(&names_lock);
-    struct host_node *old_parent = n->parent;
-    char *old_name = n->name;
-    n->parent = parent;
-    n->name = copy;
+    bool known = !n->parent || is_name(n->parent, n->name, parent, name);
+    struct host_name *h;
+    list_for_each (h, &n->others, link)
+        known = known || is_name(h->parent, h->text, parent, name);
+    if (!known && keep && copy) {
+        keep_current_locked(n, keep);
+        keep = NULL;
+        inode_get(&parent->inode);
+        unused = n->name;
+        n->parent = parent;
+        n->name = copy;
+    }
+    if (n->other_count > HOST_NAMES_MAX) {
+        surplus = list_entry(n->others.prev, struct host_name, link);
+        list_remove(&surplus->link);
+        n->other_count--;
+    }
     spin_unlock(&names_lock);
-    kfree(old_name);
-    if (old_parent)
-        inode_put(&old_parent->inode);
+    kfree(keep);
+    kfree(unused);
+    name_free(surplus);
+}
+
+void host_name_drop(struct host_node *n, const struct host_node *parent, const char *name)
+{
+    struct host_name *gone = NULL, *h, *next;
+    spin_lock(&names_lock);
+    bool used = is_name(n->parent, n->name, parent, name);
+    list_for_each_safe (h, next, &n->others, link) {
+        if (gone || (!used && !is_name(h->parent, h->text, parent, name)))
+            continue;
+        gone = h;
+        list_remove(&h->link);
+        n->other_count--;
+    }
+    if (gone && used) { /* another name takes its place */
+        struct host_node *old = n->parent;
+        size_t size = strlen(gone->text) + 1;
+        char *text = kmalloc(size);
+        if (text) {
+            memcpy(text, gone->text, size);
+            kfree(n->name);
+            n->name = text;
+            n->parent = gone->parent;
+            gone->parent = old;
+        }
+    }
+    spin_unlock(&names_lock);
+    name_free(gone);
+}
+
+void host_names_free(struct host_node *n)
+{
+    while (!list_empty(&n->others))
+        name_free(list_entry(list_pop(&n->others), struct host_name, link));
 }
 
 static int open_node(struct host_node *n, int which)

@@ -24,12 +24,17 @@ static int make(int dirfd, const char *name, const struct inode_init *init, int 
     }
 }
 
-/* The host's own umask does not count here. */
-static void fix_mode(struct inode *i, uint32_t mode)
+/* The host knows one user, and has a umask of its own. LIMIT: without rights there, what is
+ * made belongs to that user. */
+static void fix_owner_and_mode(struct inode *i, const struct inode_init *init)
 {
-    struct attr_change change = {.mask = ATTR_MODE, .mode = mode & 07777};
-    if (inode_is_dir(i) && i->mode != change.mode)
-        (void)!host_setattr(i, &change);
+    struct attr_change owner = {
+        .mask = ATTR_UID | ATTR_GID, .uid = init->uid, .gid = init->gid};
+    struct attr_change mode = {.mask = ATTR_MODE, .mode = init->mode & 07777};
+    if (i->uid != init->uid || i->gid != init->gid)
+        (void)!host_setattr(i, &owner);
+    if (!inode_is_link(i) && (i->mode != mode.mode || (mode.mode & (S_ISUID | S_ISGID))))
+        (void)!host_setattr(i, &mode);
 }
 
 int host_create(struct inode *dir, const char *name, const struct inode_init *init,
@@ -49,7 +54,7 @@ int host_create(struct inode *dir, const char *name, const struct inode_init *in
         r = -EIO;
     }
     if (r == 0)
-        fix_mode(*out, init->mode);
+        fix_owner_and_mode(*out, init);
     if (r == 0 && file >= 0)
         host_fd_adopt(host_node(*out), HOST_WRITE, file);
     else if (file >= 0)
@@ -73,6 +78,8 @@ int host_link_name(struct inode *dir, const char *name, struct inode *target)
         inode_put(&from->inode);
     }
     host_fd_put(d);
+    if (r == 0)
+        host_name_add(t, d, name);
     d->checked_ns = t->checked_ns = 0;
     return r;
 }
@@ -88,6 +95,7 @@ int host_unlink_name(struct inode *dir, const char *name, struct inode *victim)
     if (r < 0)
         return r;
     d->checked_ns = 0;
+    host_name_drop(v, d, name);
     if (victim->nlink <= 1 || inode_is_dir(victim)) {
         v->removed = true;
         victim->nlink = 0;
@@ -114,10 +122,13 @@ int host_rename_name(const struct rename_args *a)
     if (r < 0)
         return r;
     from->checked_ns = to->checked_ns = 0;
-    host_node_rename(host_node(a->inode), to, a->new_name);
-    if (a->flags & RENAME_EXCHANGE) {
-        host_node_rename(host_node(a->replaced), from, a->old_name);
-    } else if (a->replaced) {
+    host_name_add(host_node(a->inode), to, a->new_name);
+    host_name_drop(host_node(a->inode), from, a->old_name);
+    if (a->flags & RENAME_EXCHANGE)
+        host_name_add(host_node(a->replaced), from, a->old_name);
+    if (a->replaced)
+        host_name_drop(host_node(a->replaced), to, a->new_name);
+    if (a->replaced && !(a->flags & RENAME_EXCHANGE)) {
         host_node(a->replaced)->removed = a->replaced->nlink <= 1 || inode_is_dir(a->replaced);
         a->replaced->nlink = a->replaced->nlink ? a->replaced->nlink - 1 : 0;
     }

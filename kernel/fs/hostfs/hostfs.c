@@ -119,6 +119,7 @@ int host_node_new(struct host_super *s, struct host_node *parent, const char *na
     struct inode *i = &n->inode;
     inode_init(i, &s->sb, ops_of(type), x->stx_mode);
     list_init(&n->lru);
+    list_init(&n->others);
     n->fd[0] = n->fd[1] = -1;
     if (parent) {
         inode_get(&parent->inode);
@@ -182,8 +183,7 @@ int host_lookup(struct inode *dir, const char *name, struct inode **out)
     n = find_known(host_super(dir), &x);
     if (n) {
         r = host_node_update(n, &x);
-        if (n->parent != host_node(dir) || strcmp(n->name, name) != 0)
-            host_node_rename(n, host_node(dir), name);
+        host_name_add(n, host_node(dir), name);
     } else {
         r = host_node_new(host_super(dir), host_node(dir), name, &x, &n);
     }
@@ -235,6 +235,7 @@ static void host_free(struct inode *i)
 {
     struct host_node *n = host_node(i);
     host_fd_close_all(n);
+    host_names_free(n);
     if (n->parent)
         inode_put(&n->parent->inode);
     kfree(n->name);

@@ -20,11 +20,21 @@ struct host_super {
     uint8_t *scratch; /* CACHE_WINDOW_MAX pages */
 };
 
+/* A name of a node that has several. */
+struct host_name {
+    struct list link;
+    struct host_node *parent; /* referenced */
+    char text[];
+};
+#define HOST_NAMES_MAX 8u
+
 struct host_node {
     struct inode inode;
-    /* under names_lock */
+    /* under names_lock: the name that is used, and others that were seen */
     struct host_node *parent; /* referenced; NULL: root */
     char *name;
+    struct list others;
+    uint32_t other_count;
     /* under fds_lock */
     int fd[2];      /* for reading (or a directory), for writing; -1: none */
     uint32_t users; /* who needs them open */
@@ -59,7 +69,10 @@ void host_fd_close_all(struct host_node *n);
 /* Name and parent as of now; the parent is referenced. -ENOENT for the root. */
 int host_node_place(struct host_node *n, char name[NAME_MAX + 1],
                     struct host_node **parent) MUST_CHECK;
-void host_node_rename(struct host_node *n, struct host_node *parent, const char *name);
+/* One more name, which is used from now on; one name less. */
+void host_name_add(struct host_node *n, struct host_node *parent, const char *name);
+void host_name_drop(struct host_node *n, const struct host_node *parent, const char *name);
+void host_names_free(struct host_node *n);
 int host_node_new(struct host_super *s, struct host_node *parent, const char *name,
                   const struct abi_statx *x, struct host_node **out) MUST_CHECK;
 /* Takes over what statx said; drops cached pages if the file changed. -EIO: another type. */
