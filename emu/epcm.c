@@ -12,6 +12,7 @@
 #include "emu/emu.h"
 
 #define MADV_POPULATE_WRITE_ 23 /* Linux 5.14 */
+#define POPULATE_MAX         512 /* pages that EAUG makes real; more are reserved only */
 
 uint8_t *emu_epcm_at(struct emu *e, uint64_t address)
 {
@@ -143,6 +144,13 @@ int emu_aug(struct dev *dev, uint64_t offset, uint64_t pages)
         return -EEXIST;
     if (!e->strict && (rc = protect(e, offset, pages, PROT_READ | PROT_WRITE)))
         return rc;
+    /* One call instead of a fault a page; where it is not known, they fault. */
+    if (!e->strict && pages <= POPULATE_MAX &&
+        madvise((void *)(dev->base + offset), pages * SGX_PAGE, MADV_POPULATE_WRITE_) &&
+        errno == ENOMEM) {
+        protect(e, offset, pages, PROT_NONE);
+        return -ENOMEM;
+    }
     memset(entry, EPCM_REG | EPCM_PENDING | EPCM_R | EPCM_W, pages);
     return 0;
 }

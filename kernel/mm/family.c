@@ -399,6 +399,8 @@ int mm_fork(struct mm **out)
     mutex_lock(&parent->lock);
     sched_freeze(&parent->sched);
     warm_drop(parent);
+    image_laid_out(parent);
+    images_fork(parent);
     e = fork_locked(parent, child);
     sched_thaw(&parent->sched);
     mutex_unlock(&parent->lock);

@@ -41,16 +41,14 @@ static uint32_t first_perms(const struct vma *v)
     return tracks_writes(v) ? perms & ~PAGES_W : perms;
 }
 
-static void count_resident(struct mm *mm, uint64_t pages)
+void pages_count(struct mm *mm, uint64_t pages)
 {
     uint64_t now = atomic_fetch_add(&mm->resident_pages, pages) + pages;
     if (now > atomic_load(&mm->peak_resident_pages))
         atomic_store(&mm->peak_resident_pages, now);
 }
 
-/* Fills [start,end), present and writable; returns the end of what the file has, in whole
- * pages. */
-static int64_t fill_from_file(struct vma *v, uaddr_t start, uaddr_t end)
+int64_t pages_fill(struct vma *v, uaddr_t start, uaddr_t end)
 {
     uint64_t offset = v->offset + (start - v->start);
     uint64_t want = end - start;
@@ -83,13 +81,14 @@ int pages_bring_in(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end)
         return e;
     if (v->file)
         sched_freeze(&mm->sched);
-    e = enclave_pages_add(start, count);
+    while ((e = enclave_pages_add(start, count)) && images_shrink())
+        ;
     if (e)
         goto thaw;
     present_set(start, end, PAGE_PRESENT | PAGES_R | PAGES_W);
-    count_resident(mm, count);
+    pages_count(mm, count);
     if (v->file) {
-        filled = fill_from_file(v, start, end);
+        filled = pages_fill(v, start, end);
         if (filled < 0) {
             e = filled == -ENOMEM ? -ENOMEM : -EIO;
             filled = (int64_t)start;
@@ -136,8 +135,8 @@ static int fault_present(struct vma *v, uaddr_t page, uint8_t state, uint32_t ac
 {
     uint32_t have = state & PAGE_PERMS, want = prot_to_perms(v->prot);
 
-    if (state & PAGE_WARM)
-        panic("a warm page lies in a mapping");
+    if (state & (PAGE_WARM | PAGE_KEPT))
+        panic("a spare page lies in a mapping");
     if (have == want || !(access & VM_ACCESS_WRITE) || (have & PAGES_W))
         return 0; /* another thread was faster */
     enclave_pages_protect(page, 1, have, want);
@@ -154,13 +153,16 @@ static bool allowed(const struct vma *v, uint32_t access)
     return v->prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
 }
 
-static int fault_locked(struct mm *mm, uaddr_t address, uint32_t access)
+static int fault_locked(struct mm *mm, uaddr_t address, uint32_t access) HELD(mm->lock)
 {
     uaddr_t page = align_down(address, PAGE_SIZE), start, end;
     struct vma *v = vma_at(mm, page);
 
-    if (!v)
+    image_laid_out(mm);
+    if (!v) {
+        warm_fault(mm, address);
         return -EFAULT;
+    }
     if (!allowed(v, access))
         return -EACCES;
     if (v->object)
@@ -205,21 +207,52 @@ void pages_set_prot(struct vma *v, uaddr_t start, uaddr_t end)
     }
 }
 
-void pages_drop(struct mm *mm, uaddr_t start, uaddr_t end)
+/* [start,end) is all there. */
+static void drop_run(uaddr_t start, uaddr_t end)
 {
+    if (start == end)
+        return;
+    enclave_pages_drop(start, (end - start) / PAGE_SIZE);
+    present_set(start, end, 0);
+}
+
+/* Drops pages that are spare in one of the ways `any`, and, with `own`, those that are not
+ * spare: how many these were. Neighbours go together, whatever their permissions. */
+static uint64_t drop_some(uaddr_t start, uaddr_t end, uint8_t any, bool own)
+{
+    uint64_t counted = 0;
     uint8_t state;
 
-    while (start < end) {
-        uaddr_t next = present_run(start, end, &state);
-        if (state & PAGE_PRESENT) {
-            uint64_t count = (next - start) / PAGE_SIZE;
-            enclave_pages_drop(start, count);
-            present_set(start, next, 0);
-            if (!(state & PAGE_WARM))
-                atomic_fetch_sub(&mm->resident_pages, count);
+    for (uaddr_t at = start; at < end;) {
+        uaddr_t next = present_run(at, end, &state);
+        bool spare = state & (PAGE_WARM | PAGE_KEPT);
+        if (!(state & PAGE_PRESENT) || !(spare ? state & any : own)) {
+            drop_run(start, at);
+            start = next;
+        } else if (!spare) {
+            counted += (next - at) / PAGE_SIZE;
         }
-        start = next;
+        at = next;
     }
+    drop_run(start, end);
+    return counted;
+}
+
+void pages_drop(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    uint64_t counted = drop_some(start, end, PAGE_WARM | PAGE_KEPT, true);
+    if (counted)
+        atomic_fetch_sub(&mm->resident_pages, counted);
+}
+
+void pages_drop_spare(uaddr_t start, uaddr_t end, uint8_t ways)
+{
+    (void)drop_some(start, end, ways, false);
+}
+
+void pages_drop_own(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    atomic_fetch_sub(&mm->resident_pages, drop_some(start, end, 0, true));
 }
 
 int pages_write_back(struct vma *v, uaddr_t start, uaddr_t end)

@@ -22,6 +22,7 @@ struct vma {
     uint64_t offset;     /* in the file, of `start` */
     uint64_t file_limit; /* file offset from which on it reads as zero */
     const char *name;
+    bool changed;             /* may have been written: not what the file has */
     uaddr_t fault_end;        /* end of the last window brought in; for sequential access */
     uint32_t window;          /* pages */
     uint32_t aliases;         /* further shared mappings of the same part of the file */
@@ -62,10 +63,13 @@ struct mm {
     uint64_t total_pages;
     _Atomic uint64_t resident_pages, peak_resident_pages;
     struct mm_layout layout;
+    struct list images;    /* see image.c */
+    struct image *laid_out; /* taken as a whole; parts of it may have more permissions yet */
     void *patch;           /* the patcher's */
     uaddr_t reuse_address; /* the last small unmapping, and how often it was mapped again */
     uint64_t reuse_pages;
     uint32_t reuse_count;
+    bool reuse_never; /* it was touched while it was unmapped */
 };
 
 /* ---- ranges.c: who owns what of the user range ---- */
@@ -83,6 +87,10 @@ int range_claim(struct mm *mm, uaddr_t start, uaddr_t end) MUST_CHECK;
 void range_freed(struct mm *mm, uaddr_t start, uaddr_t end);
 struct family *family_new(void) MUST_CHECK;
 void family_put(struct family *f); /* the last one frees the areas */
+/* The area [start,end), exactly that, changes its owner. False: there is none. */
+bool range_hand_over(struct family *to, struct family *from, uaddr_t start, uaddr_t end);
+/* The area [start,end), exactly that, belongs to nobody any more. */
+void range_release(struct family *f, uaddr_t start, uaddr_t end);
 /* All areas of `from` become those of `to`. */
 void range_merge(struct family *to, struct family *from);
 /* A family other than mm's that has part of [start,end), or NULL. With a reference. */
@@ -94,6 +102,7 @@ struct family *range_rival(struct mm *mm, uaddr_t start, uaddr_t end);
 #define PAGE_DIRTY   16u /* of a shared file mapping: written since the last write-back */
 #define PAGE_COMMON  64u /* in place for every member of the family that maps it, unchanged */
 #define PAGE_WARM    32u /* unmapped, zeroed and kept for the next mapping of this place */
+#define PAGE_KEPT    128u /* unmapped, with what the image's file has there */
 
 uint8_t present_get(uaddr_t address);
 /* Makes room for the state of [start,end). -ENOMEM. */
@@ -123,6 +132,34 @@ int object_write_back(struct vma *v, uaddr_t start, uaddr_t end) MUST_CHECK;
 bool object_reaches(const struct vma *v, uaddr_t end);
 /* As unmap_locked(), but of what is mapped several times only one mapping goes. */
 int unmap_counted(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock) MUST_CHECK;
+
+/* ---- image.c: files' pages that outlive processes ---- */
+/* Where a private mapping of the file's [offset,offset+length) may go: its area belongs to mm
+ * and is free of mappings. 0: there is no such place, -ENOMEM. */
+int64_t image_place(struct mm *mm, const struct vm_map_args *a, uint64_t length) MUST_CHECK;
+/* The start of the image that the address is in, or 0. */
+uaddr_t image_of(struct mm *mm, uaddr_t address);
+/* Kept pages where `v` has just been placed: those that fit become its own. */
+void image_settle(struct mm *mm, struct vma *v);
+/* The next parts are no longer parts of what was taken as a whole: permissions hold again. */
+void image_laid_out(struct mm *mm) HELD(mm->lock);
+/* True if mapping [start,start+length) is part of laying it out. */
+bool image_lays_out(struct mm *mm, uaddr_t start, uint64_t length);
+/* Images that [start,end) is all of, with data only: they can be kept at once. */
+void images_unmap(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock);
+/* mm is going, alone: what can be kept leaves it, and waits in `out` until nothing of mm is
+ * left in place. */
+void images_detach(struct mm *mm, struct list *out) HELD(mm->lock);
+void images_keep(struct mm *mm, struct list *detached);
+/* mm is going to share its addresses: nothing may lie there unmapped. */
+void images_fork(struct mm *mm);
+/* Its images are no more than areas from now on. */
+void images_forget(struct mm *mm);
+/* Images of mm in [start,end) that have no mapping left. */
+void images_unmapped(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock);
+/* Kept images give [start,end) free, or, without memory, the oldest goes: false if none did. */
+void images_evict(uaddr_t start, uaddr_t end);
+bool images_shrink(void);
 
 /* ---- vma.c ---- */
 struct vma *vma_at(struct mm *mm, uaddr_t address);        /* contains it, or NULL */
@@ -156,16 +193,36 @@ void family_unclaim(struct mm *mm);
 uint32_t prot_to_perms(uint32_t prot);
 /* Brings in [start,end) of one mapping, none of it present. */
 int pages_bring_in(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end) MUST_CHECK;
+/* Fills [start,end), present and writable, from the file of `v`; returns the end of what the
+ * file has, in whole pages, or negative errno. */
+int64_t pages_fill(struct vma *v, uaddr_t start, uaddr_t end) MUST_CHECK;
+void pages_count(struct mm *mm, uint64_t pages); /* more are resident */
 /* Present pages of [start,end) get what `prot` says. */
 void pages_set_prot(struct vma *v, uaddr_t start, uaddr_t end);
-/* Gives the pages of [start,end) back. */
+/* Gives the pages of [start,end) back: all; those that are spare in one of these ways
+ * (PAGE_WARM, PAGE_KEPT); those that are not spare. */
 void pages_drop(struct mm *mm, uaddr_t start, uaddr_t end);
+void pages_drop_spare(uaddr_t start, uaddr_t end, uint8_t ways);
+void pages_drop_own(struct mm *mm, uaddr_t start, uaddr_t end);
 /* Writes dirty pages of a shared file mapping back. */
 int pages_write_back(struct vma *v, uaddr_t start, uaddr_t end) MUST_CHECK;
-/* Gives back pages kept for the next mapping. */
+/* ---- warm.c: pages that wait, zeroed, for the next mapping of their place ---- */
+/* Pages of [start,end) that can be: all but text, or those that are `writable` now. */
+void pages_make_warm(struct mm *mm, uaddr_t start, uaddr_t end, bool writable);
+/* Those where `v` has just been placed become its pages, or go. */
+void warm_settle(struct mm *mm, struct vma *v);
+/* Those where the file of `v` has something get that. */
+void warm_fill(struct mm *mm, struct vma *v);
+/* A small piece was unmapped again and again: its pages may wait. */
+bool warm_keep(struct mm *mm, const struct vma *v);
+/* A fault where nothing is mapped. */
+void warm_fault(struct mm *mm, uaddr_t address);
+/* Gives back what warm_keep() kept. */
 void warm_drop(struct mm *mm);
 /* As vm_unmap(), with the lock held. */
 int unmap_locked(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock) MUST_CHECK;
+/* The range is to be mm's, even if it must live with another process there. */
+int range_claim_fixed(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock) MUST_CHECK;
 /* Frees [a->address, +length) for a fixed mapping; unless `owned`, it comes to belong to mm. */
 int place_fixed(struct mm *mm, const struct vm_map_args *a, uint64_t length, bool owned)
     HELD(mm->lock) MUST_CHECK;

@@ -12,8 +12,8 @@
 
 #define BRK_RESERVE     (4ull << 30)
 #define BRK_RESERVE_MIN (1ull << 20)
-#define WARM_MAX_PAGES  16u
-#define WARM_AFTER      8u
+#define MAP_AT_ONCE     16u /* pages */
+#define DATA_AT_ONCE    64u
 
 #define MS_ASYNC      1u
 #define MS_INVALIDATE 2u
@@ -28,6 +28,7 @@ int mm_new(struct mm **out)
     atomic_init(&mm->refs, 1);
     mutex_init(&mm->lock, RANK_MM);
     radix_init(&mm->copies);
+    list_init(&mm->images);
     mm->family = family_new();
     if (!mm->family) {
         kfree(mm);
@@ -63,10 +64,13 @@ static void destroy_in_family(struct mm *mm)
 
 static void destroy_alone(struct mm *mm) HELD(mm->lock)
 {
+    struct list images = LIST_INIT(images);
     struct area *a;
-    int e = unmap_locked(mm, enclave.user_start, enclave.user_end);
 
+    images_detach(mm, &images);
+    int e = unmap_locked(mm, enclave.user_start, enclave.user_end);
     assert(!e); /* nothing is split */
+    images_keep(mm, &images);
     list_for_each (a, &mm->family->areas, in_family)
         pages_drop(mm, a->start, a->end); /* warm ones */
     list_remove(&mm->in_family);
@@ -85,6 +89,7 @@ static void mm_destroy(struct mm *mm)
         vma_remove(mm, v);
         vma_free(v);
     }
+    images_forget(mm);
     mutex_unlock(&mm->lock);
     family_unclaim(mm);
     family_put(mm->family);
@@ -113,67 +118,30 @@ void vm_set_limits(struct mm *mm, uint64_t rlimit_as, uint64_t rlimit_data,
 
 /* ---- unmapping ---- */
 
-void warm_drop(struct mm *mm)
+/* True: its pages are to be given back. */
+static bool unmap_one(struct mm *mm, struct vma *v, bool again)
 {
-    uint8_t state;
-    uaddr_t end = mm->reuse_address + mm->reuse_pages * PAGE_SIZE;
+    bool goes = !v->object;
 
-    if (!mm->reuse_pages)
-        return;
-    end = present_run(mm->reuse_address, end, &state);
-    if (state & PAGE_WARM)
-        pages_drop(mm, mm->reuse_address, end);
-}
-
-/* A program that maps and unmaps one small piece again and again gets to keep its pages:
- * zeroed, and reachable until another mapping takes the place. LIMIT: such a program does not
- * fault when it touches the piece after unmapping it. */
-static bool keep_warm(struct mm *mm, const struct vma *v)
-{
-    uint64_t pages = (v->end - v->start) / PAGE_SIZE;
-    uint8_t state;
-
-    if (v->file || v->shared || v->prot != (PROT_READ | PROT_WRITE) || pages > WARM_MAX_PAGES ||
-        atomic_load(&mm->sched.family))
-        return false;
-    if (mm->reuse_address != v->start || mm->reuse_pages != pages) {
-        warm_drop(mm);
-        mm->reuse_address = v->start;
-        mm->reuse_pages = pages;
-        mm->reuse_count = 0;
-        return false;
-    }
-    if (++mm->reuse_count < WARM_AFTER)
-        return false;
-    if (present_run(v->start, v->end, &state) != v->end || !(state & PAGE_PRESENT))
-        return false;
-    return true;
-}
-
-static void unmap_one(struct mm *mm, struct vma *v)
-{
     patch_forget(mm, v->start, v->end);
-    if (v->object) {
-        vma_remove(mm, v);
-        vma_free(v);
-        return;
-    }
-    if (pages_write_back(v, v->start, v->end))
+    if (goes && pages_write_back(v, v->start, v->end))
         log_warn("a shared mapping could not be written back to its file");
-    bool stays = v->shared && family_shares(mm, v->start, v->end);
-    if (!stays && keep_warm(mm, v) && !clear_user(v->start, v->end - v->start)) {
-        atomic_fetch_sub(&mm->resident_pages, (v->end - v->start) / PAGE_SIZE);
-        present_set(v->start, v->end, PAGE_PRESENT | PAGE_WARM | PAGES_R | PAGES_W);
-    } else if (!stays) {
-        pages_drop(mm, v->start, v->end);
-    }
+    if (goes && v->shared && family_shares(mm, v->start, v->end))
+        goes = false;
+    if (goes && (warm_keep(mm, v) || again))
+        pages_make_warm(mm, v->start, v->end, true);
     vma_remove(mm, v);
-    range_freed(mm, v->start, v->end);
+    if (!v->object)
+        range_freed(mm, v->start, v->end);
     vma_free(v);
+    return goes;
 }
 
-int unmap_locked(struct mm *mm, uaddr_t start, uaddr_t end)
+/* With `again`, something is mapped there next that can use warm pages. Pages of neighbours go
+ * in one piece. */
+static int unmap_range(struct mm *mm, uaddr_t start, uaddr_t end, bool again) HELD(mm->lock)
 {
+    uaddr_t from = 0, to = 0;
     struct vma *v;
     int e = vma_split(mm, start);
 
@@ -183,9 +151,27 @@ int unmap_locked(struct mm *mm, uaddr_t start, uaddr_t end)
         e = family_part(mm, start, end);
     if (e)
         return e;
-    while ((v = vma_next_from(mm, start)) && v->start < end)
-        unmap_one(mm, v);
+    while ((v = vma_next_from(mm, start)) && v->start < end) {
+        uaddr_t first = v->start, last = v->end;
+        if (!unmap_one(mm, v, again))
+            continue;
+        if (first != to) {
+            pages_drop_own(mm, from, to);
+            from = first;
+        }
+        to = last;
+    }
+    pages_drop_own(mm, from, to);
     return 0;
+}
+
+int unmap_locked(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    images_unmap(mm, start, end);
+    int e = unmap_range(mm, start, end, false);
+    if (!e)
+        images_unmapped(mm, start, end);
+    return e;
 }
 
 static int check_range(uaddr_t address, uint64_t *length)
@@ -212,6 +198,23 @@ int vm_unmap(struct mm *mm, uaddr_t address, uint64_t length)
 }
 
 /* ---- mapping ---- */
+
+static int protect_one(struct mm *mm, struct vma *v, uint32_t prot)
+{
+    if (prot & ~v->max_prot)
+        return -EACCES;
+    if (prot & PROT_WRITE && v->prot & PROT_EXEC)
+        patch_restore(mm, v->start, v->end);
+    v->prot = prot;
+    v->changed |= (prot & PROT_WRITE) != 0;
+    if (v->object)
+        object_set_prot(v);
+    else
+        pages_set_prot(v, v->start, v->end);
+    if (!v->file)
+        vma_merge(mm, v);
+    return 0;
+}
 
 static int check_map(const struct mm *mm, const struct vm_map_args *a, uint64_t length)
 {
@@ -242,13 +245,12 @@ static int take_from_object(struct mm *mm, struct vm_object *o, uaddr_t start, u
     return e ? e : object_cede(o, mm, start, end);
 }
 
-/* The range is to be mm's, even if it must live with another process there. */
-static int claim_fixed(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock)
+int range_claim_fixed(struct mm *mm, uaddr_t start, uaddr_t end)
 {
     struct family *rival;
     int e = 0;
 
-    while (!e && (rival = range_rival(mm, start, end))) {
+    while (images_evict(start, end), !e && (rival = range_rival(mm, start, end))) {
         if (rival->object)
             e = take_from_object(mm, rival->object, start, end);
         else
@@ -270,13 +272,14 @@ int place_fixed(struct mm *mm, const struct vm_map_args *a, uint64_t length, boo
         return at < enclave.user_start ? -EPERM : -ENOMEM;
     if ((a->flags & MAP_FIXED_NOREPLACE) && is_mapped(mm, at, at + length))
         return -EEXIST;
-    int e = owned ? 0 : claim_fixed(mm, at, at + length);
-    return e ? e : unmap_locked(mm, at, at + length);
+    int e = owned ? 0 : range_claim_fixed(mm, at, at + length);
+    bool again = (a->flags & MAP_TYPE) == MAP_PRIVATE && (a->prot & PROT_WRITE) &&
+                 !atomic_load(&mm->sched.family);
+    return e ? e : unmap_range(mm, at, at + length, again);
 }
 
 /* Where the mapping goes; its range belongs to mm and is free of mappings afterwards. */
-static int64_t place(struct mm *mm, const struct vm_map_args *a, uint64_t length)
-    HELD(mm->lock)
+static int64_t place(struct mm *mm, const struct vm_map_args *a, uint64_t length) HELD(mm->lock)
 {
     bool fixed = a->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
     uaddr_t at = fixed ? a->address : align_down(a->address, PAGE_SIZE);
@@ -285,27 +288,15 @@ static int64_t place(struct mm *mm, const struct vm_map_args *a, uint64_t length
         int e = place_fixed(mm, a, length, false);
         return e ? e : (int64_t)at;
     }
-    if (at && user_range_ok(at, length) && !is_mapped(mm, at, at + length) &&
-        !range_claim(mm, at, at + length))
-        return (int64_t)at;
+    if (at && user_range_ok(at, length) && !is_mapped(mm, at, at + length)) {
+        images_evict(at, at + length);
+        if (!range_claim(mm, at, at + length))
+            return (int64_t)at;
+    }
     if (a->flags & MAP_32BIT)
         return range_random(mm, length, PAGE_SIZE, true);
-    return range_find(mm, length);
-}
-
-/* Pages kept from an earlier mapping of the place: taken over whole, or given back. */
-static void settle_warm(struct mm *mm, const struct vma *v)
-{
-    uint8_t state;
-    uaddr_t end = present_run(v->start, v->end, &state);
-
-    if (end == v->end && (state & PAGE_WARM) && !v->file && !v->shared &&
-        v->prot == (PROT_READ | PROT_WRITE)) {
-        present_set(v->start, v->end, PAGE_PRESENT | PAGES_R | PAGES_W);
-        atomic_fetch_add(&mm->resident_pages, (v->end - v->start) / PAGE_SIZE);
-        return;
-    }
-    pages_drop(mm, v->start, v->end);
+    int64_t image = image_place(mm, a, length);
+    return image ? image : range_find(mm, length);
 }
 
 static bool wants_populate(const struct vm_map_args *a, uint64_t length)
@@ -314,15 +305,20 @@ static bool wants_populate(const struct vm_map_args *a, uint64_t length)
         return false;
     if ((a->flags & (MAP_POPULATE | MAP_LOCKED)) && !(a->flags & MAP_NONBLOCK))
         return true;
-    return !a->file && length <= 2 * PAGE_SIZE && (a->prot & PROT_WRITE); /* will be touched */
+    if (a->file && (a->flags & MAP_TYPE) != MAP_PRIVATE)
+        return false;
+    /* What is small will be touched, and what can be written of a program, too. */
+    if (a->file && (a->prot & PROT_WRITE))
+        return length <= DATA_AT_ONCE * PAGE_SIZE;
+    return (a->file || (a->prot & PROT_WRITE)) && length <= MAP_AT_ONCE * PAGE_SIZE;
 }
 
-static int populate(struct mm *mm, struct vma *v)
+static int populate(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end)
 {
     uint8_t state;
 
-    for (uaddr_t at = v->start; at < v->end;) {
-        uaddr_t next = present_run(at, v->end, &state);
+    for (uaddr_t at = start; at < end;) {
+        uaddr_t next = present_run(at, end, &state);
         if (!state) {
             int e = pages_bring_in(mm, v, at, next);
             if (e)
@@ -331,6 +327,38 @@ static int populate(struct mm *mm, struct vma *v)
         at = next;
     }
     return 0;
+}
+
+/* A part of a mapping is mapped anew, from the same part of the same file: a change of
+ * permissions, as when a dynamic linker lays out what it has mapped as a whole. */
+static struct vma *same_mapping(struct mm *mm, const struct vm_map_args *a, uint64_t length)
+{
+    struct vma *v = a->flags & MAP_FIXED ? vma_at(mm, a->address) : NULL;
+
+    if (!v || !v->file || !a->file || v->shared || v->changed || a->address % PAGE_SIZE ||
+        (a->flags & MAP_TYPE) != MAP_PRIVATE || v->end - a->address < length ||
+        v->offset + (a->address - v->start) != a->offset || v->file_ops != a->file_ops ||
+        !v->file_ops->identity || !v->file_ops->identity(v->file) ||
+        v->file_ops->identity(v->file) != v->file_ops->identity(a->file) ||
+        v->file_limit != UINT64_MAX || a->file_limit || atomic_load(&mm->sched.family))
+        return NULL;
+    return v;
+}
+
+static int map_again(struct mm *mm, const struct vm_map_args *a, uint64_t length)
+{
+    int e = vma_split(mm, a->address);
+
+    if (!e)
+        e = vma_split(mm, a->address + length);
+    if (e)
+        return e;
+    struct vma *v = vma_at(mm, a->address);
+    v->max_prot = a->max_prot ? a->max_prot : 7u;
+    e = protect_one(mm, v, a->prot & 7u);
+    if (!e && wants_populate(a, length) && populate(mm, v, v->start, v->end))
+        log_debug("a mapping could not be populated");
+    return e;
 }
 
 int64_t map_locked(struct mm *mm, const struct vm_map_args *a)
@@ -346,6 +374,12 @@ int64_t map_locked(struct mm *mm, const struct vm_map_args *a)
     int64_t at = object_map(mm, a, length);
     if (at)
         return at;
+    if (!(a->flags & MAP_FIXED) || !image_lays_out(mm, a->address, length))
+        image_laid_out(mm);
+    if (same_mapping(mm, a, length)) {
+        e = map_again(mm, a, length);
+        return e ? e : (int64_t)a->address;
+    }
     struct vma *v = kzalloc(sizeof(*v));
     if (!v)
         return -ENOMEM;
@@ -365,16 +399,29 @@ int64_t map_locked(struct mm *mm, const struct vm_map_args *a)
         .offset = a->file ? a->offset : 0,
         .file_limit = a->file_limit ? a->offset + a->file_limit : UINT64_MAX,
         .name = a->name,
+        .changed = a->prot & PROT_WRITE,
     };
     if (v->file)
         v->file_ops->get(v->file);
-    settle_warm(mm, v);
+    image_settle(mm, v);
+    warm_settle(mm, v);
     vma_insert(mm, v);
-    if (wants_populate(a, length) && populate(mm, v) && (a->flags & MAP_POPULATE))
+    if (wants_populate(a, length) && populate(mm, v, v->start, v->end) &&
+        (a->flags & MAP_POPULATE))
         log_debug("a mapping could not be populated");
     if (!v->file)
         vma_merge(mm, v);
     return at;
+}
+
+int vm_populate(struct mm *mm, uaddr_t address, uint64_t length)
+{
+    mutex_lock(&mm->lock);
+    struct vma *v = vma_at(mm, address);
+    int e =
+        v && address + length <= v->end ? populate(mm, v, address, address + length) : -EINVAL;
+    mutex_unlock(&mm->lock);
+    return e;
 }
 
 int64_t vm_map(struct mm *mm, const struct vm_map_args *args)
@@ -395,24 +442,10 @@ int64_t vm_find_random(struct mm *mm, uint64_t length, uint64_t alignment)
 
 /* ---- protection ---- */
 
-static int protect_one(struct mm *mm, struct vma *v, uint32_t prot)
-{
-    if (prot & ~v->max_prot)
-        return -EACCES;
-    if (prot & PROT_WRITE && v->prot & PROT_EXEC)
-        patch_restore(mm, v->start, v->end);
-    v->prot = prot;
-    if (v->object)
-        object_set_prot(v);
-    else
-        pages_set_prot(v, v->start, v->end);
-    if (!v->file)
-        vma_merge(mm, v);
-    return 0;
-}
-
 static int protect_locked(struct mm *mm, uaddr_t start, uaddr_t end, uint32_t prot)
+    HELD(mm->lock)
 {
+    image_laid_out(mm);
     int e = vma_split(mm, start);
 
     if (!e)

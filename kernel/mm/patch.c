@@ -16,42 +16,12 @@
 #include "mm/internal.h"
 #include "mm/kmalloc.h"
 #include "mm/patch_plan.h"
+#include "mm/patch_table.h"
 #include "mm/user.h"
 
-#define ZONE_BYTES 0x10000ull
-#define GRANULE    16ull
-#define GRANULES   (ZONE_BYTES / GRANULE)
 #define FORK_PAGES 4u /* of each zone, made present before a fork */
-#define MAX_ZONES  64u
+#define MAX_ZONES  256u
 #define MAX_SITES  8192u /* of one memory; more are not worth the search */
-
-struct zone {
-    struct list node;
-    uaddr_t base;
-    uint64_t used[GRANULES / 64];
-};
-
-enum { SITE_COUNTING, SITE_PATCHED, SITE_FAILED };
-
-struct site {
-    struct rb_node by_site, by_trampoline;
-    uaddr_t at;
-    uint32_t state;
-    uint32_t traps, threshold;
-    uint8_t jump[PATCH_JUMP], old[PATCH_JUMP];
-    struct patch_site p; /* SITE_PATCHED */
-};
-
-struct patches {
-    _Atomic uint32_t refs;
-    _Atomic bool busy;    /* somebody is rewriting; guards the zones, too */
-    struct spinlock lock; /* the trees and all that hangs in them */
-    struct rb_root sites, trampolines;
-    uint32_t site_count;
-    uint64_t traps, rewritten; /* over the whole life */
-    struct list zones;
-    uint32_t zone_count;
-};
 
 /* What one rewriting needs; too much for a stack. */
 struct work {
@@ -63,139 +33,6 @@ struct work {
 };
 
 extern char syscall_entry[]; /* enclave/entry.S */
-
-/* ---- the table ---- */
-
-static struct site *of_site(struct rb_node *n)
-{
-    return container_of(n, struct site, by_site);
-}
-static struct site *of_trampoline(struct rb_node *n)
-{
-    return container_of(n, struct site, by_trampoline);
-}
-
-/* The first site at or above `at`. */
-static struct site *site_from(struct patches *p, uaddr_t at) HELD(p->lock)
-{
-    struct rb_node *n = p->sites.node;
-    struct site *best = NULL;
-    while (n) {
-        if (of_site(n)->at >= at) {
-            best = of_site(n);
-            n = n->left;
-        } else {
-            n = n->right;
-        }
-    }
-    return best;
-}
-
-static struct site *site_next(struct site *s)
-{
-    struct rb_node *n = rb_next(&s->by_site);
-    return n ? of_site(n) : NULL;
-}
-
-static void site_insert(struct patches *p, struct site *s) HELD(p->lock)
-{
-    struct rb_node **link = &p->sites.node, *parent = NULL;
-    while (*link) {
-        parent = *link;
-        link = s->at < of_site(parent)->at ? &parent->left : &parent->right;
-    }
-    rb_insert(&p->sites, parent, link, &s->by_site);
-    p->site_count++;
-}
-
-static void trampoline_insert(struct patches *p, struct site *s) HELD(p->lock)
-{
-    struct rb_node **link = &p->trampolines.node, *parent = NULL;
-    while (*link) {
-        parent = *link;
-        link = s->p.trampoline < of_trampoline(parent)->p.trampoline ? &parent->left
-                                                                     : &parent->right;
-    }
-    rb_insert(&p->trampolines, parent, link, &s->by_trampoline);
-}
-
-static void site_remove(struct patches *p, struct site *s) HELD(p->lock)
-{
-    if (s->state == SITE_PATCHED)
-        rb_remove(&p->trampolines, &s->by_trampoline);
-    rb_remove(&p->sites, &s->by_site);
-    p->site_count--;
-    kfree(s);
-}
-
-/* The rewritten site whose jump covers `rip`. */
-static struct site *site_around(struct patches *p, uaddr_t rip) HELD(p->lock)
-{
-    struct site *s = site_from(p, rip < PATCH_MAX_WINDOW ? 0 : rip - PATCH_MAX_WINDOW);
-    for (; s && s->at <= rip + PATCH_MAX_WINDOW; s = site_next(s))
-        if (s->state == SITE_PATCHED && rip - s->p.start < PATCH_JUMP)
-            return s;
-    return NULL;
-}
-
-static struct site *site_of_trampoline(struct patches *p, uaddr_t rip) HELD(p->lock)
-{
-    struct rb_node *n = p->trampolines.node;
-    while (n) {
-        struct site *s = of_trampoline(n);
-        if (rip - s->p.trampoline < s->p.length)
-            return s;
-        n = rip < s->p.trampoline ? n->left : n->right;
-    }
-    return NULL;
-}
-
-static bool window_taken(struct patches *p, const struct patch_window *w)
-{
-    bool taken = false;
-    spin_lock(&p->lock);
-    struct site *s =
-        site_from(p, w->start < PATCH_MAX_WINDOW ? 0 : w->start - PATCH_MAX_WINDOW);
-    for (; s && s->at <= w->end + PATCH_MAX_WINDOW && !taken; s = site_next(s))
-        taken = s->state == SITE_PATCHED && w->start < s->p.end && s->p.start < w->end;
-    spin_unlock(&p->lock);
-    return taken;
-}
-
-static struct patches *patches_make(struct mm *mm)
-{
-    struct patches *p = kzalloc(sizeof(*p)), *old = NULL;
-    if (!p)
-        return NULL;
-    atomic_store(&p->refs, 1);
-    spin_init(&p->lock, RANK_VM_RANGE);
-    list_init(&p->zones);
-    if (__atomic_compare_exchange_n(&mm->patch, (void **)&old, p, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE))
-        return p;
-    kfree(p);
-    return old;
-}
-
-static struct patches *patches_of(struct mm *mm)
-{
-    return mm ? __atomic_load_n(&mm->patch, __ATOMIC_ACQUIRE) : NULL;
-}
-
-static void patches_put(struct patches *p)
-{
-    struct rb_node *n;
-    struct list *l;
-    if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
-        return;
-    spin_lock(&p->lock);
-    while ((n = rb_first(&p->sites)))
-        site_remove(p, of_site(n));
-    spin_unlock(&p->lock);
-    while ((l = list_pop(&p->zones)))
-        kfree(container_of(l, struct zone, node));
-    kfree(p);
-}
 
 /* ---- zones ---- */
 
@@ -256,6 +93,7 @@ static int zone_make(struct mm *mm, struct patches *p, uaddr_t site) HELD(mm->lo
     z = kzalloc(sizeof(*z));
     if (!z)
         return -ENOMEM;
+    z->image = image_of(mm, site);
     for (size_t i = 0; i < sizeof(near); i++) {
         uint8_t top = near[far_first ? (i + sizeof(near) - 4) % sizeof(near) : i];
         int64_t distance = (int32_t)((uint32_t)top << 24 | 0x060000u);
@@ -281,9 +119,12 @@ static int slot_get(struct mm *mm, struct patches *p, const struct patch_window 
 {
     uint64_t size = w->end - w->start + 4u * w->count + 32;
     struct zone *z;
+    mutex_lock(&mm->lock);
+    uaddr_t image = image_of(mm, w->site);
+    mutex_unlock(&mm->lock);
     for (int round = 0; round < 2; round++) {
         list_for_each (z, &p->zones, node) {
-            *out = slot_find(p, z, w, size);
+            *out = z->image == image ? slot_find(p, z, w, size) : 0;
             if (*out) {
                 slot_take(z, *out - z->base, size);
                 return 0;
@@ -641,13 +482,13 @@ void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)
     }
 }
 
-static bool zone_near(struct patches *p, uaddr_t site)
+static bool zone_near(struct mm *mm, struct patches *p, uaddr_t site)
 {
+    uaddr_t image = image_of(mm, site);
     struct zone *z;
-    list_for_each(z, &p->zones, node)
-    {
+    list_for_each (z, &p->zones, node) {
         int64_t distance = (int64_t)(z->base - site);
-        if (distance == (int32_t)distance)
+        if (z->image == image && distance == (int32_t)distance)
             return true;
     }
     return false;
@@ -675,10 +516,9 @@ UNCHECKED_LOCKING void patch_fork_prepare(struct mm *parent)
         return;
     if (atomic_load(&p->refs) == 1) {
         for (uaddr_t at = 0; next_counting(p, &at); at++)
-            if (!zone_near(p, at) && zone_make(parent, p, at))
+            if (!zone_near(parent, p, at) && zone_make(parent, p, at))
                 break;
-        list_for_each(z, &p->zones, node)
-        {
+        list_for_each (z, &p->zones, node) {
             struct vma *v = vma_at(parent, z->base);
             uaddr_t end = z->base + FORK_PAGES * PAGE_SIZE;
             if (v && v->prot == (PROT_READ | PROT_EXEC) && v->end >= end &&

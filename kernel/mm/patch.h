@@ -2,6 +2,8 @@
 /* Rewriting of system call sites in running programs. Theory of operation: docs/patching.md. */
 #pragma once
 
+#include "lib/list.h"
+#include "lib/rbtree.h"
 #include "lib/types.h"
 
 struct mm;
@@ -35,6 +37,25 @@ void patch_fork_prepare(struct mm *parent);
  * and trampoline pages that are in place for all of them change. */
 void patch_mm_fork(struct mm *child, struct mm *parent);
 void patch_mm_fini(struct mm *mm);
+
+/* What belongs to a rewritten text while no memory has it: its sites, and the zones that their
+ * trampolines are in. Zones serve one image only (internal.h). */
+struct patch_kept {
+    struct rb_root sites;
+    struct list zones;
+};
+#define PATCH_ZONE_BYTES 0x10000ull
+/* The sites of [start,end), an image of mm, leave mm's table. False: there was a fork, and
+ * others have them, too. mm->lock is held. */
+bool patch_detach(struct mm *mm, uaddr_t start, uaddr_t end, struct patch_kept *out);
+/* They come into mm's table; false: there is no memory for one. */
+bool patch_ready(struct mm *mm);
+void patch_attach(struct mm *mm, struct patch_kept *kept);
+void patch_kept_free(struct patch_kept *kept);
+/* The address of its n-th zone; false: there is none. */
+bool patch_kept_zone(const struct patch_kept *kept, unsigned n, uaddr_t *base);
+/* [start,end), an image of mm, is gone: so are its zones. mm->lock is held. */
+bool patch_zone_take(struct mm *mm, uaddr_t start, uaddr_t *base);
 
 struct patch_stats {
     uint64_t sites, patched, failed, zones; /* now */

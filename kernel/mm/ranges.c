@@ -206,6 +206,38 @@ int range_claim(struct mm *mm, uaddr_t start, uaddr_t end)
     return 0;
 }
 
+static struct area *area_exactly(struct family *f, uaddr_t start, uaddr_t end) HELD(range_lock)
+{
+    struct area *a = area_from(start);
+    return a && a->start == start && a->end == end && a->family == f ? a : NULL;
+}
+
+bool range_hand_over(struct family *to, struct family *from, uaddr_t start, uaddr_t end)
+{
+    spin_lock(&range_lock);
+    struct area *a = area_exactly(from, start, end);
+    if (a) {
+        list_remove(&a->in_family);
+        a->family = to;
+        a->search = false;
+        list_push(&to->areas, &a->in_family);
+    }
+    spin_unlock(&range_lock);
+    return a != NULL;
+}
+
+void range_release(struct family *f, uaddr_t start, uaddr_t end)
+{
+    spin_lock(&range_lock);
+    struct area *a = area_exactly(f, start, end);
+    if (a) {
+        list_remove(&a->in_family);
+        rb_remove(&ranges, &a->node);
+    }
+    spin_unlock(&range_lock);
+    kfree(a);
+}
+
 void range_freed(struct mm *mm, uaddr_t start, uaddr_t end)
 {
     struct area *a;

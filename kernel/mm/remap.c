@@ -104,6 +104,7 @@ static int64_t move_mapping(struct mm *mm, struct vma *v, uaddr_t old, uint64_t 
     target = vma_at(mm, (uaddr_t)at);
     if (!e && source) {
         target->file_limit = limit;
+        target->changed = true;
         pages_drop(mm, (uaddr_t)at, (uaddr_t)at + MIN(old_len, new_len));
         patch_restore(mm, old, old + old_len);
         e = copy_pages(mm, source, old, target, MIN(old_len, new_len));
@@ -361,7 +362,7 @@ int vm_walk(struct mm *mm, int (*each)(const struct vm_info *info, void *arg), v
             .offset = v->file ? v->offset : 0,
             .resident_pages = count_present(v),
             .name = v->name,
-            .file = v->file,
+            .file = v->name ? NULL : v->file,
             .file_ops = v->file_ops,
         };
         r = each(&info, arg);

@@ -79,6 +79,16 @@ int clear_user(uaddr_t dst, size_t size)
     }
 }
 
+size_t user_copy_present(uaddr_t dst, uaddr_t src, size_t size)
+{
+    return user_copy_raw((void *)dst, (const void *)src, size);
+}
+
+size_t user_clear_present(uaddr_t dst, size_t size)
+{
+    return user_clear_raw((void *)dst, size);
+}
+
 ssize_t strncpy_from_user(char *dst, uaddr_t src, size_t size)
 {
     size_t done = 0;

@@ -31,6 +31,11 @@ bool user_range_ok(uaddr_t p, uint64_t size);
         copy_to_user((address), &pu_, sizeof(pu_));                                            \
     })
 
+/* For the memory's own code: pages that are in place, of whichever memory; nothing is brought
+ * in. Bytes not copied or cleared. */
+size_t user_copy_present(uaddr_t dst, uaddr_t src, size_t size);
+size_t user_clear_present(uaddr_t dst, size_t size);
+
 /* Atomics on guest memory for futexes: 0, -EFAULT. *old is what was there. */
 int user_cmpxchg32(uaddr_t address, uint32_t expected, uint32_t desired,
                    uint32_t *old) MUST_CHECK;

@@ -44,6 +44,9 @@ struct vm_file_ops {
     void (*put)(void *file);
     /* Optional: where the file's inode keeps what its shared mappings have in common. */
     struct vm_object *_Atomic *(*object)(void *file);
+    /* Optional: a number for the file's contents, which never comes back for other ones; 0: its
+     * pages are not to be kept. */
+    uint64_t (*identity)(void *file);
     /* For /proc/PID/maps: path, device and inode number. */
     void (*describe)(void *file, char *path, size_t size, uint64_t *dev, uint64_t *ino);
 };
@@ -77,6 +80,8 @@ int vm_protect(struct mm *mm, uaddr_t address, uint64_t length, uint32_t prot) M
 int64_t vm_remap(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len, uint32_t flags,
                  uaddr_t new_address) MUST_CHECK;
 int vm_advise(struct mm *mm, uaddr_t address, uint64_t length, int advice) MUST_CHECK;
+/* Brings in what is not there yet of [address,address+length), which lies in one mapping. */
+int vm_populate(struct mm *mm, uaddr_t address, uint64_t length) MUST_CHECK;
 int vm_sync(struct mm *mm, uaddr_t address, uint64_t length, uint32_t flags) MUST_CHECK;
 /* A file and its shared mappings in step; `o` is what its inode keeps, and may be NULL.
  * Before a read or a sync: the file gets what the mappings changed. */
@@ -102,6 +107,16 @@ void vm_set_limits(struct mm *mm, uint64_t rlimit_as, uint64_t rlimit_data,
 
 /* A free range of that size at a random place, aligned; for loaders that then use MAP_FIXED. */
 int64_t vm_find_random(struct mm *mm, uint64_t length, uint64_t alignment) MUST_CHECK;
+/* The same for the private mappings of one file; perhaps where an earlier process has left its
+ * pages, for this one to use. Nothing else can come to lie there. */
+int64_t vm_find_image(struct mm *mm, void *file, const struct vm_file_ops *ops, uint64_t length,
+                      uint64_t alignment) MUST_CHECK;
+/* The same at `start`; -ENOMEM if it is another program's. */
+int vm_claim_image(struct mm *mm, void *file, const struct vm_file_ops *ops, uaddr_t start,
+                   uint64_t length) MUST_CHECK;
+/* Pages for all of [start,start+length), which vm_find_random() has found: what is mapped there
+ * has them at once. */
+void vm_prepare(struct mm *mm, uaddr_t start, uint64_t length);
 
 #define VM_ACCESS_READ  1u
 #define VM_ACCESS_WRITE 2u

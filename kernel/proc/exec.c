@@ -277,9 +277,7 @@ static void start_registers(const struct exec *e)
 static int fill_memory(struct exec *e)
 {
     sched_use_mm((struct sched_mm *)e->mm);
-    int r = vdso_write(e->mm, e->vdso);
-    if (!r)
-        r = stack_write(e);
+    int r = stack_write(e);
     if (r == -EFAULT)
         r = -ENOMEM;
     return r;

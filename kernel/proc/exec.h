@@ -39,10 +39,7 @@ int load_program(struct exec *e) MUST_CHECK;
 int stack_write(struct exec *e) MUST_CHECK;
 /* vdso.c */
 void vdso_init(void);
-/* Reserves and maps, writable. */
 int vdso_map(struct mm *mm, uaddr_t *at) MUST_CHECK;
-/* With mm current: contents, protection. */
-int vdso_write(struct mm *mm, uaddr_t at) MUST_CHECK;
 
 /* All of execve(2) for the current thread; 0: task_regs(current) are the new program's. */
 int exec_run(struct exec *e) MUST_CHECK;

@@ -12,6 +12,7 @@
 #define STACK_MIN   (132ull << 10)
 #define STACK_MAX   (1ull << 30)
 #define STACK_GUARD (256ull << 10)
+#define STACK_FIRST (32ull << 10) /* brought in at once */
 #define HEAP_ROOM   (1ull << 30)
 #define PLACE_TRIES 8
 
@@ -95,15 +96,35 @@ static int unmap_gap(struct mm *mm, const struct elf_image *im, uint32_t i, uint
     return to > from ? vm_unmap(mm, from + bias, to - from) : 0;
 }
 
-static int map_image(struct mm *mm, struct file *f, const struct elf_image *im, uint64_t *bias)
+/* Programs below this size get a place that none had before, and their pages with it. */
+#define SMALL_PROGRAM (1ull << 20)
+
+/* A place for the whole of it: where the headers say, or anywhere. */
+static int place_image(struct mm *mm, struct file *f, const struct elf_image *im, bool program,
+                       uaddr_t *at)
 {
     uint64_t length = im->end - im->start;
-    uaddr_t at = im->start;
+    *at = im->start;
+    if (im->fixed)
+        return vm_claim_image(mm, f, f->ops->vm, *at, length);
+    bool fresh = program && length <= SMALL_PROGRAM;
+    int64_t place = fresh ? vm_find_random(mm, length, im->align)
+                          : vm_find_image(mm, f, f->ops->vm, length, im->align);
+    if (place < 0)
+        return (int)place;
+    *at = (uaddr_t)place;
+    if (fresh)
+        vm_prepare(mm, *at, length);
+    return 0;
+}
+
+static int map_image(struct mm *mm, struct file *f, const struct elf_image *im, bool program,
+                     uint64_t *bias)
+{
+    uaddr_t at;
     if (!f->ops->vm)
         return -ENODEV;
-    int r = im->fixed ? reserve_at(mm, at, length) : reserve(mm, length, im->align, &at);
-    if (r == -EEXIST)
-        r = -ENOMEM; /* another program lies there */
+    int r = place_image(mm, f, im, program, &at);
     if (r)
         return r;
     *bias = at - im->start;
@@ -118,7 +139,7 @@ static int map_image(struct mm *mm, struct file *f, const struct elf_image *im, 
 static int map_stack(struct exec *e)
 {
     uint64_t size = process_limit(current_process, RLIMIT_STACK);
-    uaddr_t at;
+    uaddr_t at = 0;
     size = align_up(MIN(MAX(size, STACK_MIN), STACK_MAX), PAGE_SIZE);
     int r = reserve(e->mm, size + STACK_GUARD, PAGE_SIZE, &at);
     if (r)
@@ -132,7 +153,8 @@ static int map_stack(struct exec *e)
     };
     e->stack_low = at + STACK_GUARD;
     e->stack_top = at + STACK_GUARD + size;
-    return map_fixed(e->mm, a);
+    r = map_fixed(e->mm, a);
+    return r ? r : vm_populate(e->mm, e->stack_top - STACK_FIRST, STACK_FIRST);
 }
 
 static void note_layout(struct exec *e)
@@ -157,10 +179,10 @@ static void note_layout(struct exec *e)
 static int map_all(struct exec *e)
 {
     struct process *p = current_process;
-    int r = map_image(e->mm, e->file, e->image, &e->bias);
+    int r = map_image(e->mm, e->file, e->image, true, &e->bias);
     e->entry = e->image->entry + e->bias;
     if (!r && e->interp) {
-        r = map_image(e->mm, e->interp_file, e->interp, &e->interp_bias);
+        r = map_image(e->mm, e->interp_file, e->interp, false, &e->interp_bias);
         e->entry = e->interp->entry + e->interp_bias;
     }
     if (!r)

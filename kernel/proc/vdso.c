@@ -8,7 +8,6 @@
 #include "enclave/clock.h"
 #include "lib/log.h"
 #include "lib/string.h"
-#include "mm/user.h"
 #include "mm/vm.h"
 #include "proc/exec.h"
 
@@ -32,13 +31,56 @@ void vdso_init(void)
     assert(word_offset);
 }
 
+/* For the memory it is a file: its pages are the same for every process, and can be kept. */
+static ssize_t read_vdso(void *file, uint64_t offset, struct iter *to)
+{
+    uint64_t page = (uint64_t)(uintptr_t)&clock_page;
+    size_t done = 0;
+
+    (void)file;
+    while (to->remaining && offset < image_size()) {
+        uint8_t part[256];
+        size_t n = MIN(to->remaining, image_size() - (size_t)offset);
+        n = MIN(n, sizeof(part) - (size_t)offset % sizeof(part));
+        memcpy(part, vdso_image + offset, n);
+        if (word_offset >= offset && word_offset < offset + n)
+            memcpy(part + (word_offset - offset), &page, sizeof(page));
+        size_t copied = iter_copy_to(to, part, n);
+        done += copied;
+        offset += copied;
+        if (copied < n)
+            return done ? (ssize_t)done : -EFAULT;
+    }
+    return (ssize_t)done;
+}
+
+static void keep(void *file)
+{
+    (void)file;
+}
+
+static uint64_t vdso_identity(void *file)
+{
+    (void)file;
+    return UINT64_MAX; /* files count from 1 */
+}
+
+static const struct vm_file_ops vdso_ops = {
+    .read = read_vdso,
+    .get = keep,
+    .put = keep,
+    .identity = vdso_identity,
+};
+
 int vdso_map(struct mm *mm, uaddr_t *at)
 {
-    uint64_t length = align_up(image_size(), PAGE_SIZE);
+    static char file;
     struct vm_map_args a = {
-        .length = length,
-        .prot = PROT_READ | PROT_WRITE,
-        .flags = MAP_PRIVATE | MAP_ANONYMOUS,
+        .length = align_up(image_size(), PAGE_SIZE),
+        .prot = PROT_READ | PROT_EXEC,
+        .flags = MAP_PRIVATE | MAP_POPULATE | MAP_DENYWRITE,
+        .file = &file,
+        .file_ops = &vdso_ops,
         .name = "[vdso]",
     };
     int64_t r = vm_map(mm, &a);
@@ -46,15 +88,4 @@ int vdso_map(struct mm *mm, uaddr_t *at)
         return (int)r;
     *at = (uaddr_t)r;
     return 0;
-}
-
-int vdso_write(struct mm *mm, uaddr_t at)
-{
-    uint64_t page = (uint64_t)(uintptr_t)&clock_page;
-    int r = copy_to_user(at, vdso_image, image_size());
-    if (!r)
-        r = copy_to_user(at + word_offset, &page, sizeof(page));
-    if (!r)
-        r = vm_protect(mm, at, align_up(image_size(), PAGE_SIZE), PROT_READ | PROT_EXEC);
-    return r;
 }

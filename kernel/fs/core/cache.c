@@ -296,7 +296,23 @@ ssize_t cache_read(struct page_cache *c, struct iter *to, uint64_t pos, uint64_t
     return (ssize_t)done;
 }
 
-ssize_t cache_write(struct page_cache *c, struct iter *from, uint64_t pos)
+uint64_t cache_identity(struct page_cache *c)
+{
+    static _Atomic uint64_t last;
+    uint64_t id = atomic_load(&c->identity), fresh;
+    if (id)
+        return id;
+    fresh = atomic_fetch_add(&last, 1) + 1;
+    return atomic_compare_exchange_strong(&c->identity, &id, fresh) ? fresh : id;
+}
+
+/* After the change: whoever asked while it was going on has a number that is void now. */
+static void contents_changed(struct page_cache *c)
+{
+    atomic_store(&c->identity, 0);
+}
+
+static ssize_t write_pages(struct page_cache *c, struct iter *from, uint64_t pos)
 {
     size_t done = 0;
     while (from->remaining) {
@@ -316,6 +332,13 @@ ssize_t cache_write(struct page_cache *c, struct iter *from, uint64_t pos)
     return (ssize_t)done;
 }
 
+ssize_t cache_write(struct page_cache *c, struct iter *from, uint64_t pos)
+{
+    ssize_t done = write_pages(c, from, pos);
+    contents_changed(c);
+    return done;
+}
+
 void cache_update(struct page_cache *c, const void *data, size_t size, uint64_t pos)
 {
     const uint8_t *from = data;
@@ -332,6 +355,7 @@ void cache_update(struct page_cache *c, const void *data, size_t size, uint64_t 
         pos += n;
         size -= n;
     }
+    contents_changed(c);
 }
 
 /* Takes the first page at or after *index out of the map; NULL: there is none up to `last`. */
@@ -371,9 +395,10 @@ void cache_truncate(struct page_cache *c, uint64_t pos)
     if (offset)
         zero_part(c, pos, PAGE_SIZE - offset);
     drop_range(c, (pos + PAGE_SIZE - 1) >> PAGE_SHIFT, UINT64_MAX);
+    contents_changed(c);
 }
 
-void cache_punch(struct page_cache *c, uint64_t pos, uint64_t size)
+static void punch(struct page_cache *c, uint64_t pos, uint64_t size)
 {
     uint64_t end = pos + size;
     uint64_t first = align_up(pos, PAGE_SIZE), last = align_down(end, PAGE_SIZE);
@@ -389,12 +414,19 @@ void cache_punch(struct page_cache *c, uint64_t pos, uint64_t size)
         drop_range(c, first >> PAGE_SHIFT, (last >> PAGE_SHIFT) - 1);
 }
 
+void cache_punch(struct page_cache *c, uint64_t pos, uint64_t size)
+{
+    punch(c, pos, size);
+    contents_changed(c);
+}
+
 void cache_invalidate(struct page_cache *c)
 {
     if (c->pages.count)
         drop_range(c, 0, UINT64_MAX);
     else
         atomic_fetch_add(&c->epoch, 1);
+    contents_changed(c);
 }
 
 void cache_empty(struct page_cache *c)

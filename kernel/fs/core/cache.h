@@ -35,6 +35,7 @@ struct page_cache {
     uint64_t next_index;    /* read-ahead: where the last fill ended */
     uint32_t window;        /* pages of the last fill */
     _Atomic uint64_t epoch; /* counts invalidations; a fill that overlaps one is not kept */
+    _Atomic uint64_t identity; /* of the contents; 0: not asked for since they changed */
 };
 
 #define CACHE_WINDOW_MAX 32u
@@ -61,6 +62,8 @@ void cache_truncate(struct page_cache *c, uint64_t pos);
 void cache_punch(struct page_cache *c, uint64_t pos, uint64_t size);
 void cache_invalidate(struct page_cache *c);
 uint64_t cache_page_count(struct page_cache *c);
+/* A number that no other contents ever have: two equal answers mean equal bytes. Not 0. */
+uint64_t cache_identity(struct page_cache *c);
 /* First page at or after *index; false: none. For SEEK_DATA in keep caches. */
 bool cache_next_page(struct page_cache *c, uint64_t *index);
 

@@ -375,10 +375,23 @@ static struct vm_object *_Atomic *vm_object_slot(void *file)
     return &((struct file *)file)->inode->mapped;
 }
 
+uint64_t file_identity(struct file *f)
+{
+    if (f->ops->identity)
+        return f->ops->identity(f);
+    return f->inode->cached ? cache_identity(&f->inode->cache) : 0;
+}
+
+static uint64_t vm_identity(void *file)
+{
+    return file_identity(file);
+}
+
 const struct vm_file_ops file_vm_ops_ro = {
     .read = vm_read,
     .get = vm_get,
     .put = vm_put,
+    .identity = vm_identity,
     .describe = file_vm_describe,
 };
 
@@ -394,5 +407,6 @@ const struct vm_file_ops file_vm_ops = {
     .get = vm_get,
     .put = vm_put,
     .object = vm_object_slot,
+    .identity = vm_identity,
     .describe = file_vm_describe,
 };

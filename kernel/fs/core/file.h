@@ -45,6 +45,8 @@ struct file_ops {
     /* inode locked. NULL: -EOPNOTSUPP. */
     int (*fallocate)(struct file *f, uint32_t mode, uint64_t offset, uint64_t size);
     /* What may be mapped. NULL: -ENODEV. file_vm_ops fits most. */
+    /* See file_identity(). NULL: that of the inode's cache, if the contents are there. */
+    uint64_t (*identity)(struct file *f);
     const struct vm_file_ops *vm;
     /* F_SETPIPE_SZ, F_GETPIPE_SZ, seals. NULL: -EBADF resp. -EINVAL. */
     int64_t (*fcntl)(struct file *f, int command, uint64_t arg);
@@ -124,6 +126,8 @@ ssize_t file_text(struct file *f, char *buffer, size_t size) MUST_CHECK;
 
 /* The ready-made operations over the page cache, for regular files. */
 ssize_t file_read_cached(struct file *f, struct iter *to, uint64_t *pos);
+/* A number that no other contents ever have, or 0; see vm_file_ops. */
+uint64_t file_identity(struct file *f);
 extern const struct vm_file_ops file_vm_ops; /* needs write_mapped */
 extern const struct vm_file_ops
     file_vm_ops_ro; /* private mappings, and shared read-only ones */

@@ -213,10 +213,27 @@ static int host_getattr(struct inode *i)
     return r == -ENOENT && n->removed ? 0 : r;
 }
 
+static void remember_target(struct host_node *n, const char *target, size_t size)
+{
+    char *copy = kmalloc(size + 1), *none = NULL;
+    if (!copy)
+        return;
+    memcpy(copy, target, size);
+    copy[size] = 0;
+    if (!atomic_compare_exchange_strong(&n->target, &none, copy))
+        kfree(copy);
+}
+
 static ssize_t host_readlink_op(struct inode *i, char *buffer, size_t size)
 {
     char name[NAME_MAX + 1];
     struct host_node *parent;
+    const char *known = atomic_load(&host_node(i)->target);
+    if (known) {
+        size_t length = MIN(strlen(known), size);
+        memcpy(buffer, known, length);
+        return (ssize_t)length;
+    }
     ssize_t r = host_node_place(host_node(i), name, &parent);
     if (r < 0)
         return r;
@@ -228,6 +245,8 @@ static ssize_t host_readlink_op(struct inode *i, char *buffer, size_t size)
     inode_put(&parent->inode);
     if (r > 0 && memchr(buffer, 0, (size_t)r))
         return -EIO;
+    if (r > 0 && (size_t)r < size && host_super(i)->read_only)
+        remember_target(host_node(i), buffer, (size_t)r);
     return r;
 }
 
@@ -239,6 +258,7 @@ static void host_free(struct inode *i)
     if (n->parent)
         inode_put(&n->parent->inode);
     kfree(n->name);
+    kfree(atomic_load(&n->target));
     kfree(n);
 }
 

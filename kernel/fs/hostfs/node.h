@@ -45,6 +45,7 @@ struct host_node {
     uint32_t btime_nsec;
     uint64_t checked_ns; /* when; 0: must be asked again */
     bool removed;
+    char *_Atomic target; /* of a link that nobody changes, once it has been read */
 };
 
 static inline struct host_node *host_node(struct inode *i)
