@@ -40,6 +40,8 @@ enum lock_rank {
     RANK_DCACHE,
     RANK_INODE_DATA, /* page maps, inode tables, file locks */
     RANK_CACHE_LRU,
+    RANK_NET_GC, /* sockets that are on their way in sockets */
+    RANK_NET,    /* who is connected to whom */
     RANK_PIPE,
     RANK_EVENT,
     RANK_FUTEX,

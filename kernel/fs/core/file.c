@@ -6,6 +6,7 @@
 #include "fs/core/file.h"
 
 #include "abi/errno.h"
+#include "enclave/clock.h"
 #include "fs/core/lock.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
@@ -44,8 +45,7 @@ void file_put(struct file *f)
         file_free(f);
 }
 
-/* Sleeps until one of `events` is ready. 0, or -ERESTARTSYS. */
-static int wait_ready(struct file *f, uint32_t events)
+int file_wait(struct file *f, uint32_t events, uint64_t deadline_ns)
 {
     struct poll_table t;
     int r = 0;
@@ -56,19 +56,33 @@ static int wait_ready(struct file *f, uint32_t events)
         uint32_t ready = f->ops->poll(f, t.count ? NULL : &t);
         if (ready & (events | POLL_ALWAYS))
             break;
-        r = poll_table_sleep(&t, NO_DEADLINE);
+        r = poll_table_sleep(&t, deadline_ns);
     }
     poll_table_fini(&t);
     return r;
 }
 
+/* As file_wait(), for reading or writing with the file's own patience. */
+static int wait_ready(struct file *f, bool write, uint64_t *deadline)
+{
+    uint64_t patience = atomic_load_explicit(&f->wait_ns[write], memory_order_relaxed);
+    if (patience && !*deadline)
+        *deadline = clock_monotonic_ns() + patience;
+    int r =
+        file_wait(f, write ? POLLOUT : POLLIN | POLLPRI, patience ? *deadline : NO_DEADLINE);
+    if (r == -ERESTARTSYS && patience)
+        return -EINTR;
+    return r == -ETIMEDOUT ? -EAGAIN : r;
+}
+
 static ssize_t read_loop(struct file *f, struct iter *to, uint64_t *pos)
 {
+    uint64_t deadline = 0;
     for (;;) {
         ssize_t r = f->ops->read(f, to, pos);
         if (likely(r != -EAGAIN) || (atomic_load(&f->flags) & O_NONBLOCK))
             return r;
-        r = wait_ready(f, POLLIN | POLLPRI);
+        r = wait_ready(f, false, &deadline);
         if (r < 0)
             return r;
     }
@@ -77,13 +91,14 @@ static ssize_t read_loop(struct file *f, struct iter *to, uint64_t *pos)
 static ssize_t write_loop(struct file *f, struct iter *from, uint64_t *pos)
 {
     size_t done = 0;
+    uint64_t deadline = 0;
     for (;;) {
         ssize_t r = f->ops->write(f, from, pos);
         if (r > 0)
             done += (size_t)r;
         if (r >= 0 && (from->remaining == 0 || r == 0))
             return (ssize_t)done;
-        if (r == -EPIPE)
+        if (r == -EPIPE && !(f->state & FILE_NO_SIGPIPE))
             signal_send_current(SIGPIPE);
         if (r < 0 && r != -EAGAIN)
             return done ? (ssize_t)done : r;
@@ -91,7 +106,7 @@ static ssize_t write_loop(struct file *f, struct iter *from, uint64_t *pos)
             continue;
         if (atomic_load(&f->flags) & O_NONBLOCK)
             return done ? (ssize_t)done : -EAGAIN;
-        r = r > 0 ? 0 : wait_ready(f, POLLOUT);
+        r = r > 0 ? 0 : wait_ready(f, true, &deadline);
         if (r < 0)
             return done ? (ssize_t)done : r;
     }

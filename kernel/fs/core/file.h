@@ -64,6 +64,7 @@ struct file_ops {
 #define FILE_ATIME  0x10u /* reading touches the access time */
 #define FILE_TRUNC  0x20u /* to be emptied once it is open */
 #define FILE_NOCTTY 0x40u /* opened with O_NOCTTY */
+#define FILE_NO_SIGPIPE 0x80u /* EPIPE comes without a signal: sockets of datagrams */
 
 struct file {
     const struct file_ops *ops;
@@ -80,6 +81,7 @@ struct file {
     _Atomic uint32_t epolls; /* epoll items that watch it */
     struct list epoll_items; /* under epoll's own lock */
     _Atomic bool locked;     /* may own flock or OFD locks */
+    _Atomic uint64_t wait_ns[2]; /* longest wait of a read, a write; 0: for ever */
     int owner_pid;           /* F_SETOWN */
     int owner_sig;
 };
@@ -104,6 +106,8 @@ int file_open_path(const struct path *p, uint32_t flags, struct file **out) MUST
 /* The blocking loop. pos NULL: the file's own. Bytes, or negative errno (-ERESTARTSYS). */
 ssize_t file_read(struct file *f, struct iter *to, uint64_t *pos) MUST_CHECK;
 ssize_t file_write(struct file *f, struct iter *from, uint64_t *pos) MUST_CHECK;
+/* Sleeps until one of `events` is ready, or an error: 0, -ERESTARTSYS, -ETIMEDOUT. */
+int file_wait(struct file *f, uint32_t events, uint64_t deadline_ns) MUST_CHECK;
 int64_t file_seek(struct file *f, int64_t offset, int whence) MUST_CHECK;
 int64_t file_seek_generic(struct file *f, int64_t offset, int whence) MUST_CHECK;
 int64_t file_seek_dir(struct file *f, int64_t offset, int whence) MUST_CHECK;
