@@ -95,7 +95,25 @@
       "length 0 the address is a number", \
       "any bytes up to length") \
     X(FADVISE, "fd, offset, length, advice", \
-      "nothing")
+      "nothing") \
+    X(SOCKET, "domain, type, protocol: socket(2), close-on-exec", \
+      "any fd number, or a file that is no socket: its data is untrusted anyway") \
+    X(BIND, "fd, address, length", \
+      "nothing") \
+    X(LISTEN, "fd, backlog", \
+      "nothing") \
+    X(CONNECT, "fd, address, length: where it does not wait", \
+      "nothing") \
+    X(SOCKNAME, "fd, peer (0 or 1), address, room: the name's length", \
+      "any bytes and length: bounded by the room, the family compared") \
+    X(GETSOCKOPT, "fd, level, name, address, room: the value's length", \
+      "any bytes up to the room") \
+    X(SETSOCKOPT, "fd, level, name, address, length", \
+      "nothing") \
+    X(SENDMSG, "fd, struct msghdr, flags: sendmsg(2) that does not wait", \
+      "any count: bounded by what was given") \
+    X(IFCONF, "fd, address, room: SIOCGIFCONF, the length", \
+      "any bytes and length: bounded by the room")
 
 enum hostcall_nr {
 #define X(name, args, hostile) HOSTCALL_##name,

@@ -13,8 +13,9 @@
 
 #include <stdint.h>
 
-#define RING_ENTRIES                                                                           \
-    256u /* power of two; submission entries. Completion entries: twice as many */
+#define RING_ENTRIES 256u /* power of two; submission entries */
+#define RING_COMPLETIONS                                                                       \
+    4096u /* entries; what finds no room comes later, in the kernel as in the interpreter */
 
 /* Host addresses of the parts of one ring pair. */
 struct ring_map {
@@ -59,8 +60,15 @@ enum ring_op {
     RING_OP_WRITEV = 2,
     RING_OP_FSYNC = 3,
     RING_OP_POLL_ADD = 6,
+    RING_OP_RECVMSG = 10,
     RING_OP_TIMEOUT = 11,
+    RING_OP_ACCEPT = 13,
     RING_OP_ASYNC_CANCEL = 14,
+    RING_OP_CONNECT = 16,
+    RING_OP_CLOSE = 19,
     RING_OP_READ = 22,
     RING_OP_WRITE = 23,
+    RING_OP_SEND = 26,
+    RING_OP_RECV = 27,
+    RING_OP_SHUTDOWN = 34,
 };

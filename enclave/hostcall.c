@@ -13,10 +13,9 @@
 void host_exit(void); /* entry.S */
 void (*hostcall_prepare)(void);
 
-#define POOL_CHUNKS_MAX 64u
-
 static haddr_t pool_base, pool_chunks;
-static _Atomic uint64_t pool_free; /* bit set: chunk is free */
+static _Atomic uint64_t pool_free[POOL_CHUNKS_MAX / 64]; /* bit set: chunk is free */
+static uint32_t pool_chunk_count;
 
 static void copy_words(void *to, const void *from, size_t words)
 {
@@ -91,24 +90,47 @@ void pool_init(haddr_t address, uint64_t size, uint32_t vcpus)
     pool_base = address;
     pool_chunks = address + align_up(sync, 4096);
     uint64_t count = (address + size - pool_chunks) / POOL_CHUNK_BYTES;
-    pool_free = count >= POOL_CHUNKS_MAX ? UINT64_MAX : (1ull << count) - 1;
+    pool_chunk_count = (uint32_t)MIN(count, (uint64_t)POOL_CHUNKS_MAX);
+    for (uint32_t i = 0; i < pool_chunk_count; i++)
+        pool_free[i / 64] |= 1ull << i % 64;
 }
 
-haddr_t pool_get(void)
+static haddr_t take_bit(unsigned word)
 {
-    uint64_t free = atomic_load(&pool_free);
+    uint64_t free = atomic_load(&pool_free[word]);
 
     while (free) {
         uint64_t bit = free & -free;
-        if (atomic_compare_exchange_weak(&pool_free, &free, free & ~bit))
-            return pool_chunks + (uint64_t)__builtin_ctzll(bit) * POOL_CHUNK_BYTES;
+        if (atomic_compare_exchange_weak(&pool_free[word], &free, free & ~bit))
+            return pool_chunks +
+                   (word * 64ull + (uint64_t)__builtin_ctzll(bit)) * POOL_CHUNK_BYTES;
     }
     return 0;
 }
 
+haddr_t pool_get(void)
+{
+    haddr_t chunk = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(pool_free) && !chunk; i++)
+        chunk = take_bit(i);
+    return chunk;
+}
+
+uint32_t pool_count(void)
+{
+    return pool_chunk_count;
+}
+
+uint32_t pool_index(haddr_t at)
+{
+    return (uint32_t)((at - pool_chunks) / POOL_CHUNK_BYTES);
+}
+
 void pool_put(haddr_t chunk)
 {
-    uint64_t bit = 1ull << ((chunk - pool_chunks) / POOL_CHUNK_BYTES);
-    uint64_t before = atomic_fetch_or(&pool_free, bit);
-    assert(!(before & bit));
+    uint32_t i = pool_index(chunk);
+    uint64_t before = atomic_fetch_or(&pool_free[i / 64], 1ull << i % 64);
+
+    assert(!(before >> i % 64 & 1));
 }

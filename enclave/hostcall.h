@@ -19,10 +19,10 @@ void host_store32(haddr_t to, uint32_t value); /* with release order */
 /* The call; the result is the host's claim, negative errno clamped to -1..-4095. */
 int64_t hostcall(enum hostcall_nr nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
                  uint64_t a4, uint64_t a5);
-#define hostcall0(nr)          hostcall(nr, 0, 0, 0, 0, 0, 0)
-#define hostcall1(nr, a)       hostcall(nr, (uint64_t)(a), 0, 0, 0, 0, 0)
-#define hostcall2(nr, a, b)    hostcall(nr, (uint64_t)(a), (uint64_t)(b), 0, 0, 0, 0)
-#define hostcall3(nr, a, b, c) \
+#define hostcall0(nr)       hostcall(nr, 0, 0, 0, 0, 0, 0)
+#define hostcall1(nr, a)    hostcall(nr, (uint64_t)(a), 0, 0, 0, 0, 0)
+#define hostcall2(nr, a, b) hostcall(nr, (uint64_t)(a), (uint64_t)(b), 0, 0, 0, 0)
+#define hostcall3(nr, a, b, c)                                                                 \
     hostcall(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), 0, 0, 0)
 
 /* Clears the vector registers before the enclave is left; set by the scheduler at boot. */
@@ -33,10 +33,13 @@ extern void (*hostcall_prepare)(void);
 #define HOST_SYNC_DATA   (16u * 1024)
 #define HOST_PATH_BYTES  (8u * 1024)
 #define POOL_CHUNK_BYTES (256u * 1024)
+#define POOL_CHUNKS_MAX  2048u
 
 haddr_t host_sync_area(void);
 /* A chunk of POOL_CHUNK_BYTES, or 0 when all are in use. */
 haddr_t pool_get(void);
 void pool_put(haddr_t chunk);
+uint32_t pool_count(void);       /* chunks there are */
+uint32_t pool_index(haddr_t at); /* number of the chunk that `at` lies in */
 /* At boot: checks and divides the pool. */
 void pool_init(haddr_t address, uint64_t size, uint32_t vcpus);

@@ -6,26 +6,34 @@
 
 #include "abi/errno.h"
 #include "enclave/boot.h"
+#include "enclave/clock.h"
 #include "enclave/hostcall.h"
 #include "enclave/vcpu.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/string.h"
 
-#define LIES_MAX 1000u
+#define LIES_MAX   1000u
+#define SLOTS_MAX  (1u << 18)
+#define NO_SLOT    UINT32_MAX
+#define OVERDUE_NS 100000u
 
 struct slot {
     struct ring_request *request; /* NULL: free */
     uint32_t generation;
+    uint32_t next_free;
 };
 
 struct ring {
     struct ring_map map; /* our checked copy */
     uint32_t sq_tail, cq_head;
     uint32_t in_flight, lies;
-    uint32_t submitted; /* sq_tail when the host was last asked to look */
-    uint32_t free_hint;
-    struct slot slot[RING_ENTRIES];
+    uint32_t submitted;  /* sq_tail when the host was last asked to look */
+    bool urgent;         /* a task waits for what is not submitted */
+    uint64_t since_tsc;  /* the first entry that is not submitted */
+    struct list backlog; /* struct ring_async, for when there is room */
+    uint32_t slot_count, free_slot;
+    struct slot *slot;
 };
 
 static void check_area(haddr_t at, uint64_t size, unsigned alignment)
@@ -56,29 +64,52 @@ void ring_init(struct vcpu *v)
     r->sq_tail = host_load32(m->sq_tail);
     r->submitted = r->sq_tail;
     r->cq_head = host_load32(m->cq_head);
+    r->free_slot = NO_SLOT;
+    list_init(&r->backlog);
     v->ring = r;
+}
+
+static bool slots_grow(struct ring *r)
+{
+    uint32_t count = r->slot_count ? r->slot_count * 2 : RING_ENTRIES;
+    struct slot *slot = count > SLOTS_MAX ? NULL : kzalloc(count * sizeof(*slot));
+
+    if (!slot)
+        return false;
+    if (r->slot_count)
+        memcpy(slot, r->slot, r->slot_count * sizeof(*slot));
+    for (uint32_t i = r->slot_count; i < count; i++) {
+        slot[i].next_free = r->free_slot;
+        r->free_slot = i;
+    }
+    kfree(r->slot);
+    r->slot = slot;
+    r->slot_count = count;
+    return true;
 }
 
 static struct slot *slot_get(struct ring *r, uint32_t *index)
 {
-    for (uint32_t i = 0; i < RING_ENTRIES; i++) {
-        uint32_t at = (r->free_hint + i) % RING_ENTRIES;
-        if (!r->slot[at].request) {
-            r->free_hint = at + 1;
-            *index = at;
-            return &r->slot[at];
-        }
-    }
-    return NULL;
+    if (r->free_slot == NO_SLOT && !slots_grow(r))
+        return NULL;
+    *index = r->free_slot;
+    struct slot *s = &r->slot[*index];
+    r->free_slot = s->next_free;
+    return s;
 }
 
-int ring_submit(struct ring_sqe *sqe, struct ring_request *request)
+static void slot_put(struct ring *r, uint32_t index)
 {
-    struct ring *r = this_vcpu()->ring;
+    r->slot[index].request = NULL;
+    r->slot[index].next_free = r->free_slot;
+    r->free_slot = index;
+}
+
+static int submit(struct ring *r, struct ring_sqe *sqe, struct ring_request *request)
+{
     uint32_t index, at = r->sq_tail & (r->map.sq_entries - 1);
 
-    if (r->sq_tail - host_load32(r->map.sq_head) >= r->map.sq_entries ||
-        r->in_flight >= r->map.cq_entries)
+    if (r->sq_tail - host_load32(r->map.sq_head) >= r->map.sq_entries)
         return -EAGAIN;
     struct slot *s = slot_get(r, &index);
     if (!s)
@@ -90,10 +121,42 @@ int ring_submit(struct ring_sqe *sqe, struct ring_request *request)
     sqe->user_data = request->user_data;
     host_copy_out(r->map.sqes + at * sizeof(*sqe), sqe, sizeof(*sqe));
     host_store32(r->map.sq_array + 4ull * at, at);
+    if (r->sq_tail == r->submitted)
+        r->since_tsc = rdtsc();
     r->sq_tail++;
     r->in_flight++;
     host_store32(r->map.sq_tail, r->sq_tail);
     return 0;
+}
+
+int ring_submit(struct ring_sqe *sqe, struct ring_request *request)
+{
+    struct ring *r = this_vcpu()->ring;
+    int e = submit(r, sqe, request);
+
+    r->urgent |= e == 0;
+    return e;
+}
+
+static void unload_backlog(struct ring *r)
+{
+    while (!list_empty(&r->backlog)) {
+        struct ring_async *a = list_entry(r->backlog.next, struct ring_async, node);
+        list_remove(&a->node);
+        if (submit(r, &a->sqe, &a->request) == 0)
+            continue;
+        list_push(&r->backlog, &a->node);
+        return;
+    }
+}
+
+void ring_queue(struct ring_async *a)
+{
+    struct ring *r = this_vcpu()->ring;
+
+    a->request.vcpu = this_vcpu()->index;
+    list_append(&r->backlog, &a->node);
+    unload_backlog(r);
 }
 
 static void lie(struct ring *r, uint64_t user_data)
@@ -107,13 +170,13 @@ static void complete(struct ring *r, const struct ring_cqe *cqe)
 {
     uint32_t index = (uint32_t)cqe->user_data;
 
-    if (index >= RING_ENTRIES || !r->slot[index].request ||
+    if (index >= r->slot_count || !r->slot[index].request ||
         r->slot[index].generation != (uint32_t)(cqe->user_data >> 32)) {
         lie(r, cqe->user_data);
         return;
     }
     struct ring_request *request = r->slot[index].request;
-    r->slot[index].request = NULL;
+    slot_put(r, index);
     r->in_flight--;
     if (cqe->res < -MAX_ERRNO || cqe->res > request->max_result)
         request->result = -EIO;
@@ -147,10 +210,29 @@ unsigned ring_reap(void)
 bool ring_unsubmitted(void)
 {
     struct ring *r = this_vcpu()->ring;
+
+    unload_backlog(r);
     bool some = r->submitted != r->sq_tail;
 
     r->submitted = r->sq_tail;
+    r->urgent = false;
     return some;
+}
+
+bool ring_urgent(void)
+{
+    struct ring *r = this_vcpu()->ring;
+
+    if (r->submitted == r->sq_tail)
+        return false;
+    return (r->urgent || clock_tsc_to_ns(rdtsc() - r->since_tsc) > OVERDUE_NS) &&
+           ring_unsubmitted();
+}
+
+bool ring_backlogged(void)
+{
+    struct ring *r = this_vcpu()->ring;
+    return !list_empty(&r->backlog);
 }
 
 bool ring_has_completions(void)

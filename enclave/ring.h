@@ -8,6 +8,7 @@
 #pragma once
 
 #include "boundary/ring.h"
+#include "lib/list.h"
 #include "lib/types.h"
 
 struct vcpu;
@@ -21,14 +22,27 @@ struct ring_request {
     void (*complete)(struct ring_request *r);
 };
 
+/* An operation that nobody's task sleeps for; lies still until it is complete. */
+struct ring_async {
+    struct ring_request request;
+    struct ring_sqe sqe;
+    struct list node;
+};
+
 /* At a vCPU's start: checks and copies what the host says about its rings; panics on nonsense.
  */
 void ring_init(struct vcpu *v);
 /* Queues one operation; -EAGAIN when the ring is full. user_data is set here. */
 int ring_submit(struct ring_sqe *sqe, struct ring_request *request) MUST_CHECK;
+/* Queues one that can wait for others to share its way out, or for room. Never fails. */
+void ring_queue(struct ring_async *a);
 /* Calls `complete` for every completion there is; returns how many. */
 unsigned ring_reap(void);
 /* Entries queued since the host last looked; it looks at the next HOSTCALL_WAIT. */
 bool ring_unsubmitted(void);
+/* As ring_unsubmitted(), but only if a task sleeps for one of them, or they are old. */
+bool ring_urgent(void);
+/* There are more than the ring can take now. */
+bool ring_backlogged(void);
 bool ring_has_completions(void);
 unsigned ring_in_flight(void);

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -246,6 +248,63 @@ static int64_t do_IOCTL(struct vcpu_host *v, const uint64_t *a)
 static int64_t do_FADVISE(struct vcpu_host *v, const uint64_t *a)
 {
     return -posix_fadvise((int)a[0], (off_t)a[1], (off_t)a[2], (int)a[3]);
+}
+
+static int64_t do_SOCKET(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(socket((int)a[0], (int)a[1] | SOCK_CLOEXEC, (int)a[2]));
+}
+
+static int64_t do_BIND(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(bind((int)a[0], (const struct sockaddr *)a[1], (socklen_t)a[2]));
+}
+
+static int64_t do_LISTEN(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(listen((int)a[0], (int)a[1]));
+}
+
+static int64_t do_CONNECT(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(connect((int)a[0], (const struct sockaddr *)a[1], (socklen_t)a[2]));
+}
+
+static int64_t do_SOCKNAME(struct vcpu_host *v, const uint64_t *a)
+{
+    struct sockaddr *name = (struct sockaddr *)a[2];
+    socklen_t size = (socklen_t)a[3];
+    int rc = a[1] ? getpeername((int)a[0], name, &size) : getsockname((int)a[0], name, &size);
+
+    return rc < 0 ? -errno : (int64_t)size;
+}
+
+static int64_t do_GETSOCKOPT(struct vcpu_host *v, const uint64_t *a)
+{
+    socklen_t size = (socklen_t)a[4];
+    int rc = getsockopt((int)a[0], (int)a[1], (int)a[2], (void *)a[3], &size);
+
+    return rc < 0 ? -errno : (int64_t)size;
+}
+
+static int64_t do_SETSOCKOPT(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(
+        setsockopt((int)a[0], (int)a[1], (int)a[2], (const void *)a[3], (socklen_t)a[4]));
+}
+
+static int64_t do_SENDMSG(struct vcpu_host *v, const uint64_t *a)
+{
+    int flags = (int)a[2] | MSG_DONTWAIT | MSG_NOSIGNAL;
+
+    return result(sendmsg((int)a[0], (const struct msghdr *)a[1], flags));
+}
+
+static int64_t do_IFCONF(struct vcpu_host *v, const uint64_t *a)
+{
+    struct ifconf c = {.ifc_len = (int)a[2], .ifc_buf = (char *)a[1]};
+
+    return ioctl((int)a[0], SIOCGIFCONF, &c) < 0 ? -errno : c.ifc_len;
 }
 
 static hostcall_fn *const table[HOSTCALL_COUNT] = {

@@ -61,14 +61,17 @@ static const struct ring_ops uring_ops = {.fini = uring_fini, .wait = uring_wait
 
 static int uring_init(struct ring *r)
 {
-    struct io_uring_params p = {.flags = IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL};
+    struct io_uring_params p = {.flags = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE |
+                                         IORING_SETUP_SUBMIT_ALL,
+                                .cq_entries = RING_COMPLETIONS};
     struct io_uring *u = calloc(1, sizeof(*u));
 
     if (!u)
         return -ENOMEM;
     int rc = io_uring_queue_init_params(RING_ENTRIES, u, &p);
     if (rc == -EINVAL) { /* before 5.18 */
-        p = (struct io_uring_params){.flags = IORING_SETUP_CLAMP};
+        p = (struct io_uring_params){.flags = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
+                                     .cq_entries = RING_COMPLETIONS};
         rc = io_uring_queue_init_params(RING_ENTRIES, u, &p);
     }
     if (!rc && !(p.features & IORING_FEAT_EXT_ARG)) {

@@ -2,14 +2,17 @@
 /*
  * The ring layout served with plain system calls. What would block is kept pending and polled,
  * so that a wait still ends at its time and at a kick. Reads of regular files never pend.
- * LIMIT: no linked entries, no multishot poll: they complete with -EINVAL.
+ * Of sockets it needs no more
+ * than poll(2) tells. LIMIT: no linked entries, no multishot poll: they complete with -EINVAL.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -17,8 +20,9 @@
 
 #include "host/ring.h"
 
-#define CQ_ENTRIES  (2 * RING_ENTRIES)
-#define PENDING_MAX 1024u
+#define CQ_ENTRIES  RING_COMPLETIONS
+#define CQ_SLACK    8u /* one submission completes no more entries than that */
+#define PENDING_MAX 65536u
 
 #define OP_TIMEOUT_ABS 1u
 #define OP_FSYNC_DATA  1u
@@ -38,6 +42,7 @@ struct interp {
     struct ring_cqe cqes[CQ_ENTRIES];
     struct pending pending[PENDING_MAX];
     uint32_t pending_count; /* highest used slot + 1 */
+    uint32_t pending_free;  /* no free slot below */
     struct pollfd fds[PENDING_MAX];
     uint32_t fd_slot[PENDING_MAX];
 };
@@ -55,10 +60,16 @@ static uint32_t cq_ready(struct interp *in)
     return in->cq_tail - __atomic_load_n(&in->cq_head, __ATOMIC_ACQUIRE);
 }
 
+/* What comes now waits until the enclave has taken some. */
+static int cq_full(struct interp *in)
+{
+    return cq_ready(in) > CQ_ENTRIES - CQ_SLACK;
+}
+
 static void complete(struct interp *in, uint64_t user_data, int64_t res)
 {
     if (cq_ready(in) >= CQ_ENTRIES)
-        return; /* the enclave keeps fewer in flight than there are entries */
+        return; /* never: cq_full() is asked before */
     in->cqes[in->cq_tail & (CQ_ENTRIES - 1)] =
         (struct ring_cqe){.user_data = user_data, .res = (int32_t)res};
     __atomic_store_n(&in->cq_tail, in->cq_tail + 1, __ATOMIC_RELEASE);
@@ -89,6 +100,52 @@ static int64_t transfer(const struct ring_sqe *s)
     return positioned(s, &one, 1, writing);
 }
 
+static void set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags >= 0 && !(flags & O_NONBLOCK))
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+static int64_t outcome(ssize_t n)
+{
+    return n < 0 ? -errno : n;
+}
+
+/* Asked again when the socket is ready, connect(2) tells how it ended. */
+static int64_t connect_step(const struct ring_sqe *s)
+{
+    set_nonblocking(s->fd);
+    int rc = connect(s->fd, (const struct sockaddr *)s->addr, (socklen_t)s->off);
+    if (rc < 0 && (errno == EINPROGRESS || errno == EALREADY))
+        return -EAGAIN;
+    return rc < 0 && errno == EISCONN ? 0 : outcome(rc);
+}
+
+/* -EAGAIN: not ready after all. */
+static int64_t perform(struct ring_sqe *s)
+{
+    int flags = (int)s->op_flags | MSG_DONTWAIT;
+
+    switch (s->opcode) {
+    case RING_OP_RECV:
+        return outcome(recv(s->fd, (void *)s->addr, s->len, flags));
+    case RING_OP_RECVMSG:
+        return outcome(recvmsg(s->fd, (struct msghdr *)s->addr, flags));
+    case RING_OP_SEND:
+        return outcome(send(s->fd, (const void *)s->addr, s->len, flags));
+    case RING_OP_ACCEPT:
+        set_nonblocking(s->fd);
+        return outcome(
+            accept4(s->fd, (struct sockaddr *)s->addr, (socklen_t *)s->off, (int)s->op_flags));
+    case RING_OP_CONNECT:
+        return connect_step(s);
+    default:
+        return transfer(s);
+    }
+}
+
 static short events_of(const struct ring_sqe *s)
 {
     switch (s->opcode) {
@@ -96,6 +153,8 @@ static short events_of(const struct ring_sqe *s)
         return (short)s->op_flags;
     case RING_OP_WRITE:
     case RING_OP_WRITEV:
+    case RING_OP_SEND:
+    case RING_OP_CONNECT:
         return POLLOUT;
     default:
         return POLLIN;
@@ -103,24 +162,32 @@ static short events_of(const struct ring_sqe *s)
 }
 
 /* The file is ready, or said to be: true if the operation is over. */
-static int try_io(struct interp *in, const struct ring_sqe *s, short revents)
+static int try_io(struct interp *in, struct ring_sqe *s, short revents)
 {
     if (s->opcode == RING_OP_POLL_ADD) {
         complete(in, s->user_data, revents & POLLNVAL ? -EBADF : revents);
         return 1;
     }
-    int64_t n = transfer(s);
+    int64_t n = perform(s);
     if (n == -EAGAIN)
         return 0;
     complete(in, s->user_data, n);
     return 1;
 }
 
+static void unpend(struct interp *in, struct pending *p)
+{
+    p->used = 0;
+    if (p - in->pending < in->pending_free)
+        in->pending_free = (uint32_t)(p - in->pending);
+}
+
 static void pend(struct interp *in, const struct ring_sqe *s, uint64_t deadline)
 {
-    for (uint32_t i = 0; i < PENDING_MAX; i++) {
+    for (uint32_t i = in->pending_free; i < PENDING_MAX; i++) {
         if (in->pending[i].used)
             continue;
+        in->pending_free = i + 1;
         in->pending[i] = (struct pending){.sqe = *s, .deadline_ns = deadline, .used = 1};
         if (i >= in->pending_count)
             in->pending_count = i + 1;
@@ -129,7 +196,7 @@ static void pend(struct interp *in, const struct ring_sqe *s, uint64_t deadline)
     complete(in, s->user_data, -EBUSY);
 }
 
-static void submit_io(struct interp *in, const struct ring_sqe *s)
+static void submit_io(struct interp *in, struct ring_sqe *s)
 {
     struct pollfd p = {.fd = s->fd, .events = events_of(s)};
 
@@ -165,7 +232,7 @@ static void cancel(struct interp *in, const struct ring_sqe *s)
         struct pending *p = &in->pending[i];
         if (!p->used || p->sqe.user_data != s->addr)
             continue;
-        p->used = 0;
+        unpend(in, p);
         complete(in, p->sqe.user_data, -ECANCELED);
         found++;
         if (!(s->op_flags & OP_CANCEL_ALL))
@@ -174,7 +241,7 @@ static void cancel(struct interp *in, const struct ring_sqe *s)
     complete(in, s->user_data, s->op_flags & OP_CANCEL_ALL ? found : found ? 0 : -ENOENT);
 }
 
-static void submit_one(struct interp *in, const struct ring_sqe *s)
+static void submit_one(struct interp *in, struct ring_sqe *s)
 {
     if (s->flags) {
         complete(in, s->user_data, -EINVAL);
@@ -194,10 +261,21 @@ static void submit_one(struct interp *in, const struct ring_sqe *s)
     case RING_OP_ASYNC_CANCEL:
         cancel(in, s);
         return;
+    case RING_OP_CLOSE:
+        complete(in, s->user_data, outcome(close(s->fd)));
+        return;
+    case RING_OP_SHUTDOWN:
+        complete(in, s->user_data, outcome(shutdown(s->fd, (int)s->len)));
+        return;
     case RING_OP_READ:
     case RING_OP_WRITE:
     case RING_OP_READV:
     case RING_OP_WRITEV:
+    case RING_OP_RECV:
+    case RING_OP_RECVMSG:
+    case RING_OP_SEND:
+    case RING_OP_ACCEPT:
+    case RING_OP_CONNECT:
     case RING_OP_POLL_ADD:
         submit_io(in, s);
         return;
@@ -210,7 +288,7 @@ static void submit_all(struct interp *in)
 {
     uint32_t tail = __atomic_load_n(&in->sq_tail, __ATOMIC_ACQUIRE);
 
-    for (uint32_t n = 0; in->sq_head != tail && n < RING_ENTRIES; n++) {
+    for (uint32_t n = 0; in->sq_head != tail && n < RING_ENTRIES && !cq_full(in); n++) {
         uint32_t index = in->sq_array[in->sq_head & (RING_ENTRIES - 1)];
         __atomic_store_n(&in->sq_head, in->sq_head + 1, __ATOMIC_RELEASE);
         if (index < RING_ENTRIES) {
@@ -236,8 +314,8 @@ static uint32_t gather(struct interp *in, uint64_t *until)
         if (p->sqe.opcode != RING_OP_TIMEOUT) {
             in->fds[n] = (struct pollfd){.fd = p->sqe.fd, .events = events_of(&p->sqe)};
             in->fd_slot[n++] = i;
-        } else if (p->deadline_ns <= now) {
-            p->used = 0;
+        } else if (p->deadline_ns <= now && !cq_full(in)) {
+            unpend(in, p);
             complete(in, p->sqe.user_data, -ETIME);
         } else if (p->deadline_ns < *until) {
             *until = p->deadline_ns;
@@ -250,8 +328,10 @@ static void serve(struct interp *in, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         struct pending *p = &in->pending[in->fd_slot[i]];
+        if (cq_full(in))
+            return;
         if (in->fds[i].revents && try_io(in, &p->sqe, in->fds[i].revents))
-            p->used = 0;
+            unpend(in, p);
     }
 }
 

@@ -16,7 +16,7 @@
 
 #include "host/vcpu.h"
 
-#define POOL_BYTES  (16ull << 20)
+#define POOL_BYTES  (512ull << 20) /* touched as far as it is used */
 #define CPUID_MAX   512u
 #define XFRM_USABLE (SGX_XFRM_LEGACY | SGX_XFRM_AVX | SGX_XFRM_AVX512 | SGX_XFRM_PKRU)
 

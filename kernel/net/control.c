@@ -76,6 +76,8 @@ int control_parse(const struct socket *s, const uint8_t *bytes, size_t size, str
         memcpy(&h, bytes + at, sizeof(h));
         if (h.size < HEADER || h.size > size - at)
             r = -EINVAL;
+        else if (s->family != AF_UNIX && h.level == SOL_SOCKET && h.type == SCM_RIGHTS)
+            r = -EINVAL; /* the numbers would be the host's */
         else if (s->family == AF_UNIX)
             r = parse_one(&h, bytes + at + HEADER, out);
         if (r == 0)

@@ -182,6 +182,35 @@ void queue_close(struct packet_queue *q)
     mutex_unlock(&q->reader);
 }
 
+void queue_fini(struct packet_queue *q)
+{
+    struct packet *p;
+    uint64_t freed = 0;
+    while ((p = first(q)) != NULL) {
+        take(q, p, &freed);
+        packet_free(p);
+    }
+}
+
+void queue_drain(struct packet_queue *q, uint32_t max,
+                 void (*sink)(void *arg, const void *data, uint32_t size), void *arg)
+{
+    struct packet *p;
+    uint64_t freed = 0;
+    while (max && (p = first(q)) != NULL) {
+        uint32_t n = MIN(max, p->size - p->offset);
+        if (sink)
+            sink(arg, p->data + p->offset, n);
+        p->offset += n;
+        max -= n;
+        atomic_fetch_sub(&q->bytes, n);
+        if (p->offset < p->size)
+            return;
+        take(q, p, &freed);
+        packet_free(p);
+    }
+}
+
 uint32_t queue_first_size(struct packet_queue *q)
 {
     uint32_t size = 0;

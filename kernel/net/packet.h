@@ -78,6 +78,8 @@ void queue_init(struct packet_queue *q);
 bool queue_push(struct packet_queue *q, struct packet *p) MUST_CHECK;
 /* Nothing goes in any more; frees all. */
 void queue_close(struct packet_queue *q);
+/* The same where nobody else knows the queue; from any context. */
+void queue_fini(struct packet_queue *q);
 
 /* Into m->data, with names and ancillary data. Bytes; -EAGAIN: empty; -EFAULT. `flags`:
  * MSG_PEEK and, for datagrams, MSG_TRUNC count. The charge that became free is added to *freed.
@@ -86,6 +88,9 @@ ssize_t queue_receive_stream(struct packet_queue *q, struct message *m, uint32_t
                              uint64_t *freed) MUST_CHECK;
 ssize_t queue_receive_datagram(struct packet_queue *q, struct message *m, uint32_t flags,
                                uint64_t *freed) MUST_CHECK;
+/* For a sender that is alone: moves up to `max` bytes into `sink`; NULL drops them. */
+void queue_drain(struct packet_queue *q, uint32_t max,
+                 void (*sink)(void *arg, const void *data, uint32_t size), void *arg);
 /* The size of the first packet, or 0. */
 uint32_t queue_first_size(struct packet_queue *q);
 

@@ -134,6 +134,8 @@ static int check_type(uint32_t family, uint32_t *type, uint32_t protocol)
 
 int socket_new(uint32_t family, uint32_t type, uint32_t protocol, struct socket **out)
 {
+    if (family == AF_INET || family == AF_INET6 || family == AF_NETLINK)
+        return inet_socket_new(family, type, protocol, out);
     int r = check_type(family, &type, protocol);
     return r < 0 ? r : unix_socket_new(type, protocol, out);
 }

@@ -91,7 +91,9 @@ int socket_setopt(struct socket *s, int level, int name, const void *value,
 /* Takes and clears SO_ERROR: 0 or negative. */
 int socket_error(struct socket *s);
 
-/* A family's ways in; type and protocol are not checked. */
+/* The families' ways in. UNIX: type and protocol are not checked. */
+int inet_socket_new(uint32_t family, uint32_t type, uint32_t protocol,
+                    struct socket **out) MUST_CHECK;
 int unix_socket_new(uint32_t type, uint32_t protocol, struct socket **out) MUST_CHECK;
 int unix_socket_pair(uint32_t type, uint32_t protocol, struct socket *out[2]) MUST_CHECK;
 

@@ -288,7 +288,7 @@ static void unix_release(struct socket *s)
 static void unix_free(struct socket *s)
 {
     struct unix_sock *u = unix_of(s);
-    queue_close(&u->in);
+    queue_fini(&u->in);
     unix_put(u->peer);
     net_name_put(u->name);
     kfree(u);

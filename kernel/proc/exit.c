@@ -4,17 +4,21 @@
  * zombie) and who hears of it.
  */
 #include "abi/errno.h"
+#include "enclave/clock.h"
 #include "enclave/stop.h"
 #include "fs/core/cred.h"
 #include "fs/core/fd.h"
 #include "mm/kmalloc.h"
 #include "mm/user.h"
 #include "mm/vm.h"
+#include "net/net.h"
 #include "proc/futex.h"
 #include "proc/group.h"
 #include "proc/internal.h"
 #include "sched/family.h"
 #include "time/time.h"
+
+#define DRAIN_NS 5000000000ull /* for the last bytes of closed sockets */
 
 static int boot_pid = PID_INIT + 1;
 
@@ -160,8 +164,10 @@ static void process_finish(struct process *p)
     struct list dead = LIST_INIT(dead), *n;
     struct notice notice;
     struct orphans orphans = {0};
-    if (p->pid == boot_pid)
+    if (p->pid == boot_pid) {
+        net_drain(clock_monotonic_ns() + DRAIN_NS);
         kernel_stop((uint32_t)p->wait_status);
+    }
     if (p->pid == p->sid && proc_session_ended)
         proc_session_ended(p->sid);
     process_timers_exit(p);

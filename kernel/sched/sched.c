@@ -293,7 +293,7 @@ void schedule(void)
     if (ring_has_completions())
         ring_reap();
     timer_run();
-    if (prev != &q->idle && ring_unsubmitted() && atomic_load(&q->length))
+    if (prev != &q->idle && atomic_load(&q->length) && ring_urgent())
         (void)hostcall2(HOSTCALL_WAIT, 0, 0);
     family_release(prev);
     spin_lock(&q->lock);
@@ -400,6 +400,8 @@ void sched_tick(void)
     struct run_queue *q = my_queue();
 
     q->vcpu->tick_pending = false;
+    if (ring_unsubmitted())
+        (void)hostcall2(HOSTCALL_WAIT, 0, 0);
     ring_reap();
     timer_run();
     bool leave = atomic_load(&q->length) || family_expired(current);
@@ -415,7 +417,7 @@ void sched_user_return(void)
     if (flags & TASK_RESCHED)
         task_yield();
     if (atomic_fetch_and(&current->flags, ~TASK_TICK) & TASK_TICK) {
-        if (ring_unsubmitted())
+        if (ring_urgent())
             (void)hostcall2(HOSTCALL_WAIT, 0, 0);
         set_tick(my_queue());
     }
@@ -526,7 +528,8 @@ static void idle_wait(struct run_queue *q)
             timeout = deadline > now ? deadline - now : 0;
         }
         (void)ring_unsubmitted();
-        (void)hostcall2(HOSTCALL_WAIT, timeout, 1);
+        bool more = ring_backlogged();
+        (void)hostcall2(HOSTCALL_WAIT, more ? 0 : timeout, more ? 0 : 1);
     }
     atomic_store(&q->sleeping, false);
 }

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Sockets of the host: what streams and datagrams share. Data is fetched ahead and sent behind
+ * by operations on the vCPUs' rings, so that a program's calls need no exit: they read from
+ * and write to queues in the enclave, and readiness is the state of these. What comes from the
+ * host is bounded here and otherwise believed as little as any network.
+ */
+#include "net/inet.h"
+
+#include "abi/errno.h"
+#include "enclave/clock.h"
+#include "enclave/host_net.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+#include "net/net.h"
+#include "sched/task.h"
+
+#define CLOSE_NS    1000000000u
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+
+/* ---- sockets that found the pool of buffers empty ---- */
+
+static struct spinlock starved_lock = SPINLOCK_INIT(RANK_PIPE);
+static struct list starved = LIST_INIT(starved);
+static _Atomic uint32_t starved_count;
+
+static void arm(struct inet_sock *i)
+{
+    if (i->sock.type != SOCK_STREAM) {
+        datagram_arm(i);
+        return;
+    }
+    stream_arm(i);
+    stream_push(i);
+}
+
+bool inet_bounce_get(struct inet_sock *i, struct bounce *b, uint32_t size)
+{
+    if (bounce_get(b, size))
+        return true;
+    spin_lock(&starved_lock);
+    if (list_empty(&i->starved_node)) {
+        socket_get(&i->sock);
+        list_append(&starved, &i->starved_node);
+        atomic_fetch_add(&starved_count, 1);
+    }
+    spin_unlock(&starved_lock);
+    return false;
+}
+
+void inet_bounce_put(struct bounce *b)
+{
+    struct list *n = NULL;
+    bounce_put(b);
+    if (likely(!atomic_load(&starved_count)))
+        return;
+    spin_lock(&starved_lock);
+    if ((n = list_pop(&starved)) != NULL)
+        atomic_fetch_sub(&starved_count, 1);
+    spin_unlock(&starved_lock);
+    if (!n)
+        return;
+    struct inet_sock *i = list_entry(n, struct inet_sock, starved_node);
+    arm(i);
+    socket_put(&i->sock);
+}
+
+/* ---- life ---- */
+
+static _Atomic uint32_t lingering; /* closed by the program, not yet at the host */
+static struct wait_queue lingering_wait = {SPINLOCK_INIT(RANK_WAIT),
+                                           LIST_INIT(lingering_wait.waiters)};
+
+struct inet_sock *inet_alloc(const struct socket_ops *ops, uint32_t family, uint32_t type)
+{
+    struct inet_sock *i = kzalloc(sizeof(*i));
+    if (!i)
+        return NULL;
+    socket_init(&i->sock, ops, family, type);
+    i->fd = -1;
+    queue_init(&i->in);
+    queue_init(&i->out);
+    wait_queue_init(&i->in_wait);
+    wait_queue_init(&i->out_wait);
+    spin_init(&i->lock, RANK_NET);
+    list_init(&i->accepted);
+    list_init(&i->accept_node);
+    list_init(&i->starved_node);
+    return i;
+}
+
+void inet_free(struct socket *s)
+{
+    struct inet_sock *i = inet_of(s);
+    queue_fini(&i->in);
+    queue_fini(&i->out);
+    if (i->spare)
+        socket_put(&i->spare->sock);
+    kfree(i);
+}
+
+static int check_type(uint32_t family, uint32_t type, uint32_t protocol)
+{
+    if (family == AF_NETLINK) {
+        if (type != SOCK_RAW && type != SOCK_DGRAM)
+            return -ESOCKTNOSUPPORT;
+        return protocol == 0 ? 0 : -EPROTONOSUPPORT; /* LIMIT: NETLINK_ROUTE only */
+    }
+    bool known = type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_RAW;
+    return known ? 0 : -ESOCKTNOSUPPORT;
+}
+
+int inet_socket_new(uint32_t family, uint32_t type, uint32_t protocol, struct socket **out)
+{
+    int r = check_type(family, type, protocol);
+    if (r < 0)
+        return r;
+    bool stream = type == SOCK_STREAM;
+    struct inet_sock *i =
+        inet_alloc(stream ? &inet_stream_ops : &inet_datagram_ops, family, type);
+    if (!i)
+        return -ENOMEM;
+    i->fd = host_socket(family, type, protocol);
+    if (i->fd < 0) {
+        r = i->fd;
+        socket_put(&i->sock);
+        return r;
+    }
+    i->sock.protocol = protocol;
+    if (!protocol && family != AF_NETLINK)
+        i->sock.protocol = stream ? IPPROTO_TCP : IPPROTO_UDP;
+    *out = &i->sock;
+    return 0;
+}
+
+bool inet_transient(int result)
+{
+    return result == -EINTR || result == -EAGAIN || result == -ECANCELED;
+}
+
+void inet_fail(struct inet_sock *i, int error)
+{
+    spin_lock(&i->lock);
+    i->eof = true;
+    i->down |= 2;
+    spin_unlock(&i->lock);
+    if (error != EPIPE)
+        atomic_store(&i->sock.error, error);
+    wait_wake_all(&i->in_wait);
+    wait_wake_all(&i->out_wait);
+}
+
+static void control_done(struct net_op *op, int result)
+{
+    struct inet_sock *i = container_of(op, struct inet_sock, ctl_op);
+    (void)result;
+    spin_lock(&i->lock);
+    i->ctl_busy = false;
+    bool over = i->closed;
+    spin_unlock(&i->lock);
+    if (!over)
+        inet_close_step(i);
+    else if (atomic_fetch_sub(&lingering, 1) == 1)
+        wait_wake_all(&lingering_wait);
+    if (over)
+        wait_wake_all(&i->out_wait);
+    socket_put(&i->sock);
+}
+
+void inet_close_step(struct inet_sock *i)
+{
+    enum { NOTHING, END_RECEIVING, CLOSE, SHUT } todo = NOTHING;
+    spin_lock(&i->lock);
+    bool idle = !i->out_busy && !i->ctl_busy && !atomic_load(&i->out.count);
+    if (idle && i->closing && !i->closed && i->in_busy && !i->shut_sent)
+        todo = END_RECEIVING;
+    else if (idle && i->closing && !i->closed && !i->in_busy)
+        todo = CLOSE;
+    else if (idle && i->shut_write && !i->closing)
+        todo = SHUT;
+    i->shut_sent |= todo == END_RECEIVING;
+    i->closed |= todo == CLOSE;
+    if (todo == SHUT)
+        i->shut_write = false;
+    i->ctl_busy |= todo != NOTHING;
+    spin_unlock(&i->lock);
+    if (todo == NOTHING)
+        return;
+    socket_get(&i->sock);
+    i->ctl_op.done = control_done;
+    if (todo == CLOSE)
+        netop_close(&i->ctl_op, i->fd);
+    else if (todo == END_RECEIVING && netop_cancellable(&i->in_op))
+        netop_cancel(&i->ctl_op, &i->in_op);
+    else
+        netop_shutdown(&i->ctl_op, i->fd,
+                       todo == SHUT && i->state == INET_CONNECTED ? SHUT_WR : SHUT_RDWR);
+}
+
+/* Whoever closes a socket with a name may want the name again, and means it: it is the host's
+ * no longer when close(2) returns. Connections end behind the program's back. */
+static void wait_for_name(struct inet_sock *i)
+{
+    uint64_t deadline = clock_monotonic_ns() + CLOSE_NS;
+    if (i->sock.type == SOCK_STREAM && i->state == INET_CONNECTED)
+        return;
+    netop_flush();
+    (void)!wait_event(&i->out_wait, i->closed && !i->ctl_busy, deadline);
+}
+
+/* Unread bytes at the end: the peer is told by a reset, as Linux does. */
+static void reset_at_close(struct inet_sock *i)
+{
+    const uint16_t nobody = AF_UNSPEC;
+    if (i->sock.type == SOCK_STREAM && i->state == INET_CONNECTED && !i->eof &&
+        atomic_load(&i->in.count))
+        (void)!host_connect(i->fd, &nobody, sizeof(nobody));
+}
+
+void inet_end(struct inet_sock *i)
+{
+    atomic_fetch_add(&lingering, 1);
+    spin_lock(&i->lock);
+    i->closing = true;
+    spin_unlock(&i->lock);
+    inet_close_step(i);
+}
+
+void inet_release(struct socket *s)
+{
+    struct inet_sock *i = inet_of(s);
+    struct list accepted = LIST_INIT(accepted), *n;
+    reset_at_close(i);
+    s->file = NULL;
+    inet_end(i);
+    wait_for_name(i);
+    spin_lock(&i->lock);
+    while ((n = list_pop(&i->accepted)) != NULL)
+        list_append(&accepted, n);
+    spin_unlock(&i->lock);
+    queue_close(&i->in);
+    while ((n = list_pop(&accepted)) != NULL) {
+        struct inet_sock *c = list_entry(n, struct inet_sock, accept_node);
+        inet_end(c);
+        socket_put(&c->sock);
+    }
+}
+
+void net_drain(uint64_t deadline_ns)
+{
+    (void)!wait_event(&lingering_wait, !atomic_load(&lingering), deadline_ns);
+}
+
+/* ---- names ---- */
+
+static uint32_t name_size(uint32_t family)
+{
+    return family == AF_INET ? 16 : family == AF_INET6 ? 28 : 12;
+}
+
+int inet_name(struct socket *s, bool peer, struct sock_name *out)
+{
+    struct inet_sock *i = inet_of(s);
+    if (peer && i->peer.size) {
+        *out = i->peer;
+        return 0;
+    }
+    ssize_t r = host_sockname(i->fd, peer, out->bytes);
+    if (r < 0)
+        return (int)r;
+    if (r < (ssize_t)name_size(s->family) || out->family != s->family)
+        return -EIO;
+    out->size = name_size(s->family);
+    return 0;
+}
+
+int inet_bind(struct socket *s, const struct sock_name *name)
+{
+    struct inet_sock *i = inet_of(s);
+    int r = host_bind(i->fd, name->bytes, name->size);
+    if (r == 0 && s->type != SOCK_STREAM)
+        datagram_arm(i);
+    return r;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between the files of the families whose sockets are the host's: INET, INET6, NETLINK. */
+#pragma once
+
+#include "net/socket.h"
+#include "sched/hostnet.h"
+
+#define INET_IN_MAX  (256u * 1024) /* what is fetched ahead of the program */
+#define INET_OUT_MAX (256u * 1024) /* what is not yet with the host */
+
+enum inet_state { INET_FRESH, INET_LISTENING, INET_CONNECTING, INET_CONNECTED };
+
+/*
+ * The host's descriptor is used by operations alone that are on their way; each holds a
+ * reference on the socket. When the file goes, `closing` lets what was written go out, ends the
+ * receiving one by a shutdown, and closes the descriptor when none is left.
+ */
+struct inet_sock {
+    struct socket sock;
+    int fd;
+    struct packet_queue in, out;
+    struct wait_queue in_wait, out_wait;
+
+    struct spinlock lock; /* RANK_NET */
+    enum inet_state state;
+    bool in_busy, out_busy, ctl_busy; /* that operation is on its way */
+    bool eof;                         /* the peer sends no more, or there was an error */
+    bool large;                       /* data comes fast: receive into a large buffer */
+    bool closing, closed, shut_sent;
+    bool shut_write; /* the host is to be told when all is out */
+    uint32_t down;   /* 1: the program receives no more, 2: sends no more */
+    struct list accepted, accept_node;
+    uint32_t accepted_count, backlog;
+    int accept_error;
+    struct sock_name peer;   /* of an accepted connection */
+    struct inet_sock *spare; /* for the next connection; with the accept operation */
+    struct list starved_node;
+
+    struct net_op in_op, out_op, ctl_op;
+};
+
+static inline struct inet_sock *inet_of(struct socket *s)
+{
+    return container_of(s, struct inet_sock, sock);
+}
+struct inet_sock *inet_alloc(const struct socket_ops *ops, uint32_t family, uint32_t type);
+void inet_free(struct socket *s);
+void inet_release(struct socket *s);
+/* What release does for a socket that never had a file; from any context. */
+void inet_end(struct inet_sock *i);
+/* Closing: does the next step, if there is one to do. */
+void inet_close_step(struct inet_sock *i);
+/* Something went wrong for good; wakes all. */
+void inet_fail(struct inet_sock *i, int error);
+int inet_name(struct socket *s, bool peer, struct sock_name *out);
+int inet_bind(struct socket *s, const struct sock_name *name);
+bool inet_transient(int result);
+
+/* A buffer, or false: the socket will be armed again when one is free. */
+bool inet_bounce_get(struct inet_sock *i, struct bounce *b, uint32_t size);
+void inet_bounce_put(struct bounce *b);
+
+/* inet_stream.c */
+extern const struct socket_ops inet_stream_ops;
+void stream_arm(struct inet_sock *i);
+void stream_push(struct inet_sock *i);
+/* inet_datagram.c */
+extern const struct socket_ops inet_datagram_ops;
+void datagram_arm(struct inet_sock *i);
+
+/* inet_opt.c */
+int inet_getopt(struct socket *s, int level, int name, void *value, uint32_t *size);
+int inet_setopt(struct socket *s, int level, int name, const void *value, uint32_t size);
+int64_t inet_ioctl(struct socket *s, uint32_t request, uaddr_t arg);

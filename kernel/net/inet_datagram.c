@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Datagrams over the host: UDP, raw IP, and the routing part of netlink. Some are fetched
+ * ahead; sending is a call, because its errors belong to the call.
+ */
+#include "abi/errno.h"
+#include "abi/poll.h"
+#include "enclave/host_net.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+#include "net/inet.h"
+#include "sched/hostio.h"
+
+#define AHEAD_MAX 256u /* datagrams */
+
+/* Control bytes of the host: as far as they are whole headers. */
+static void take_control(struct packet *p, const struct net_message *m)
+{
+    uint32_t at = 0;
+    while (m->control_size - at >= sizeof(struct abi_cmsghdr)) {
+        struct abi_cmsghdr h;
+        memcpy(&h, m->control + at, sizeof(h));
+        bool rights = h.level == SOL_SOCKET && h.type == SCM_RIGHTS;
+        if (rights || h.size < sizeof(h) || h.size > m->control_size - at)
+            break;
+        at += (uint32_t)MIN(align_up(h.size, 8), (uint64_t)(m->control_size - at));
+    }
+    p->scm.raw = at ? kmalloc(at) : NULL;
+    if (!p->scm.raw)
+        return;
+    memcpy(p->scm.raw, m->control, at);
+    p->scm.raw_size = at;
+}
+
+static void deliver(struct inet_sock *i, struct net_op *op, uint32_t size)
+{
+    struct net_message m;
+    struct sock_name name = {0};
+    struct packet *p = packet_new(size);
+    if (!p)
+        return; /* as if it had been lost on the way */
+    netop_message(op, &m);
+    bounce_read(&op->bounce, BOUNCE_HEAD, p->data, size);
+    p->flags = m.flags & (MSG_TRUNC | MSG_CTRUNC | MSG_EOR);
+    memcpy(name.bytes, m.name, m.name_size);
+    name.size = name.family == i->sock.family ? m.name_size : 0;
+    p->name = name.size ? net_name_new(&name) : NULL;
+    take_control(p, &m);
+    if (!queue_push(&i->in, p))
+        packet_free(p);
+}
+
+static void received(struct net_op *op, int result)
+{
+    struct inet_sock *i = container_of(op, struct inet_sock, in_op);
+    bool again = result >= 0 || inet_transient(result);
+    if (result >= 0 && !i->closing && !(i->down & 1))
+        deliver(i, op, (uint32_t)result);
+    inet_bounce_put(&op->bounce);
+    spin_lock(&i->lock);
+    i->in_busy = false;
+    spin_unlock(&i->lock);
+    if (!again) /* fetched ahead again when the program has seen it */
+        atomic_store(&i->sock.error, -result);
+    wait_wake_all(&i->in_wait);
+    if (again)
+        datagram_arm(i);
+    inet_close_step(i);
+    socket_put(&i->sock);
+}
+
+void datagram_arm(struct inet_sock *i)
+{
+    spin_lock(&i->lock);
+    bool go = !i->in_busy && !i->closing && !(i->down & 1) &&
+              atomic_load(&i->in.charge) < INET_IN_MAX && atomic_load(&i->in.count) < AHEAD_MAX;
+    i->in_busy |= go;
+    spin_unlock(&i->lock);
+    if (!go)
+        return;
+    i->in_op.done = received;
+    if (inet_bounce_get(i, &i->in_op.bounce, BOUNCE_LARGE)) {
+        socket_get(&i->sock);
+        netop_receive_message(&i->in_op, i->fd, false);
+        return;
+    }
+    spin_lock(&i->lock);
+    i->in_busy = false;
+    spin_unlock(&i->lock);
+}
+
+static ssize_t datagram_receive(struct socket *s, struct message *m, uint32_t flags)
+{
+    struct inet_sock *i = inet_of(s);
+    uint64_t freed = 0;
+    if (flags & MSG_OOB)
+        return -EOPNOTSUPP;
+    if (flags & MSG_ERRQUEUE)
+        return -EAGAIN; /* LIMIT: the queue of errors stays empty */
+    bool over = i->down & 1;
+    ssize_t r = queue_receive_datagram(&i->in, m, flags, &freed);
+    if (r == -EAGAIN && !over) {
+        int e = socket_error(s);
+        if (e)
+            return e;
+    }
+    if (freed || r == -EAGAIN)
+        datagram_arm(i);
+    return r == -EAGAIN && over ? 0 : r;
+}
+
+static ssize_t datagram_send(struct socket *s, struct message *m, uint32_t flags)
+{
+    static const uint32_t known = MSG_DONTROUTE | MSG_CONFIRM | MSG_MORE | MSG_EOR;
+    struct inet_sock *i = inet_of(s);
+    struct iter saved = *m->data;
+    size_t size = m->data->remaining;
+    int e = socket_error(s);
+    if (e)
+        return e;
+    if (flags & MSG_OOB)
+        return -EOPNOTSUPP;
+    if (i->down & 2)
+        return -EPIPE;
+    if (size > HOST_MESSAGE_MAX)
+        return -EMSGSIZE;
+    void *data = kmalloc(MAX(size, (size_t)1));
+    if (!data)
+        return -ENOBUFS;
+    ssize_t r = iter_copy_from(m->data, data, size) < size ? -EFAULT : 0;
+    if (r == 0) {
+        struct host_message h = {.name = m->name.bytes,
+                                 .data = data,
+                                 .control = m->scm.raw,
+                                 .name_size = m->name.size,
+                                 .data_size = (uint32_t)size,
+                                 .control_size = m->scm.raw_size};
+        r = host_sendmsg(i->fd, &h, flags & known);
+    }
+    kfree(data);
+    if (r < 0)
+        iter_revert(m->data, &saved);
+    else
+        datagram_arm(i);
+    return r;
+}
+
+/* Full at the host: it tells when there is room. */
+static int datagram_wait(struct socket *s, const struct sock_name *name, uint64_t deadline_ns)
+{
+    int r = hostio_poll(inet_of(s)->fd, POLLOUT, deadline_ns);
+    (void)name;
+    return r < 0 ? r : 0;
+}
+
+static int datagram_connect(struct socket *s, const struct sock_name *name, uint32_t file_flags)
+{
+    struct inet_sock *i = inet_of(s);
+    (void)file_flags;
+    if (name->size < sizeof(name->family))
+        return -EINVAL;
+    int r = host_connect(i->fd, name->bytes, name->size);
+    if (r < 0)
+        return r;
+    spin_lock(&i->lock);
+    i->state = name->family == AF_UNSPEC ? INET_FRESH : INET_CONNECTED;
+    spin_unlock(&i->lock);
+    datagram_arm(i);
+    return 0;
+}
+
+static int datagram_shutdown(struct socket *s, int how)
+{
+    struct inet_sock *i = inet_of(s);
+    spin_lock(&i->lock);
+    bool joined = i->state == INET_CONNECTED;
+    if (joined)
+        i->down |= (uint32_t)how + 1;
+    spin_unlock(&i->lock);
+    wait_wake_all(&i->in_wait);
+    return joined ? 0 : -ENOTCONN;
+}
+
+static uint32_t datagram_poll(struct socket *s, struct poll_table *t)
+{
+    struct inet_sock *i = inet_of(s);
+    uint32_t events = POLLOUT | POLLWRNORM | POLLWRBAND;
+    poll_add(t, &i->in_wait);
+    if (atomic_load(&s->error))
+        events |= POLLERR;
+    else
+        datagram_arm(i);
+    if (atomic_load(&i->in.count) || (i->down & 1))
+        events |= POLLIN | POLLRDNORM;
+    if (i->down & 1)
+        events |= POLLRDHUP;
+    if (i->down == 3)
+        events |= POLLHUP;
+    return events;
+}
+
+const struct socket_ops inet_datagram_ops = {
+    .bind = inet_bind,
+    .connect = datagram_connect,
+    .name = inet_name,
+    .send = datagram_send,
+    .receive = datagram_receive,
+    .poll = datagram_poll,
+    .wait_peer = datagram_wait,
+    .shutdown = datagram_shutdown,
+    .getopt = inet_getopt,
+    .setopt = inet_setopt,
+    .ioctl = inet_ioctl,
+    .release = inet_release,
+    .free = inet_free,
+};

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Options and requests of the host's sockets. Only what stands in the table gets to the host:
+ * no value in it holds a pointer or a descriptor. Unknown ones answer as on a Linux that was
+ * built without them.
+ */
+#include "abi/errno.h"
+#include "enclave/host.h"
+#include "enclave/host_net.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+#include "mm/user.h"
+#include "net/inet.h"
+
+/* Of one level, [first, last] may be set with min..max bytes, and be got. max 0: got only. */
+struct option {
+    int level, first, last;
+    uint32_t min, max;
+};
+static const struct option options[] = {
+    {SOL_SOCKET, SO_DEBUG, SO_REUSEADDR, 4, 4},
+    {SOL_SOCKET, SO_DONTROUTE, SO_OOBINLINE, 4, 4},
+    {SOL_SOCKET, 11, SO_PRIORITY, 4, 4},
+    {SOL_SOCKET, SO_LINGER, SO_LINGER, 8, 8},
+    {SOL_SOCKET, SO_REUSEPORT, SO_REUSEPORT, 4, 4},
+    {SOL_SOCKET, 25, 25, 0, 16}, /* SO_BINDTODEVICE */
+    {SOL_SOCKET, SO_TIMESTAMP, SO_TIMESTAMP, 4, 4},
+    {SOL_SOCKET, SO_SNDBUFFORCE, SO_RCVBUFFORCE, 4, 4},
+    {SOL_SOCKET, SO_TIMESTAMPNS, SO_MARK, 4, 4},
+    {SOL_SOCKET, SO_RXQ_OVFL, SO_RXQ_OVFL, 4, 4},
+    {SOL_SOCKET, SO_BUSY_POLL, SO_BUSY_POLL, 4, 4},
+    {SOL_SOCKET, 47, 47, 4, 8}, /* SO_MAX_PACING_RATE */
+    {SOL_SOCKET, SO_INCOMING_CPU, SO_INCOMING_CPU, 4, 4},
+    {SOL_SOCKET, 55, 57, 0, 0}, /* SO_MEMINFO, SO_INCOMING_NAPI_ID, SO_COOKIE */
+    {SOL_IP, 1, 15, 1, 256},    /* IP_TOS to IP_MTU; 16 and 17 change the rules of the host */
+    {SOL_IP, 18, 24, 1, 4},
+    {SOL_IP, 32, 40, 4, 264}, /* multicast */
+    {SOL_IP, 49, 52, 4, 4},
+    {SOL_IPV6, 1, 11, 4, 32},
+    {SOL_IPV6, 16, 29, 4, 32},
+    {SOL_IPV6, 49, 53, 4, 4},
+    {SOL_IPV6, 56, 56, 4, 4},
+    {SOL_IPV6, 60, 62, 4, 32},
+    {SOL_IPV6, 66, 67, 4, 4},
+    {SOL_IPV6, 70, 78, 4, 4},
+    {SOL_TCP, 1, 10, 4, 4},  /* TCP_NODELAY to TCP_WINDOW_CLAMP */
+    {SOL_TCP, 11, 11, 0, 0}, /* TCP_INFO */
+    {SOL_TCP, 12, 12, 4, 4},
+    {SOL_TCP, 13, 13, 1, 16}, /* TCP_CONGESTION */
+    {SOL_TCP, 15, 18, 4, 4},
+    {SOL_TCP, 23, 25, 4, 4}, /* TCP_FASTOPEN, TCP_TIMESTAMP, TCP_NOTSENT_LOWAT */
+    {SOL_TCP, 26, 26, 0, 0},
+    {SOL_TCP, 36, 37, 4, 4},
+    {SOL_UDP, 1, 1, 4, 4},     /* UDP_CORK */
+    {SOL_UDP, 103, 103, 4, 4}, /* UDP_SEGMENT; UDP_GRO would need larger buffers */
+    {SOL_ICMPV6, 1, 1, 4, 32},
+    {SOL_RAW, 1, 1, 4, 32},
+    {SOL_NETLINK, 1, 12, 4, 4},
+};
+
+static const struct option *option_find(int level, int name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        const struct option *o = &options[i];
+        if (o->level == level && name >= o->first && name <= o->last)
+            return o;
+    }
+    return NULL;
+}
+
+static bool level_known(const struct socket *s, int level)
+{
+    bool ip = level == SOL_IP || (level == SOL_IPV6 && s->family == AF_INET6);
+    switch (s->family) {
+    case AF_NETLINK:
+        return level == SOL_SOCKET || level == SOL_NETLINK;
+    default:
+        return level == SOL_SOCKET || ip || level == SOL_RAW || level == SOL_ICMPV6 ||
+               level == SOL_TCP || level == SOL_UDP;
+    }
+}
+
+int inet_getopt(struct socket *s, int level, int name, void *value, uint32_t *size)
+{
+    struct inet_sock *i = inet_of(s);
+    if (level == SOL_SOCKET && name == SO_ACCEPTCONN) {
+        int32_t listens = i->state == INET_LISTENING;
+        *size = MIN(*size, (uint32_t)sizeof(listens));
+        memcpy(value, &listens, *size);
+        return 0;
+    }
+    if (level == SOL_SOCKET && name == SO_PEERCRED) {
+        const struct abi_ucred nobody = {0, UINT32_MAX, UINT32_MAX};
+        *size = MIN(*size, (uint32_t)sizeof(nobody));
+        memcpy(value, &nobody, *size);
+        return 0;
+    }
+    if (!level_known(s, level))
+        return -EOPNOTSUPP;
+    if (!option_find(level, name))
+        return -ENOPROTOOPT;
+    ssize_t r = host_getsockopt(i->fd, level, name, value, *size);
+    if (r < 0)
+        return (int)r;
+    *size = (uint32_t)r;
+    return 0;
+}
+
+int inet_setopt(struct socket *s, int level, int name, const void *value, uint32_t size)
+{
+    struct inet_sock *i = inet_of(s);
+    const struct option *o = option_find(level, name);
+    if (!level_known(s, level))
+        return -ENOPROTOOPT;
+    if (!o || (!o->max && o->min == 0))
+        return -ENOPROTOOPT;
+    if (size < o->min)
+        return -EINVAL;
+    return host_setsockopt(i->fd, level, name, value, MIN(size, o->max));
+}
+
+/* ---- requests ---- */
+
+#define IFREQ_BYTES 40u
+#define SIOCATMARK  0x8905u
+#define SIOCGIFCONF 0x8912u
+#define IFCONF_MAX  (64u * 1024)
+
+/* Those of netdevice(7) that ask, all with a struct ifreq. */
+static bool asks(uint32_t request)
+{
+    static const uint16_t known[] = {0x8910, 0x8913, 0x8915, 0x8917, 0x8919, 0x891b,
+                                     0x891d, 0x8921, 0x8927, 0x8933, 0x8942};
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        if (known[i] == request)
+            return true;
+    }
+    return false;
+}
+
+static int64_t interface_request(struct inet_sock *i, uint32_t request, uaddr_t arg)
+{
+    uint8_t req[IFREQ_BYTES];
+    if (copy_from_user(req, arg, sizeof(req)) < 0)
+        return -EFAULT;
+    int r = host_ioctl(i->fd, request, req, sizeof(req));
+    return r < 0 ? r : copy_to_user(arg, req, sizeof(req));
+}
+
+static int64_t interface_table(struct inet_sock *i, uaddr_t arg)
+{
+    struct {
+        int32_t size, pad;
+        uint64_t buffer;
+    } c;
+    if (get_user(&c, arg) < 0)
+        return -EFAULT;
+    uint32_t room = c.buffer ? (uint32_t)MIN(MAX(c.size, 0), (int32_t)IFCONF_MAX) : IFCONF_MAX;
+    void *table = kmalloc(IFCONF_MAX);
+    if (!table)
+        return -ENOMEM;
+    ssize_t r = host_ifconf(i->fd, table, room);
+    if (r >= 0 && c.buffer && copy_to_user(c.buffer, table, (size_t)r) < 0)
+        r = -EFAULT;
+    kfree(table);
+    return r < 0 ? r : put_user(arg, (int32_t)r);
+}
+
+int64_t inet_ioctl(struct socket *s, uint32_t request, uaddr_t arg)
+{
+    struct inet_sock *i = inet_of(s);
+    bool stream = s->type == SOCK_STREAM;
+    switch (request) {
+    case SIOCINQ:
+        if (i->state == INET_LISTENING)
+            return -EINVAL;
+        return put_user(arg, stream ? (int32_t)atomic_load(&i->in.bytes)
+                                    : (int32_t)queue_first_size(&i->in));
+    case SIOCOUTQ: /* LIMIT: what the host still has to send does not count */
+        return put_user(arg, (int32_t)atomic_load(&i->out.bytes));
+    case SIOCATMARK:
+        return stream ? put_user(arg, (int32_t)0) : -ENOTTY;
+    case SIOCGIFCONF:
+        return interface_table(i, arg);
+    default:
+        return asks(request) ? interface_request(i, request, arg) : -ENOTTY;
+    }
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * TCP over the host. A connection always has one receive on its way, unless enough waits for
+ * the program: into a small piece of host memory while little comes, so that many idle
+ * connections cost little, into a large one while it comes fast. What the program writes is
+ * gathered into one send at a time. A listening socket has one accept on its way.
+ */
+#include "abi/errno.h"
+#include "abi/poll.h"
+#include "enclave/host_net.h"
+#include "lib/string.h"
+#include "mm/kmalloc.h"
+#include "net/inet.h"
+
+#define PART_MAX     (64u * 1024)
+#define ACCEPT_AHEAD 128u
+
+static void accept_arm(struct inet_sock *i);
+
+/* ---- receiving ---- */
+
+static void deliver(struct inet_sock *i, struct net_op *op, uint32_t size)
+{
+    struct packet *p = packet_new(size);
+    if (!p) { /* bytes of a stream cannot be left out */
+        inet_fail(i, ENOBUFS);
+        return;
+    }
+    bounce_read(&op->bounce, 0, p->data, size);
+    if (!queue_push(&i->in, p))
+        packet_free(p);
+}
+
+static void received(struct net_op *op, int result)
+{
+    struct inet_sock *i = container_of(op, struct inet_sock, in_op);
+    if (result > 0) {
+        i->large = (uint32_t)result == op->bounce.size || (uint32_t)result > BOUNCE_SMALL;
+        deliver(i, op, (uint32_t)result);
+    }
+    inet_bounce_put(&op->bounce);
+    spin_lock(&i->lock);
+    i->in_busy = false;
+    i->eof |= result == 0;
+    spin_unlock(&i->lock);
+    if (result < 0 && !inet_transient(result))
+        inet_fail(i, -result);
+    wait_wake_all(&i->in_wait);
+    stream_arm(i);
+    inet_close_step(i);
+    socket_put(&i->sock);
+}
+
+void stream_arm(struct inet_sock *i)
+{
+    if (i->state == INET_LISTENING) {
+        accept_arm(i);
+        return;
+    }
+    spin_lock(&i->lock);
+    bool go = i->state == INET_CONNECTED && !i->in_busy && !i->eof && !i->closing &&
+              atomic_load(&i->in.charge) < INET_IN_MAX;
+    i->in_busy |= go;
+    spin_unlock(&i->lock);
+    if (!go)
+        return;
+    i->in_op.done = received;
+    if ((i->large && bounce_get(&i->in_op.bounce, BOUNCE_LARGE)) ||
+        inet_bounce_get(i, &i->in_op.bounce, BOUNCE_SMALL)) {
+        socket_get(&i->sock);
+        netop_receive(&i->in_op, i->fd);
+        return;
+    }
+    spin_lock(&i->lock);
+    i->in_busy = false;
+    spin_unlock(&i->lock);
+}
+
+static ssize_t stream_receive(struct socket *s, struct message *m, uint32_t flags)
+{
+    struct inet_sock *i = inet_of(s);
+    uint64_t freed = 0;
+    if (flags & MSG_OOB)
+        return -EINVAL; /* LIMIT: urgent data comes in line or not at all */
+    if (flags & MSG_ERRQUEUE)
+        return -EAGAIN;
+    if (i->state == INET_CONNECTING)
+        return -EAGAIN;
+    bool over = i->eof || (i->down & 1); /* before looking: what came last counts */
+    ssize_t r = queue_receive_stream(&i->in, m, flags, &freed);
+    if (freed || r == -EAGAIN)
+        stream_arm(i);
+    if (r != -EAGAIN)
+        return r;
+    int e = socket_error(s);
+    if (e)
+        return e;
+    if (i->state != INET_CONNECTED && !over)
+        return -ENOTCONN;
+    return over ? 0 : -EAGAIN;
+}
+
+/* ---- sending ---- */
+
+static void sent(struct net_op *op, int result);
+
+static void gather(void *op, const void *data, uint32_t size)
+{
+    bounce_append(&((struct net_op *)op)->bounce, data, size);
+}
+
+/* Gives the host what is queued, if it has not something of it already. */
+void stream_push(struct inet_sock *i)
+{
+    spin_lock(&i->lock);
+    bool go = !i->out_busy && !i->closed && atomic_load(&i->out.count);
+    i->out_busy |= go;
+    spin_unlock(&i->lock);
+    if (!go)
+        return;
+    struct net_op *op = &i->out_op;
+    uint32_t size = atomic_load(&i->out.bytes) > BOUNCE_SMALL ? BOUNCE_LARGE : BOUNCE_SMALL;
+    if (!bounce_get(&op->bounce, size) && !inet_bounce_get(i, &op->bounce, BOUNCE_SMALL)) {
+        spin_lock(&i->lock);
+        i->out_busy = false;
+        spin_unlock(&i->lock);
+        return;
+    }
+    op->done = sent;
+    op->progress = 0;
+    queue_drain(&i->out, op->bounce.size, gather, op);
+    socket_get(&i->sock);
+    netop_send(op, i->fd, 0);
+}
+
+static void sent(struct net_op *op, int result)
+{
+    struct inet_sock *i = container_of(op, struct inet_sock, out_op);
+    op->progress += result > 0 ? (uint32_t)result : 0;
+    if (op->progress < op->bounce.used && (result > 0 || inet_transient(result))) {
+        netop_send(op, i->fd, 0);
+        return;
+    }
+    inet_bounce_put(&op->bounce);
+    if (result <= 0)
+        queue_drain(&i->out, UINT32_MAX, NULL, NULL);
+    spin_lock(&i->lock);
+    i->out_busy = false;
+    spin_unlock(&i->lock);
+    if (result <= 0)
+        inet_fail(i, result ? -result : EIO);
+    else if (atomic_load(&i->out.charge) <= INET_OUT_MAX / 2)
+        wait_wake_all(&i->out_wait);
+    stream_push(i);
+    inet_close_step(i);
+    socket_put(&i->sock);
+}
+
+static int may_send(struct inet_sock *i)
+{
+    int e = socket_error(&i->sock);
+    if (e)
+        return e;
+    if (i->state == INET_CONNECTING)
+        return -EAGAIN;
+    return i->state != INET_CONNECTED || (i->down & 2) ? -EPIPE : 0;
+}
+
+static ssize_t stream_send(struct socket *s, struct message *m, uint32_t flags)
+{
+    struct inet_sock *i = inet_of(s);
+    ssize_t done = 0;
+    int r = may_send(i);
+    if (r == 0 && (flags & MSG_OOB))
+        r = -EOPNOTSUPP; /* LIMIT: no urgent data */
+    while (r == 0 && m->data->remaining) {
+        uint32_t size = (uint32_t)MIN(m->data->remaining, (size_t)PART_MAX);
+        struct packet *p = NULL;
+        if (atomic_load(&i->out.charge) >= INET_OUT_MAX)
+            r = -EAGAIN;
+        else if (!(p = packet_new(size)))
+            r = -ENOBUFS;
+        else if (iter_copy_from(m->data, p->data, size) < size)
+            r = -EFAULT;
+        else if (!queue_push(&i->out, p))
+            r = -EPIPE;
+        if (r == 0)
+            done += size;
+        else if (p)
+            packet_free(p);
+    }
+    if (done || r == -EAGAIN)
+        stream_push(i);
+    return done ? done : r;
+}
+
+static int stream_shutdown(struct socket *s, int how)
+{
+    struct inet_sock *i = inet_of(s);
+    int r = 0;
+    spin_lock(&i->lock);
+    if (i->state == INET_LISTENING && how != SHUT_WR) {
+        i->state = INET_FRESH;
+        i->shut_write = true; /* with whatever waits in accept(2) */
+    } else if (i->state != INET_CONNECTED) {
+        r = -ENOTCONN;
+    } else {
+        i->down |= (uint32_t)how + 1;
+        i->shut_write |= how != SHUT_RD;
+    }
+    spin_unlock(&i->lock);
+    if (r == 0) {
+        inet_close_step(i);
+        wait_wake_all(&i->in_wait);
+        wait_wake_all(&i->out_wait);
+    }
+    return r;
+}
+
+/* ---- connecting ---- */
+
+static void connected(struct net_op *op, int result)
+{
+    struct inet_sock *i = container_of(op, struct inet_sock, ctl_op);
+    inet_bounce_put(&op->bounce);
+    spin_lock(&i->lock);
+    i->ctl_busy = false;
+    i->state = result ? INET_FRESH : INET_CONNECTED;
+    spin_unlock(&i->lock);
+    if (result)
+        atomic_store(&i->sock.error, -result);
+    wait_wake_all(&i->in_wait);
+    wait_wake_all(&i->out_wait);
+    stream_arm(i);
+    inet_close_step(i);
+    socket_put(&i->sock);
+}
+
+/* Sent to the host at once: what it can tell at once is the call's own result. */
+static int stream_connect(struct socket *s, const struct sock_name *name, uint32_t file_flags)
+{
+    static const int busy[] = {
+        [INET_FRESH] = 0, [INET_LISTENING] = -EISCONN, [INET_CONNECTED] = -EISCONN};
+    struct inet_sock *i = inet_of(s);
+    struct bounce b;
+    if (name->size < sizeof(name->family))
+        return -EINVAL;
+    if (name->family != s->family)
+        return -EAFNOSUPPORT; /* LIMIT: no way back by AF_UNSPEC */
+    if (i->state == INET_CONNECTING)
+        return file_flags & O_NONBLOCK ? -EALREADY : -EINPROGRESS;
+    if (!bounce_get(&b, BOUNCE_SMALL))
+        return -ENOBUFS;
+    spin_lock(&i->lock);
+    int r = i->ctl_busy ? -EALREADY : busy[i->state];
+    if (r == 0) {
+        i->state = INET_CONNECTING;
+        i->ctl_busy = true;
+    }
+    spin_unlock(&i->lock);
+    if (r < 0) {
+        inet_bounce_put(&b);
+        return r;
+    }
+    socket_get(s);
+    i->ctl_op.done = connected;
+    i->ctl_op.bounce = b;
+    netop_connect(&i->ctl_op, i->fd, name->bytes, name->size);
+    netop_flush();
+    if (i->state == INET_CONNECTING)
+        return -EINPROGRESS;
+    return i->state == INET_CONNECTED ? 0 : socket_error(s);
+}
+
+/* ---- accepting ---- */
+
+static void accepted(struct net_op *op, int result)
+{
+    struct inet_sock *i = container_of(op, struct inet_sock, in_op), *c = NULL;
+    if (result >= 0) {
+        c = i->spare;
+        i->spare = NULL;
+        c->fd = result;
+        c->state = INET_CONNECTED;
+        c->sock.protocol = i->sock.protocol;
+        c->peer.size = netop_accepted_name(op, c->peer.bytes);
+        if (c->peer.family != i->sock.family)
+            c->peer.size = 0; /* a lie: asked again when somebody wants it */
+        stream_arm(c);
+    }
+    inet_bounce_put(&op->bounce);
+    spin_lock(&i->lock);
+    i->in_busy = false;
+    bool wanted = c && i->state == INET_LISTENING && !i->closing;
+    if (wanted) {
+        list_append(&i->accepted, &c->accept_node);
+        i->accepted_count++;
+    }
+    if (result < 0 && !inet_transient(result) && result != -ECONNABORTED)
+        i->accept_error = result;
+    spin_unlock(&i->lock);
+    if (c && !wanted) {
+        inet_end(c);
+        socket_put(&c->sock);
+    }
+    wait_wake_all(&i->in_wait);
+    accept_arm(i);
+    inet_close_step(i);
+    socket_put(&i->sock);
+}
+
+static void accept_arm(struct inet_sock *i)
+{
+    spin_lock(&i->lock);
+    bool go = i->state == INET_LISTENING && !i->in_busy && !i->closing && !i->accept_error &&
+              i->accepted_count < MIN(i->backlog + 1, ACCEPT_AHEAD);
+    i->in_busy |= go;
+    spin_unlock(&i->lock);
+    if (!go)
+        return;
+    if (!i->spare)
+        i->spare = inet_alloc(&inet_stream_ops, i->sock.family, i->sock.type);
+    i->in_op.done = accepted;
+    if (i->spare && inet_bounce_get(i, &i->in_op.bounce, BOUNCE_SMALL)) {
+        socket_get(&i->sock);
+        netop_accept(&i->in_op, i->fd);
+        return;
+    }
+    spin_lock(&i->lock);
+    i->in_busy = false;
+    spin_unlock(&i->lock);
+}
+
+static int stream_listen(struct socket *s, uint32_t backlog)
+{
+    struct inet_sock *i = inet_of(s);
+    if (i->state != INET_FRESH && i->state != INET_LISTENING)
+        return -EINVAL;
+    int r = host_listen(i->fd, backlog);
+    if (r < 0)
+        return r;
+    spin_lock(&i->lock);
+    i->state = INET_LISTENING;
+    i->backlog = backlog;
+    spin_unlock(&i->lock);
+    accept_arm(i);
+    netop_flush(); /* an accept(2) elsewhere may wait for it already */
+    return 0;
+}
+
+static int stream_accept(struct socket *s, struct socket **out)
+{
+    struct inet_sock *i = inet_of(s);
+    int r = 0;
+    spin_lock(&i->lock);
+    if (i->state != INET_LISTENING) {
+        r = -EINVAL;
+    } else if (!list_empty(&i->accepted)) {
+        *out = &list_entry(list_pop(&i->accepted), struct inet_sock, accept_node)->sock;
+        i->accepted_count--;
+    } else {
+        r = i->accept_error ? i->accept_error : -EAGAIN;
+        i->accept_error = 0;
+    }
+    spin_unlock(&i->lock);
+    accept_arm(i);
+    return r;
+}
+
+static uint32_t stream_poll(struct socket *s, struct poll_table *t)
+{
+    struct inet_sock *i = inet_of(s);
+    uint32_t events = 0;
+    poll_add(t, &i->in_wait);
+    poll_add(t, &i->out_wait);
+    bool over = i->eof || (i->down & 1);
+    if (atomic_load(&i->in.count) || over || i->accepted_count || i->accept_error)
+        events |= POLLIN | POLLRDNORM;
+    if (over)
+        events |= POLLRDHUP;
+    if (atomic_load(&s->error))
+        events |= POLLERR | POLLIN | POLLRDNORM;
+    if (i->state == INET_FRESH || (over && (i->down & 2)))
+        events |= POLLHUP;
+    bool room = i->state == INET_CONNECTED && atomic_load(&i->out.charge) <= INET_OUT_MAX / 2;
+    if (room || i->state == INET_FRESH || (i->down & 2))
+        events |= POLLOUT | POLLWRNORM;
+    return events;
+}
+
+const struct socket_ops inet_stream_ops = {
+    .bind = inet_bind,
+    .listen = stream_listen,
+    .accept = stream_accept,
+    .connect = stream_connect,
+    .name = inet_name,
+    .send = stream_send,
+    .receive = stream_receive,
+    .poll = stream_poll,
+    .shutdown = stream_shutdown,
+    .getopt = inet_getopt,
+    .setopt = inet_setopt,
+    .ioctl = inet_ioctl,
+    .release = inet_release,
+    .free = inet_free,
+};
