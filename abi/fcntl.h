@@ -147,6 +147,14 @@ _Static_assert(sizeof(struct abi_flock) == 32, "struct flock");
 #define MFD_NOEXEC_SEAL   8u
 #define MFD_EXEC          16u
 
+#define F_SEAL_SEAL         0x01u
+#define F_SEAL_SHRINK       0x02u
+#define F_SEAL_GROW         0x04u
+#define F_SEAL_WRITE        0x08u
+#define F_SEAL_FUTURE_WRITE 0x10u
+#define F_SEAL_EXEC         0x20u
+#define F_SEAL_ALL          0x3fu
+
 #define MS_RDONLY       1u
 #define MS_NOSUID       2u
 #define MS_NODEV        4u

@@ -170,12 +170,19 @@ int64_t sys_memfd_create(uaddr_t name, uint32_t flags)
 {
     char text[256] = "/memfd:";
     struct file *f;
-    if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC))
+    if ((flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC)) ||
+        (flags & (MFD_NOEXEC_SEAL | MFD_EXEC)) == (MFD_NOEXEC_SEAL | MFD_EXEC))
         return -EINVAL;
     ssize_t n = strncpy_from_user(text + 7, name, 249);
     if (n < 0)
         return n == -ENAMETOOLONG ? -EINVAL : n;
     (void)!str_copy(text + 7 + n, sizeof(text) - 7 - (size_t)n, " (deleted)");
     int r = ramfs_new_memfd(text, flags & MFD_NOEXEC_SEAL ? 0666 : 0777, &f);
-    return r < 0 ? r : fd_add(f, flags & MFD_CLOEXEC);
+    if (r < 0)
+        return r;
+    if (flags & MFD_NOEXEC_SEAL)
+        f->inode->seals = F_SEAL_EXEC;
+    else if (flags & MFD_ALLOW_SEALING)
+        f->inode->seals = 0;
+    return fd_add(f, flags & MFD_CLOEXEC);
 }

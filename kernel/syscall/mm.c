@@ -23,11 +23,30 @@ static int file_map_check(struct file *f, struct vm_map_args *a)
         return -EACCES;
     if (!f->ops->vm)
         return -ENODEV;
-    if (shared && !(f->state & FILE_WRITE))
+    bool sealed = f->inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+    if (shared && sealed && (a->prot & PROT_WRITE))
+        return -EPERM;
+    if (shared && (sealed || !(f->state & FILE_WRITE)))
         a->max_prot = PROT_READ | PROT_EXEC;
     a->file = f;
     a->file_ops = f->ops->vm;
     return 0;
+}
+
+/* Seals do not change while a mapping that they could forbid is made. */
+static int64_t map_file(struct file *f, struct vm_map_args *a)
+{
+    struct inode *i = f->inode;
+    bool sealable = (a->flags & MAP_TYPE) != MAP_PRIVATE && (f->state & FILE_WRITE) &&
+                    inode_is_reg(i) && !(i->seals & F_SEAL_SEAL);
+    if (sealable)
+        mutex_lock(&i->lock);
+    int64_t r = file_map_check(f, a);
+    if (!r)
+        r = vm_map(current->mm, a);
+    if (sealable)
+        mutex_unlock(&i->lock);
+    return r;
 }
 
 int64_t sys_mmap(uaddr_t addr, uint64_t length, uint64_t prot, uint64_t flags, int fd,
@@ -38,26 +57,20 @@ int64_t sys_mmap(uaddr_t addr, uint64_t length, uint64_t prot, uint64_t flags, i
                             .prot = (uint32_t)prot & 7u,
                             .flags = (uint32_t)flags,
                             .offset = (uint64_t)offset};
-    struct file *file = NULL;
 
     if (!length)
         return -EINVAL;
     if ((uint64_t)offset % PAGE_SIZE)
         return -EINVAL;
     if (!(flags & MAP_ANONYMOUS)) {
-        file = fd_file(fd);
+        struct file *file = fd_file(fd);
         if (!file)
             return -EBADF;
-        int e = file_map_check(file, &a);
-        if (e) {
-            file_put(file);
-            return e;
-        }
-    }
-    int64_t r = vm_map(current->mm, &a);
-    if (file)
+        int64_t r = map_file(file, &a);
         file_put(file);
-    return r;
+        return r;
+    }
+    return vm_map(current->mm, &a);
 }
 
 int64_t sys_munmap(uaddr_t addr, uint64_t length)

@@ -311,6 +311,11 @@ void vm_object_drop(struct vm_object *o, uint64_t offset, uint64_t size)
 {
 }
 
+bool vm_object_writable(struct vm_object *o)
+{
+    return false;
+}
+
 void vm_object_free(struct vm_object *o)
 {
     assert(!o);

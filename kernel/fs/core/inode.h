@@ -157,6 +157,7 @@ struct inode {
     struct timespec64 atime, mtime, ctime, btime;
     bool dead; /* a removed directory: nothing can be created in it */
 
+    uint32_t seals; /* F_SEAL_*, under `lock` */
     struct page_cache cache;
     struct vm_object *_Atomic mapped; /* shared mappings of it; NULL: there never were any */
     _Atomic(struct file_locks *) locks; /* made on first use */

@@ -55,6 +55,12 @@ int ram_setattr(struct inode *i, const struct attr_change *c);
 /* Accounts for pages that came or went since `before`. */
 void ram_account(struct inode *i, uint64_t before);
 
+/* seal.c; the inode is locked for the last two: may bytes up to `end` be written, may that
+ * change? -EPERM. */
+int64_t ram_fcntl(struct file *f, int command, uint64_t arg);
+int ram_seal_write(const struct inode *i, uint64_t end) MUST_CHECK;
+int ram_seal_attr(const struct inode *i, const struct attr_change *c) MUST_CHECK;
+
 /* xattr.c */
 ssize_t ram_getxattr(struct inode *i, const char *name, void *buffer, size_t size);
 int ram_setxattr(struct inode *i, const char *name, const void *value, size_t size, int flags);

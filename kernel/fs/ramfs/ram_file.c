@@ -32,7 +32,9 @@ static ssize_t write_locked(struct file *f, struct iter *from, uint64_t *pos)
     if (at > (uint64_t)INT64_MAX - from->remaining)
         return -EFBIG;
     uint64_t before = cache_page_count(&i->cache);
-    int r = check_room(i, at, from);
+    int r = ram_seal_write(i, at + from->remaining);
+    if (r == 0)
+        r = check_room(i, at, from);
     if (r < 0)
         return r;
     ssize_t n = cache_write(&i->cache, from, at);
@@ -74,6 +76,9 @@ static ssize_t ram_write_mapped(struct file *f, struct iter *from, uint64_t pos)
 
 int ram_setattr(struct inode *i, const struct attr_change *c)
 {
+    int r = ram_seal_attr(i, c);
+    if (r < 0)
+        return r;
     if (c->mask & ATTR_SIZE) {
         uint64_t before = cache_page_count(&i->cache);
         if (c->size > INT64_MAX)
@@ -171,9 +176,15 @@ static int ram_fallocate(struct file *f, uint32_t mode, uint64_t offset, uint64_
 {
     struct inode *i = f->inode;
     uint64_t before = cache_page_count(&i->cache), end = offset + size;
-    if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
+    bool shifts = mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE);
+    bool changes = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
+    if (((changes || shifts) && (i->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))) ||
+        (!(mode & FALLOC_FL_KEEP_SIZE) && end > i->size && (i->seals & F_SEAL_GROW)) ||
+        (shifts && (i->seals & (F_SEAL_GROW | F_SEAL_SHRINK))))
+        return -EPERM;
+    if (shifts)
         return shift(i, offset, size, mode & FALLOC_FL_INSERT_RANGE);
-    if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) {
+    if (changes) {
         cache_punch(&i->cache, offset, size);
         ram_account(i, before);
     }
@@ -210,6 +221,7 @@ const struct file_ops ram_file_ops = {
     .seek = ram_seek,
     .fsync = ram_fsync,
     .fallocate = ram_fallocate,
+    .fcntl = ram_fcntl,
     .vm = &file_vm_ops,
 };
 

@@ -58,6 +58,7 @@ static int node_new(struct ram_super *s, const struct inode_init *init, struct r
         i->file_ops = &ram_dir_file_ops;
     else if (inode_is_reg(i))
         i->file_ops = &ram_file_ops;
+    i->seals = F_SEAL_SEAL;
     atomic_fetch_add(&s->inodes, 1);
     *out = n;
     return 0;
