@@ -13,6 +13,7 @@
 #include "fs/ramfs/ramfs.h"
 #include "fs/unionfs/unionfs.h"
 #include "ipc/ipc.h"
+#include "ipc/sysv.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
@@ -30,6 +31,7 @@ static void register_all(void)
     devfs_register();
     procfs_register();
     ipc_register();
+    ipc_memory_file = ramfs_new_memfd;
 }
 
 static struct fs_type *type_of_config(uint32_t fs)

@@ -455,6 +455,7 @@ static int attach_piece(struct mm *mm, struct vm_object *o, const struct vm_map_
         return e;
     v = vma_at(mm, start);
     v->aliases++;
+    v->file_ops->get(v->file);
     v->max_prot |= a->max_prot ? a->max_prot : 7u;
     v->prot |= a->prot & 7u;
     *at = v->end;
@@ -559,6 +560,8 @@ int64_t object_map(struct mm *mm, const struct vm_map_args *a, uint64_t length)
     if (at < 0 && last && o->owner)
         release_window(o);
     mutex_unlock(&o->lock);
+    if (!at && a->file_ops->only_object)
+        return -EINVAL;
     if (at > 0 && (a->flags & (MAP_POPULATE | MAP_LOCKED)) && !(a->flags & MAP_NONBLOCK) &&
         object_populate(vma_at(mm, (uaddr_t)at), (uaddr_t)at, (uaddr_t)at + length, false))
         log_debug("a shared mapping could not be populated");
@@ -609,11 +612,37 @@ int unmap_counted(struct mm *mm, uaddr_t start, uaddr_t end)
         if (!v || v->start >= end)
             break;
         start = v->end;
-        if (v->aliases)
+        if (v->aliases) {
             v->aliases--;
-        else
+            v->file_ops->put(v->file);
+        } else {
             e = unmap_locked(mm, v->start, v->end);
+        }
     }
+    return e;
+}
+
+static int detach_locked(struct mm *mm, uaddr_t at, const struct vm_file_ops *ops)
+    HELD(mm->lock)
+{
+    struct vma *v = vma_at(mm, at);
+    int e = 0;
+
+    if (!v || v->file_ops != ops || v->offset || v->start != at)
+        return -EINVAL;
+    const void *file = v->file;
+    while (!e && (v = vma_at(mm, at)) && v->file == file && v->file_ops == ops) {
+        at = v->end;
+        e = unmap_counted(mm, v->start, at);
+    }
+    return e;
+}
+
+int vm_detach(struct mm *mm, uaddr_t address, const struct vm_file_ops *ops)
+{
+    mutex_lock(&mm->lock);
+    int e = detach_locked(mm, address, ops);
+    mutex_unlock(&mm->lock);
     return e;
 }
 

@@ -47,6 +47,7 @@ struct vm_file_ops {
     /* Optional: a number for the file's contents, which never comes back for other ones; 0: its
      * pages are not to be kept. */
     uint64_t (*identity)(void *file);
+    bool only_object; /* a shared mapping that cannot be among those is refused: -EINVAL */
     /* For /proc/PID/maps: path, device and inode number. */
     void (*describe)(void *file, char *path, size_t size, uint64_t *dev, uint64_t *ino);
 };
@@ -76,6 +77,8 @@ void mm_put(struct mm *mm); /* the last one unmaps everything */
 /* The address, or negative errno (ENOMEM, EINVAL, EEXIST, EPERM..). */
 int64_t vm_map(struct mm *mm, const struct vm_map_args *args) MUST_CHECK;
 int vm_unmap(struct mm *mm, uaddr_t address, uint64_t length) MUST_CHECK;
+/* All mappings of the file that is mapped from its beginning at `address`; -EINVAL: none is. */
+int vm_detach(struct mm *mm, uaddr_t address, const struct vm_file_ops *ops) MUST_CHECK;
 int vm_protect(struct mm *mm, uaddr_t address, uint64_t length, uint32_t prot) MUST_CHECK;
 int64_t vm_remap(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len, uint32_t flags,
                  uaddr_t new_address) MUST_CHECK;

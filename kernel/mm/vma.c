@@ -46,7 +46,7 @@ struct vma *vma_new(const struct vma *like)
     if (!v)
         return NULL;
     *v = *like;
-    if (v->file)
+    for (uint32_t i = 0; v->file && i <= v->aliases; i++)
         v->file_ops->get(v->file);
     if (v->object)
         object_join(v);
@@ -57,7 +57,7 @@ void vma_free(struct vma *v)
 {
     if (v->object)
         object_leave(v);
-    if (v->file)
+    for (uint32_t i = 0; v->file && i <= v->aliases; i++)
         v->file_ops->put(v->file);
     kfree(v);
 }

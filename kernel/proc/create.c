@@ -78,6 +78,7 @@ struct process *process_new(struct process *parent)
     p->start_ns = clock_monotonic_ns();
     p->exit_signal = SIGCHLD;
     p->dumpable = true;
+    list_init(&p->sem_undo);
     list_init(&p->children);
     list_init(&p->sibling);
     list_init(&p->threads);

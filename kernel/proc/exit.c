@@ -8,6 +8,7 @@
 #include "enclave/stop.h"
 #include "fs/core/cred.h"
 #include "fs/core/fd.h"
+#include "ipc/sysv.h"
 #include "mm/kmalloc.h"
 #include "mm/user.h"
 #include "mm/vm.h"
@@ -171,6 +172,7 @@ static void process_finish(struct process *p)
     if (p->pid == p->sid && proc_session_ended)
         proc_session_ended(p->sid);
     process_timers_exit(p);
+    sem_undo_all(&p->sem_undo);
     spin_lock(&proc_lock);
     struct file *exe = p->exe;
     p->exe = NULL;

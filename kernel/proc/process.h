@@ -94,6 +94,7 @@ struct process {
     size_t auxv_size;
     bool dumpable;
 
+    struct list sem_undo;         /* sem_operate() */
     struct wait_queue exit_wait;  /* pidfds */
     struct wait_queue child_wait; /* its parent's waits for children are here */
     struct signal_group signals;
