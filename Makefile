@@ -40,7 +40,7 @@ endif
 HOST_LDFLAGS := -pie -Wl,-z,relro,-z,now
 HOST_LIBS := -lcrypto -ljansson -lyaml -luring -lelf -lpthread
 
-OCCLUM_SRC := $(wildcard cli/*.c image/*.c host/*.c emu/*.c)
+OCCLUM_SRC := $(wildcard cli/*.c image/*.c image/sefs/*.c host/*.c emu/*.c)
 OCCLUM_ASM := $(wildcard host/*.S emu/*.S)
 BOM_SRC := $(wildcard bom/*.c) $(wildcard cli/err.c cli/progress.c)
 # The store's own code, so that tools and enclave cannot disagree; v*.c joins it to the VFS.
@@ -57,7 +57,7 @@ $(O)/host/%.S.o: %.S
 	$(CC) $(HOST_CFLAGS) -c $< -o $@
 
 $(O)/host/kernel/%.o: HOST_CFLAGS += -iquote kernel -ffreestanding -D__OCCLUM_KERNEL__
-$(O)/host/image/sefs_%.o: HOST_CFLAGS += -iquote kernel
+$(O)/host/image/sefs/%.o: HOST_CFLAGS += -iquote kernel
 $(O)/bin/occlum: $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a
 	@mkdir -p $(@D)
 	$(CC) $(HOST_LDFLAGS) $^ $(HOST_LIBS) -o $@

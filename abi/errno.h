@@ -80,6 +80,7 @@
 #define EALREADY 114
 #define EINPROGRESS 115
 #define ESTALE 116
+#define ENOKEY 126
 #define EDQUOT 122
 #define ECANCELED 125
 #define EOWNERDEAD 130

@@ -19,7 +19,7 @@ struct
 try {
     const char *root; /* absolute, real */
     char root_buffer[PATH_MAX];
-    struct text_list writable;
+    struct text_list writable, stores;
     int quiet;
     char program[PATH_MAX]; /* inside */
     char cwd[PATH_MAX];     /* inside */
@@ -33,16 +33,16 @@ static struct err *bad_directory(const char *option, const char *path)
     return err_sys(errno, "%s %s", option, path);
 }
 
-static struct err *add_writable(struct try *t, const char *path)
+static struct err *add_writable(struct text_list *list, const char *option, const char *path)
 {
     char real[PATH_MAX];
     struct stat st;
 
     if (!realpath(path, real))
-        return bad_directory("--rw", path);
+        return bad_directory(option, path);
     if (stat(real, &st) || !S_ISDIR(st.st_mode))
-        return err_new("--rw %s: not a directory", path);
-    return text_list_add(&t->writable, real);
+        return err_new("%s %s: not a directory", option, path);
+    return text_list_add(list, real);
 }
 
 /* Options up to PROGRAM; *index is where it stands. */
@@ -61,7 +61,9 @@ static struct err *read_options(struct try *t, int argc, char **argv, int *index
         if (!strcmp(argv[i], "--quiet") || !strcmp(argv[i], "-q")) {
             t->quiet = 1;
         } else if (!strcmp(argv[i], "--rw") && i + 1 < argc) {
-            err = add_writable(t, argv[++i]);
+            err = add_writable(&t->writable, "--rw", argv[++i]);
+        } else if (!strcmp(argv[i], "--store") && i + 1 < argc) {
+            err = add_writable(&t->stores, "--store", argv[++i]);
         } else if (!strcmp(argv[i], "--root") && i + 1 < argc) {
             t->root = realpath(argv[++i], t->root_buffer);
             if (!t->root)
@@ -172,14 +174,19 @@ static int below_tmp(const char *path)
     return !strncmp(path, "/tmp/", 5);
 }
 
+static int any_in_tmp(const struct try *t, const struct text_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (below_tmp(inside(t, list->items[i])) || !strcmp(inside(t, list->items[i]), "/tmp"))
+            return 1;
+    return 0;
+}
+
 /* A /tmp of our own would hide what was asked for, where that lies in the host's /tmp. */
 static int wants_host_tmp(const struct try *t)
 {
-    for (size_t i = 0; i < t->writable.count; i++)
-        if (below_tmp(inside(t, t->writable.items[i])) ||
-            !strcmp(inside(t, t->writable.items[i]), "/tmp"))
-            return 1;
-    return below_tmp(t->program) || below_tmp(t->cwd);
+    return any_in_tmp(t, &t->writable) || any_in_tmp(t, &t->stores) || below_tmp(t->program) ||
+           below_tmp(t->cwd);
 }
 
 /* The mounts: the host's tree below a layer in memory that takes the changes; our own /proc,
@@ -205,6 +212,9 @@ static struct err *make_mounts(struct try *t)
     for (size_t i = 0; !err && i < t->writable.count; i++)
         err = config_add_mount(config, CONFIG_FS_HOSTFS, inside(t, t->writable.items[i]),
                                t->writable.items[i], 0);
+    for (size_t i = 0; !err && i < t->stores.count; i++)
+        err = config_add_mount(config, CONFIG_FS_SEFS, inside(t, t->stores.items[i]),
+                               t->stores.items[i], 0);
     return err;
 }
 
@@ -313,13 +323,14 @@ static struct err *try_main(int argc, char **argv, int *status)
     plan_free(&t->plan);
     config_free(&t->config);
     text_list_free(&t->writable);
+    text_list_free(&t->stores);
     free(t);
     return err;
 }
 
 const struct command cmd_try = {
     .name = "try",
-    .arguments = "[--root DIR] [--rw DIR]... [--quiet] PROGRAM [ARGS...]",
+    .arguments = "[--root DIR] [--rw DIR]... [--store DIR]... [--quiet] PROGRAM [ARGS...]",
     .summary = "run a program of this machine in an enclave, at once",
     .help =
         "Needs no instance. The program sees this machine's files; what it changes is kept in\n"
@@ -330,6 +341,7 @@ const struct command cmd_try = {
         "itself: it shows whether a program works, and protects nothing.\n\n"
         "  --root DIR   DIR is the root instead of /\n"
         "  --rw DIR     changes to DIR reach the machine; can be given several times\n"
+        "  --store DIR  DIR is an encrypted file system, kept in the machine's file DIR/store\n"
         "  --quiet      do not say that the root is untrusted\n\n"
         "PROGRAM is looked up in PATH. The exit status is the program's; 128+N after signal\n"
         "N; 127 not found, 126 not executable, 125 a failure of Occlum itself.\n",

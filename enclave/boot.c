@@ -79,6 +79,8 @@ static void read_identity(void)
     enclave.attributes = report.attributes;
     memcpy(enclave.mrenclave, report.mrenclave, 32);
     memcpy(enclave.mrsigner, report.mrsigner, 32);
+    memcpy(enclave.cpusvn, report.cpusvn, 16);
+    enclave.isv_svn = report.isv_svn;
 }
 
 void boot_early(haddr_t info)

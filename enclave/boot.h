@@ -15,6 +15,8 @@ struct enclave {
     const struct enclave_config *config;
     struct sgx_attributes attributes;
     uint8_t mrenclave[32], mrsigner[32];
+    uint8_t cpusvn[16];
+    uint16_t isv_svn;
 };
 extern struct enclave enclave;
 

@@ -11,6 +11,7 @@
 #include "fs/hostfs/hostfs.h"
 #include "fs/procfs/procfs.h"
 #include "fs/ramfs/ramfs.h"
+#include "fs/sefs/sefs.h"
 #include "fs/unionfs/unionfs.h"
 #include "ipc/ipc.h"
 #include "ipc/sysv.h"
@@ -28,6 +29,7 @@ static void register_all(void)
     unionfs_register();
     erofs_register();
     hostfs_register();
+    sefs_register();
     devfs_register();
     procfs_register();
     ipc_register();

@@ -8,6 +8,7 @@
 #include "enclave/stop.h"
 #include "fs/core/cred.h"
 #include "fs/core/fd.h"
+#include "fs/core/mount.h"
 #include "ipc/sysv.h"
 #include "mm/kmalloc.h"
 #include "mm/user.h"
@@ -167,6 +168,7 @@ static void process_finish(struct process *p)
     struct orphans orphans = {0};
     if (p->pid == boot_pid) {
         net_drain(clock_monotonic_ns() + DRAIN_NS);
+        mount_sync_all();
         kernel_stop((uint32_t)p->wait_status);
     }
     if (p->pid == p->sid && proc_session_ended)

@@ -30,6 +30,7 @@ enum lock_rank {
     RANK_MM,         /* a process's VMAs */
     RANK_VM_OBJECT,  /* pages of a shared mapping */
     RANK_PAGE_CACHE, /* filling of pages */
+    RANK_FS_COMMIT,  /* making a file system durable */
     RANK_FS_PRIVATE, /* a file system's own */
     RANK_IO,
     /* spinlocks */

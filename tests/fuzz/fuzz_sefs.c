@@ -4,7 +4,7 @@
  * checked, changed, committed and opened again. Errors are fine; a crash, a loop without end, a
  * leak of memory is not.
  *
- * LINK: image/sefs_port.c kernel/fs/sefs/[!v]*.c kernel/lib/radix.c
+ * LINK: image/sefs/port.c kernel/fs/sefs/[!v]*.c kernel/lib/radix.c
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "crypto/random.h"
 #include "crypto/sha256.h"
 #include "fs/sefs/store.h"
-#include "image/sefs_port.h"
+#include "image/sefs/port.h"
 #include "lib/log.h"
 
 #define BLOCKS 256u

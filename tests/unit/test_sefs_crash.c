@@ -6,7 +6,7 @@
  * check finds nothing, and the state is one between the last commit that was acknowledged and
  * now. All keys and nonces of all of it are kept, and none comes twice.
  *
- * LINK: tests/unit/sefs_mem.c image/sefs_port.c kernel/fs/sefs/[!v]*.c kernel/crypto/*.c
+ * LINK: tests/unit/sefs_mem.c image/sefs/port.c kernel/fs/sefs/[!v]*.c kernel/crypto/*.c
  * LINK: kernel/lib/radix.c
  * LIBS: -l:libIPSec_MB.a
  * FLAGS: -Wl,--wrap=aes_gcm_seal TIMEOUT: 300
@@ -17,7 +17,7 @@
 #include "abi/stat.h"
 #include "crypto/aes.h"
 #include "crypto/sha256.h"
-#include "image/sefs_port.h"
+#include "image/sefs/port.h"
 #include "tests/unit/sefs_mem.h"
 #include "tests/unit/unit.h"
 

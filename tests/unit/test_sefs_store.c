@@ -3,7 +3,7 @@
  * The store on a device in memory: a model of plain structures goes through the same random
  * operations; after each commit and reopening both must agree, and the check finds nothing.
  *
- * LINK: tests/unit/sefs_mem.c image/sefs_port.c kernel/fs/sefs/[!v]*.c kernel/crypto/*.c
+ * LINK: tests/unit/sefs_mem.c image/sefs/port.c kernel/fs/sefs/[!v]*.c kernel/crypto/*.c
  * LINK: kernel/lib/radix.c
  * LIBS: -l:libIPSec_MB.a
  */
@@ -12,7 +12,7 @@
 
 #include "abi/fcntl.h"
 #include "abi/stat.h"
-#include "image/sefs_port.h"
+#include "image/sefs/port.h"
 #include "tests/unit/sefs_mem.h"
 #include "tests/unit/unit.h"
 

@@ -3,8 +3,8 @@
  * The page cache. A page leaves the map by eviction, truncation or invalidation; whoever has it
  * pinned then still reads the old bytes, as from a page that was read a moment earlier.
  * Locks: map (RANK_INODE_DATA), then the list of all reclaimable pages (RANK_CACHE_LRU).
- * Eviction starts at the list and therefore only tries the map's lock. Not here: dirty pages;
- * file systems write through.
+ * Eviction starts at the list and therefore only tries the map's lock. Dirty pages are not on
+ * that list. Not here: when they are written; each file system that has them does it.
  */
 #include "fs/core/cache.h"
 
@@ -22,12 +22,14 @@ static struct {
     uint64_t pages;
     uint64_t limit;
     _Atomic uint64_t kept;
+    _Atomic uint64_t dirty;
 } all = {.lock = SPINLOCK_INIT(RANK_CACHE_LRU), .lru = LIST_INIT(all.lru)};
 
 void cache_init(struct page_cache *c, struct inode *inode)
 {
     spin_init(&c->lock, RANK_INODE_DATA);
     radix_init(&c->pages);
+    radix_init(&c->dirty);
     mutex_init(&c->fill, RANK_PAGE_CACHE);
     c->inode = inode;
 }
@@ -45,10 +47,22 @@ void cache_put(struct cached_page *p)
         page_free(p);
 }
 
+static void unqueue_locked(struct cached_page *p)
+{
+    p->queued = false;
+    radix_remove(&p->cache->dirty, p->index);
+    atomic_fetch_sub(p->cache->dirty_count, 1);
+    atomic_fetch_sub(&all.dirty, 1);
+}
+
 /* Takes the map's pin away; the map's lock is held, the caller puts the page afterwards. */
 static void page_unlink_locked(struct cached_page *p)
 {
     radix_remove(&p->cache->pages, p->index);
+    if (p->queued) {
+        unqueue_locked(p);
+        return;
+    }
     if (p->cache->keep) {
         atomic_fetch_sub(&all.kept, 1);
         return;
@@ -356,6 +370,151 @@ void cache_update(struct page_cache *c, const void *data, size_t size, uint64_t 
         size -= n;
     }
     contents_changed(c);
+}
+
+/* ---- writing back ---- */
+
+uint64_t cache_dirty_pages(void)
+{
+    return atomic_load_explicit(&all.dirty, memory_order_relaxed);
+}
+
+/* The page is in the map and pinned. False: no memory to remember it. */
+static bool mark_dirty_locked(struct page_cache *c, struct cached_page *p)
+{
+    if (!p->queued && radix_get(&c->pages, p->index) == p) {
+        if (radix_set(&c->dirty, p->index, p) < 0)
+            return false;
+        p->queued = true;
+        atomic_fetch_add(c->dirty_count, 1);
+        atomic_fetch_add(&all.dirty, 1);
+        spin_lock(&all.lock);
+        list_remove(&p->lru);
+        all.pages--;
+        spin_unlock(&all.lock);
+    }
+    atomic_store(&p->dirty, true);
+    return true;
+}
+
+void cache_mark_dirty(struct cached_page *p)
+{
+    struct page_cache *c = p->cache;
+    spin_lock(&c->lock);
+    (void)mark_dirty_locked(c, p);
+    spin_unlock(&c->lock);
+}
+
+/* Marks before the copy, so that the page is neither evicted nor lost; and after it, in case it
+ * was given out to be written meanwhile. */
+static ssize_t write_into(struct page_cache *c, struct cached_page *p, struct iter *from,
+                          uint64_t pos, size_t n)
+{
+    spin_lock(&c->lock);
+    bool kept = radix_get(&c->pages, p->index) == p && mark_dirty_locked(c, p);
+    spin_unlock(&c->lock);
+    if (!kept)
+        return -ENOMEM;
+    size_t copied = iter_copy_from(from, p->data + (pos & (PAGE_SIZE - 1)), n);
+    cache_mark_dirty(p);
+    return copied ? (ssize_t)copied : -EFAULT;
+}
+
+/* A page of which nothing remains needs no reading; it is shown when it is complete. */
+static ssize_t write_new(struct page_cache *c, struct iter *from, uint64_t pos, size_t n)
+{
+    struct iter saved = *from;
+    struct cached_page *p = page_new(c, pos >> PAGE_SHIFT);
+    if (!p)
+        return -ENOMEM;
+    ssize_t r = (ssize_t)iter_copy_from(from, p->data + (pos & (PAGE_SIZE - 1)), n);
+    if ((size_t)r < n) {
+        iter_revert(from, &saved);
+        cache_put(p);
+        return -EFAULT;
+    }
+    struct cached_page *there = insert(c, p);
+    if (there != p) {
+        iter_revert(from, &saved);
+        r = write_into(c, there, from, pos, n);
+    } else {
+        spin_lock(&c->lock);
+        bool kept = radix_get(&c->pages, p->index) == p && mark_dirty_locked(c, p);
+        spin_unlock(&c->lock);
+        r = kept ? r : -ENOMEM;
+    }
+    cache_put(there);
+    return r;
+}
+
+static ssize_t write_page(struct page_cache *c, struct iter *from, uint64_t pos, uint64_t size)
+{
+    size_t offset = pos & (PAGE_SIZE - 1),
+           n = MIN(from->remaining, (size_t)(PAGE_SIZE - offset));
+    uint64_t start = pos - offset;
+    struct cached_page *p = find_pinned(c, pos >> PAGE_SHIFT);
+    bool whole = n == PAGE_SIZE || start >= size || (offset == 0 && pos + n >= size);
+    if (!p && whole)
+        return write_new(c, from, pos, n);
+    int r = p ? 0 : fill(c, pos >> PAGE_SHIFT, &p);
+    if (r < 0)
+        return r;
+    ssize_t done = write_into(c, p, from, pos, n);
+    cache_put(p);
+    return done;
+}
+
+ssize_t cache_write_back(struct page_cache *c, struct iter *from, uint64_t pos, uint64_t size)
+{
+    size_t done = 0;
+    while (from->remaining) {
+        size_t want = MIN(from->remaining, (size_t)(PAGE_SIZE - (pos & (PAGE_SIZE - 1))));
+        ssize_t n = write_page(c, from, pos, size);
+        if (n < 0)
+            return done ? (ssize_t)done : n;
+        done += (size_t)n;
+        pos += (size_t)n;
+        if ((size_t)n < want)
+            break;
+    }
+    if (all.pages > limit_pages())
+        reclaim(RECLAIM_BATCH);
+    return (ssize_t)done;
+}
+
+size_t cache_take_dirty(struct page_cache *c, uint64_t *index, struct cached_page *out[],
+                        size_t max)
+{
+    size_t n = 0;
+    spin_lock(&c->lock);
+    while (n < max) {
+        struct cached_page *p = radix_next(&c->dirty, index);
+        if (!p)
+            break;
+        atomic_fetch_add(&p->pins, 1);
+        atomic_store(&p->dirty, false);
+        out[n++] = p;
+        (*index)++;
+    }
+    spin_unlock(&c->lock);
+    return n;
+}
+
+void cache_give_back(struct cached_page *p, bool written)
+{
+    struct page_cache *c = p->cache;
+    spin_lock(&c->lock);
+    if (!written)
+        atomic_store(&p->dirty, true);
+    if (p->queued && !atomic_load(&p->dirty)) {
+        unqueue_locked(p);
+        spin_lock(&all.lock);
+        list_append(&all.lru, &p->lru);
+        all.pages++;
+        spin_unlock(&all.lock);
+    }
+    spin_unlock(&c->lock);
+    cache_put(p);
 }
 
 /* Takes the first page at or after *index out of the map; NULL: there is none up to `last`. */

@@ -2,7 +2,7 @@
 /*
  * The page cache: pages of plaintext, one map per inode, shared by reads and mappings. Clean
  * pages of files that can be read again are dropped when there are too many; pages of ramfs
- * stay.
+ * stay, and dirty pages do until their file system has written them.
  *
  * A page in the map is complete; it is never shown before it has been filled and verified.
  * Readers pin a page under the map's spinlock, copy without locks, and unpin.
@@ -22,14 +22,18 @@ struct cached_page {
     uint64_t index;
     struct page_cache *cache;
     struct list lru;       /* empty: not reclaimable */
+    bool queued;           /* in `dirty`, under the map's lock */
+    _Atomic bool dirty;    /* changed since it was last given out to be written */
     _Atomic uint32_t pins; /* the map holds one */
     _Atomic bool used;     /* second chance */
 };
 
 struct page_cache {
     struct spinlock lock;
-    struct radix pages; /* under lock */
-    struct mutex fill;  /* one fill at a time */
+    struct radix pages;           /* under lock */
+    struct radix dirty;           /* under lock: pages to be written back */
+    _Atomic int64_t *dirty_count; /* the file system's, or NULL: it has no dirty pages */
+    struct mutex fill;            /* one fill at a time */
     struct inode *inode;
     bool keep;              /* pages are the only copy: never reclaimed */
     uint64_t next_index;    /* read-ahead: where the last fill ended */
@@ -54,6 +58,20 @@ ssize_t cache_read(struct page_cache *c, struct iter *to, uint64_t pos,
                    uint64_t size) MUST_CHECK;
 /* keep caches: writes into pages, making them. Bytes, or negative errno if none. */
 ssize_t cache_write(struct page_cache *c, struct iter *from, uint64_t pos) MUST_CHECK;
+
+/*
+ * Writing back. cache_write_back() copies into pages and marks them dirty: `size` is the
+ * file's, behind which nothing need be read. Whoever writes them takes some, in order, writes
+ * what they hold then, and gives them back; what changed meanwhile stays dirty.
+ */
+ssize_t cache_write_back(struct page_cache *c, struct iter *from, uint64_t pos,
+                         uint64_t size) MUST_CHECK;
+/* Up to `max` dirty pages from *index on, pinned; *index then is behind the last. */
+size_t cache_take_dirty(struct page_cache *c, uint64_t *index, struct cached_page *out[],
+                        size_t max);
+void cache_give_back(struct cached_page *p, bool written);
+void cache_mark_dirty(struct cached_page *p);
+uint64_t cache_dirty_pages(void);
 /* Overwrites cached pages after a write-through with the same bytes. */
 void cache_update(struct page_cache *c, const void *data, size_t size, uint64_t pos);
 /* Drops pages from byte `pos` on and zeroes the rest of the page that holds it. */

@@ -105,7 +105,8 @@ int store_commit(struct store *s)
 
 void store_settle(struct store *s)
 {
-    s->settle = s->dirty = true;
+    if (s->dirty || !(s->root.flags & SEFS_ROOT_SETTLED))
+        s->settle = s->dirty = true;
 }
 
 void store_root_id(const struct store *s, uint8_t out[32])

@@ -16,6 +16,15 @@
 
 #define PUNCH_MIN 64u /* blocks: shorter holes cost the host more than they give */
 
+/* The processor has an instruction, but not every processor that runs this. */
+static uint32_t count_bits(uint64_t v)
+{
+    v -= v >> 1 & 0x5555555555555555u;
+    v = (v & 0x3333333333333333u) + (v >> 2 & 0x3333333333333333u);
+    v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    return (uint32_t)(v * 0x0101010101010101u >> 56);
+}
+
 static bool bit_get(const uint64_t *map, uint32_t i)
 {
     return map[i / 64] >> (i % 64) & 1;
@@ -197,7 +206,7 @@ static void group_release(struct store *s, uint32_t index)
     struct group *g = s->space.groups[index];
     punch_runs(s, index, g);
     for (uint32_t w = 0; w < SEFS_GROUP / 64; w++) {
-        uint32_t n = (uint32_t)__builtin_popcountll(g->pend[w]);
+        uint32_t n = count_bits(g->pend[w]);
         g->held[w] &= ~g->pend[w];
         g->free += n;
         s->space.held -= n;
@@ -346,7 +355,7 @@ static void count_group(struct space *p, struct group *g)
 {
     uint32_t used = 0;
     for (uint32_t w = 0; w < SEFS_GROUP / 64; w++)
-        used += (uint32_t)__builtin_popcountll(g->used[w]);
+        used += count_bits(g->used[w]);
     memcpy(g->held, g->used, sizeof(g->held));
     g->free = SEFS_GROUP - used;
     p->used += used;

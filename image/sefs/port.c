@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "image/sefs_port.h"
+#include "image/sefs/port.h"
 #include "kernel/crypto/crypto.h"
 #include "kernel/lib/log.h"
 #include "kernel/lib/string.h"
