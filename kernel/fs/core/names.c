@@ -24,7 +24,7 @@ int dir_may_change(const struct path *dir)
 }
 
 /* What a new inode in `dir` looks like: its group and mode follow a set-group-id directory. */
-static struct inode_init child_of(struct inode *dir, const struct inode_init *init)
+struct inode_init inode_child_init(const struct inode *dir, const struct inode_init *init)
 {
     struct inode_init child = *init;
     const struct cred *c = fs_cred();
@@ -52,7 +52,7 @@ int dir_create_locked(const struct path *dir, const char *name, const struct ino
     struct dentry *d = dentry_new_child(name);
     if (!d)
         return -ENOMEM;
-    struct inode_init child = child_of(i, init);
+    struct inode_init child = inode_child_init(i, init);
     r = i->ops->create(i, name, &child, &made);
     if (r < 0)
         dentry_discard(d);

@@ -269,8 +269,7 @@ static int open_create(struct walk *w, uint32_t flags, uint32_t mode, struct fil
 
 static int open_tmpfile(struct walk *w, uint32_t flags, uint32_t mode, struct file **out)
 {
-    struct inode_init init = {
-        .mode = create_mode(mode), .uid = fs_cred()->fsuid, .gid = fs_cred()->fsgid};
+    struct inode_init init = {.mode = create_mode(mode)};
     struct inode *made;
     int r = walk_run(w, NULL);
     if (r < 0)
@@ -281,6 +280,7 @@ static int open_tmpfile(struct walk *w, uint32_t flags, uint32_t mode, struct fi
     if (!dir->ops->tmpfile)
         return -EOPNOTSUPP;
     r = dir_may_change(&w->at);
+    init = inode_child_init(dir, &init);
     if (r == 0)
         r = dir->ops->tmpfile(dir, &init, &made);
     if (r < 0)

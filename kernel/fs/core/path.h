@@ -140,5 +140,7 @@ int path_link(int olddirfd, const char *old, int newdirfd, const char *new_name,
 /* Creates in a directory that is locked: checks and op. *out is positive. */
 int dir_create_locked(const struct path *dir, const char *name, const struct inode_init *init,
                       struct dentry **out) MUST_CHECK;
+/* Owner and mode that something new gets in `dir`. */
+struct inode_init inode_child_init(const struct inode *dir, const struct inode_init *init);
 /* -EROFS, -EACCES, -ENOENT (dead). */
 int dir_may_change(const struct path *dir) MUST_CHECK;

@@ -145,6 +145,8 @@ static int open_node(struct host_node *n, int which)
     static const uint64_t resolve =
         RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
     const char *path;
+    if (n->removed)
+        return -ESTALE; /* its name may lead to something else by now */
     uint32_t flags = O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     char *buffer = kmalloc(PATH_MAX);
     if (!buffer)

@@ -370,8 +370,17 @@ static int host_readdir(struct file *f, struct dir_sink *sink)
     return 0;
 }
 
+/* Held while it is open: once it is removed its name says nothing about it. */
+int host_open_dir(struct inode *i, struct file *f)
+{
+    (void)f;
+    int fd = host_fd_get(host_node(i), HOST_READ);
+    return fd < 0 ? fd : 0;
+}
+
 static void host_dir_release(struct file *f)
 {
+    host_fd_put(host_node(f->inode));
     kfree(f->private);
 }
 

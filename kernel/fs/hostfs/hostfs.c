@@ -270,6 +270,7 @@ const struct inode_ops host_dir_ops = {
     .rename = host_rename_name,
     .getattr = host_getattr,
     .setattr = host_setattr,
+    .open = host_open_dir,
     .getxattr = host_get_xattr,
     .setxattr = host_set_xattr,
     .listxattr = host_list_xattr,

@@ -98,3 +98,4 @@ int host_set_xattr(struct inode *i, const char *name, const void *value, size_t 
 ssize_t host_list_xattr(struct inode *i, char *buffer, size_t size);
 int host_read_pages(struct inode *i, uint64_t index, void *const pages[], size_t count);
 int host_open(struct inode *i, struct file *f);
+int host_open_dir(struct inode *i, struct file *f);
