@@ -144,6 +144,18 @@ static void mount_pts(const char *dev)
     super_put(sb);
 }
 
+/* Wherever there is a /proc. A root that is read-only and has no /sys goes without. */
+static void mount_sysfs(void)
+{
+    static const struct config_mount none = {.fs = CONFIG_FS_PROCFS};
+    struct fs_type *type = fs_type_find("sysfs");
+    struct super *sb;
+    if (!type || type->mount(&none, "", "", &sb) < 0)
+        return;
+    (void)!attach_new(sb, "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, "sysfs");
+    super_put(sb);
+}
+
 int fs_boot_mount(const struct config_mount *m, const char *target, const char *source,
                   const char *options)
 {
@@ -159,6 +171,8 @@ int fs_boot_mount(const struct config_mount *m, const char *target, const char *
         return -EINVAL;
     }
     int r = mount_one(m, type, target, source, options);
+    if (r == 0 && m->fs == CONFIG_FS_PROCFS && strcmp(target, "/proc") == 0)
+        mount_sysfs();
     if (r == 0 && m->fs == CONFIG_FS_DEVFS)
         mount_pts(target);
     if (r < 0)

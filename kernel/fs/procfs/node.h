@@ -37,6 +37,8 @@ struct proc_node {
     int (*show)(const struct proc_key *key, struct text *t);
     /* Writes, at once and whole; NULL: read-only. */
     int (*store)(const struct proc_key *key, const char *data, size_t size);
+    /* Instead of show and store: bytes at a position. */
+    ssize_t (*transfer)(const struct proc_key *key, struct iter *it, uint64_t *pos, bool write);
     /* Links: the text, and (magic ones) the place. */
     ssize_t (*link)(const struct proc_key *key, char *buffer, size_t size);
     int (*jump)(const struct proc_key *key, struct path *out);

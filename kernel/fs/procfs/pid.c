@@ -224,6 +224,13 @@ static bool list_tasks(const struct proc_key *dir, uint64_t *number, char name[1
         PROC_FILE("cgroup", proc_pid_cgroup), PROC_FILE("oom_score", proc_pid_zero),           \
         PROC_FILE("wchan", proc_pid_zero),                                                     \
         PROC_WRITABLE("oom_score_adj", proc_pid_zero, proc_ignore_number),                     \
+        PROC_PRIVATE("io", proc_pid_io), PROC_FILE("schedstat", proc_pid_schedstat),           \
+        PROC_FILE("smaps_rollup", proc_pid_smaps_rollup), PROC_FILE("oom_adj", proc_pid_zero), \
+        PROC_FILE("loginuid", proc_pid_no_login), PROC_FILE("sessionid", proc_pid_no_login),   \
+        PROC_FILE("setgroups", proc_pid_setgroups), PROC_FILE("uid_map", proc_pid_id_map),     \
+        PROC_FILE("gid_map", proc_pid_id_map), PROC_FILE("personality", proc_pid_personality), \
+        PROC_FILE("cpuset", proc_pid_cpuset), PROC_DIR("net", proc_net_nodes),                 \
+        {.name = "mem", .mode = S_IFREG | 0600, .transfer = proc_pid_mem},                     \
         MAGIC("cwd", jump_cwd), MAGIC("root", jump_root), MAGIC("exe", jump_exe),              \
         {.name = "fd", .mode = S_IFDIR | 0500, .lookup = lookup_fd, .list = list_fds},         \
     {                                                                                          \

@@ -17,5 +17,17 @@ int proc_pid_stat(const struct proc_key *key, struct text *t);
 int proc_pid_statm(const struct proc_key *key, struct text *t);
 int proc_pid_status(const struct proc_key *key, struct text *t);
 int proc_pid_cgroup(const struct proc_key *key, struct text *t);
+/* pid_more.c */
+int proc_pid_io(const struct proc_key *key, struct text *t);
+int proc_pid_schedstat(const struct proc_key *key, struct text *t);
+int proc_pid_smaps_rollup(const struct proc_key *key, struct text *t);
+int proc_pid_no_login(const struct proc_key *key, struct text *t);
+int proc_pid_setgroups(const struct proc_key *key, struct text *t);
+int proc_pid_id_map(const struct proc_key *key, struct text *t);
+int proc_pid_personality(const struct proc_key *key, struct text *t);
+int proc_pid_cpuset(const struct proc_key *key, struct text *t);
+ssize_t proc_pid_mem(const struct proc_key *key, struct iter *it, uint64_t *pos, bool write);
+extern const struct proc_node proc_net_nodes[9];
+
 int proc_pid_zero(const struct proc_key *key, struct text *t);
 int proc_ignore_number(const struct proc_key *key, const char *data, size_t size);

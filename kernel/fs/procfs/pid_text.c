@@ -24,6 +24,12 @@ static struct thread *thread_for(const struct proc_key *key, struct process *p)
     return process_next_thread(p, &tid);
 }
 
+/* The first process has no thread: it is the kernel's stand-in for init. */
+static const char *name_of(const struct process *p, const struct thread *th)
+{
+    return th ? th->task.name : p == process_init ? "init" : "";
+}
+
 int proc_pid_cmdline(const struct proc_key *key, struct text *t)
 {
     struct process *p = process_find(key->pid);
@@ -47,10 +53,10 @@ int proc_pid_comm(const struct proc_key *key, struct text *t)
 {
     struct process *p = process_find(key->pid);
     struct thread *th = p ? thread_for(key, p) : NULL;
-    if (th) {
-        text_add(t, "%.15s\n", th->task.name);
+    if (p)
+        text_add(t, "%.15s\n", name_of(p, th));
+    if (th)
         thread_put(th);
-    }
     if (p)
         process_put(p);
     return p ? 0 : -ESRCH;
@@ -274,9 +280,9 @@ int proc_pid_stat(const struct proc_key *key, struct text *t)
     uint32_t tty = (uint32_t)tty_of_session(p->no_tty ? 0 : f.sid, &foreground);
     stats_of(p, &s, &l);
     process_cpu_ns(p, &user, &system);
-    text_add(t, "%d (%.15s) %c %d %d %d %u %d 4194304 0 0 0 0 ",
-             key->tid ? key->tid : key->pid, th ? th->task.name : "", process_state_letter(p),
-             f.ppid, f.pgid, f.sid, tty, foreground);
+    text_add(t, "%d (%.15s) %c %d %d %d %u %d 4194304 0 0 0 0 ", key->tid ? key->tid : key->pid,
+             name_of(p, th), process_state_letter(p), f.ppid, f.pgid, f.sid, tty,
+             foreground);
     text_add(t, "%llu %llu %llu %llu 20 0 %u 0 %llu ", (unsigned long long)user / 10000000,
              (unsigned long long)system / 10000000,
              (unsigned long long)p->children_user_ns / 10000000,
@@ -384,7 +390,7 @@ int proc_pid_status(const struct proc_key *key, struct text *t)
     struct cred *c = process_cred(p);
     struct fs_context *fs = process_fs(p);
     bool root = c && c->euid == 0;
-    text_add(t, "Name:\t%.15s\nUmask:\t%04o\nState:\t%c (%s)\n", th ? th->task.name : "",
+    text_add(t, "Name:\t%.15s\nUmask:\t%04o\nState:\t%c (%s)\n", name_of(p, th),
              fs ? atomic_load(&fs->umask) : 0, state, state_name(state));
     text_add(t, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", key->pid,
              key->tid ? key->tid : key->pid, f.ppid);

@@ -232,8 +232,11 @@ static ssize_t read_locked(struct file *f, struct iter *to, uint64_t *pos)
 
 static ssize_t proc_read(struct file *f, struct iter *to, uint64_t *pos)
 {
+    const struct proc_node *n = proc_inode(f->inode)->key.node;
     if (to->remaining == 0)
         return 0;
+    if (n->transfer)
+        return n->transfer(&proc_inode(f->inode)->key, to, pos, false);
     mutex_lock(&f->inode->lock);
     ssize_t r = read_locked(f, to, pos);
     mutex_unlock(&f->inode->lock);
@@ -244,7 +247,8 @@ static ssize_t proc_write(struct file *f, struct iter *from, uint64_t *pos)
 {
     const struct proc_key *key = &proc_inode(f->inode)->key;
     char data[STORE_MAX + 1];
-    (void)pos;
+    if (key->node->transfer)
+        return key->node->transfer(key, from, pos, true);
     if (!key->node->store || from->remaining > STORE_MAX)
         return -EINVAL;
     size_t n = iter_copy_from(from, data, from->remaining);

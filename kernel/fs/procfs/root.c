@@ -39,6 +39,8 @@ static int show_meminfo(const struct proc_key *key, struct text *t)
     text_add(t, "MemAvailable:   %8llu kB\n", (unsigned long long)(total - used));
     text_add(t, "Buffers:        %8u kB\n", 0u);
     text_add(t, "Cached:         %8llu kB\n", (unsigned long long)cached);
+    text_add(t, "Active:         %8llu kB\n", (unsigned long long)cached);
+    text_add(t, "Inactive:       %8u kB\n", 0u);
     text_add(t, "Shmem:          %8llu kB\n", (unsigned long long)cache.kept_pages * 4);
     text_add(t, "Slab:           %8llu kB\n", (unsigned long long)heap.used_bytes / 1024);
     for (size_t i = 0; i < ARRAY_SIZE(zeros); i++)
@@ -141,6 +143,50 @@ static ssize_t link_mounts(const struct proc_key *key, char *buffer, size_t size
     return link_text(buffer, size, "self/mounts");
 }
 
+static ssize_t link_net(const struct proc_key *key, char *buffer, size_t size)
+{
+    (void)key;
+    return link_text(buffer, size, "self/net");
+}
+
+static int show_nothing(const struct proc_key *key, struct text *t)
+{
+    (void)key;
+    (void)t;
+    return 0;
+}
+
+static int show_interrupts(const struct proc_key *key, struct text *t)
+{
+    uint32_t cpus = atomic_load(&vcpu_online);
+    (void)key;
+    text_add(t, "%11s", "");
+    for (uint32_t i = 0; i < cpus; i++)
+        text_add(t, "CPU%-8u", i);
+    text_add(t, "\n");
+    return 0;
+}
+
+/* Pages, as free and vmstat want them; nothing is ever swapped. */
+static int show_vmstat(const struct proc_key *key, struct text *t)
+{
+    static const char *const zeros[] = {"pgpgin",  "pgpgout", "pswpin",
+                                        "pswpout", "pgfault", "pgmajfault"};
+    struct cache_stats cache;
+    struct heap_stats heap;
+    (void)key;
+    cache_stats(&cache);
+    heap_stats(&heap);
+    uint64_t total = MIN(boot_info->memory_bytes, enclave.user_end - enclave.user_start);
+    uint64_t used = MIN(total, heap.committed_bytes);
+    text_add(t, "nr_free_pages %llu\nnr_file_pages %llu\nnr_shmem %llu\nnr_dirty 0\n",
+             (unsigned long long)(total - used) / PAGE_SIZE, (unsigned long long)cache.pages,
+             (unsigned long long)cache.kept_pages);
+    for (size_t i = 0; i < ARRAY_SIZE(zeros); i++)
+        text_add(t, "%s 0\n", zeros[i]);
+    return 0;
+}
+
 /* ---- /proc/sys ---- */
 
 static int show_hostname(const struct proc_key *key, struct text *t)
@@ -215,7 +261,16 @@ FIXED(show_file_max, "9223372036854775807")
 FIXED(show_nr_open, "1048576")
 FIXED(show_pipe_max, "1048576")
 FIXED(show_somaxconn, "4096")
-FIXED(show_thp, "always [madvise] never")
+FIXED(show_partitions, "major minor  #blocks  name\n")
+FIXED(show_swaps, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority")
+FIXED(show_one, "1")
+FIXED(show_overflow_id, "65534")
+FIXED(show_overcommit_ratio, "50")
+FIXED(show_max_watches, "1048576")
+FIXED(show_inotify_instances, "1024")
+FIXED(show_inotify_queue, "16384")
+FIXED(show_ports, "32768\t60999")
+FIXED(show_paranoid, "4")
 FIXED(show_cgroups, "#subsys_name\thierarchy\tnum_cgroups\tenabled")
 
 static const struct proc_node random_nodes[] = {
@@ -236,6 +291,12 @@ static const struct proc_node kernel_nodes[] = {
     PROC_FILE("cap_last_cap", show_last_cap),
     PROC_FILE("core_pattern", show_core_pattern),
     PROC_FILE("randomize_va_space", show_randomize),
+    PROC_FILE("overflowuid", show_overflow_id),
+    PROC_FILE("overflowgid", show_overflow_id),
+    PROC_FILE("perf_event_paranoid", show_paranoid),
+    PROC_FILE("tainted", show_zero),
+    PROC_FILE("dmesg_restrict", show_one),
+    PROC_FILE("kptr_restrict", show_one),
     PROC_DIR("random", random_nodes),
 };
 static const struct proc_node vm_nodes[] = {
@@ -243,14 +304,31 @@ static const struct proc_node vm_nodes[] = {
     PROC_FILE("max_map_count", show_max_map_count),
     PROC_FILE("mmap_min_addr", show_min_addr),
     PROC_FILE("swappiness", show_zero),
+    PROC_FILE("overcommit_ratio", show_overcommit_ratio),
+    PROC_FILE("nr_hugepages", show_zero),
+    PROC_FILE("memfd_noexec", show_zero),
+};
+static const struct proc_node inotify_nodes[] = {
+    PROC_FILE("max_user_watches", show_max_watches),
+    PROC_FILE("max_user_instances", show_inotify_instances),
+    PROC_FILE("max_queued_events", show_inotify_queue),
 };
 static const struct proc_node fs_nodes[] = {
-    PROC_FILE("file-max", show_file_max),
-    PROC_FILE("nr_open", show_nr_open),
-    PROC_FILE("pipe-max-size", show_pipe_max),
+    PROC_FILE("file-max", show_file_max),       PROC_FILE("nr_open", show_nr_open),
+    PROC_FILE("pipe-max-size", show_pipe_max),  PROC_FILE("protected_hardlinks", show_one),
+    PROC_FILE("protected_symlinks", show_zero), PROC_FILE("protected_fifos", show_zero),
+    PROC_FILE("protected_regular", show_zero),  PROC_FILE("leases-enable", show_zero),
+    PROC_FILE("dir-notify-enable", show_zero),  PROC_FILE("overflowuid", show_overflow_id),
+    PROC_FILE("overflowgid", show_overflow_id), PROC_DIR("inotify", inotify_nodes),
 };
 static const struct proc_node net_core_nodes[] = {PROC_FILE("somaxconn", show_somaxconn)};
-static const struct proc_node net_nodes[] = {PROC_DIR("core", net_core_nodes)};
+static const struct proc_node ipv4_nodes[] = {
+    PROC_FILE("ip_local_port_range", show_ports),
+};
+static const struct proc_node net_nodes[] = {
+    PROC_DIR("core", net_core_nodes),
+    PROC_DIR("ipv4", ipv4_nodes),
+};
 static const struct proc_node proc_sys_nodes[] = {
     PROC_DIR("kernel", kernel_nodes),
     PROC_DIR("vm", vm_nodes),
@@ -270,6 +348,12 @@ static const struct proc_node root_nodes[] = {
     PROC_FILE("version", show_version),
     PROC_FILE("filesystems", show_filesystems),
     PROC_FILE("cgroups", show_cgroups),
+    PROC_FILE("vmstat", show_vmstat),
+    PROC_FILE("interrupts", show_interrupts),
+    PROC_FILE("partitions", show_partitions),
+    PROC_FILE("diskstats", show_nothing),
+    PROC_FILE("swaps", show_swaps),
+    {.name = "net", .mode = S_IFLNK | 0777, .link = link_net},
     PROC_DIR("sys", proc_sys_nodes),
 };
 
@@ -318,30 +402,3 @@ const struct proc_node proc_root_node = {
     .lookup = lookup_pid,
     .list = list_pids,
 };
-
-/* ---- /sys ---- */
-
-static int show_cpus(const struct proc_key *key, struct text *t)
-{
-    uint32_t cpus = atomic_load(&vcpu_online);
-    (void)key;
-    text_add(t, cpus > 1 ? "0-%u\n" : "0\n", cpus - 1);
-    return 0;
-}
-
-static const struct proc_node cpu_nodes[] = {
-    PROC_FILE("online", show_cpus),
-    PROC_FILE("possible", show_cpus),
-    PROC_FILE("present", show_cpus),
-};
-static const struct proc_node system_nodes[] = {PROC_DIR("cpu", cpu_nodes)};
-static const struct proc_node devices_nodes[] = {PROC_DIR("system", system_nodes)};
-static const struct proc_node thp_nodes[] = {PROC_FILE("enabled", show_thp)};
-static const struct proc_node mm_nodes[] = {PROC_DIR("transparent_hugepage", thp_nodes)};
-static const struct proc_node sys_kernel_nodes[] = {PROC_DIR("mm", mm_nodes)};
-static const struct proc_node sys_nodes[] = {
-    PROC_DIR("devices", devices_nodes),
-    PROC_DIR("kernel", sys_kernel_nodes),
-};
-
-const struct proc_node sys_root_node = PROC_DIR("/", sys_nodes);
