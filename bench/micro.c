@@ -4,7 +4,9 @@
  * "NAME nanoseconds" for each, `micro` alone lists the names. Files stand in TEST_DIR or /tmp.
  */
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
@@ -179,6 +181,51 @@ static void stat_file(long count)
 
 /* ---- two at a time ---- */
 
+/* Ping-pong: `at[0]` and `at[1]` are the CPUs of the two, out of those that there are. */
+static int cpus[2], at[2];
+static uint32_t turn;
+
+static void find_cpus(void)
+{
+    cpu_set_t all;
+    int count = 0;
+    if (sched_getaffinity(0, sizeof(all), &all))
+        die("sched_getaffinity");
+    for (int i = 0; i < CPU_SETSIZE && count < 2; i++)
+        if (CPU_ISSET(i, &all))
+            cpus[count++] = i;
+    if (count == 1)
+        cpus[1] = cpus[0];
+}
+
+static void stay_on(int cpu)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    if (sched_setaffinity(0, sizeof(one), &one))
+        die("sched_setaffinity");
+}
+
+/* Runs `other(count)` on a thread of its own beside `mine(count)`, then lets go of the CPUs. */
+static void pair(void *(*other)(void *), void (*mine)(long), long count, int two_cpus)
+{
+    pthread_t thread;
+    cpu_set_t all;
+    if (sched_getaffinity(0, sizeof(all), &all))
+        die("sched_getaffinity");
+    find_cpus();
+    at[0] = cpus[0];
+    at[1] = cpus[two_cpus];
+    stay_on(at[0]);
+    if (pthread_create(&thread, NULL, other, &count))
+        die("pthread_create");
+    mine(count);
+    pthread_join(thread, NULL);
+    if (sched_setaffinity(0, sizeof(all), &all))
+        die("sched_setaffinity");
+}
+
 static void prepare_pipes(void)
 {
     if (pipe(pipes[0]) || pipe(pipes[1]))
@@ -188,25 +235,146 @@ static void prepare_pipes(void)
 static void *echo(void *arg)
 {
     char c;
-    while (read(pipes[0][0], &c, 1) == 1 && c)
-        if (write(pipes[1][1], &c, 1) != 1)
-            die("write");
-    return arg;
+    stay_on(at[1]);
+    for (long n = *(long *)arg; n; n--)
+        if (read(pipes[0][0], &c, 1) != 1 || write(pipes[1][1], &c, 1) != 1)
+            die("echo");
+    return NULL;
 }
 
-static void pipe_ping_pong(long count)
+static void call_out(long count)
 {
-    pthread_t thread;
     char c = 1;
-    if (pthread_create(&thread, NULL, echo, NULL))
-        die("pthread_create");
     while (count--)
         if (write(pipes[0][1], &c, 1) != 1 || read(pipes[1][0], &c, 1) != 1)
             die("pipe");
-    c = 0;
-    if (write(pipes[0][1], &c, 1) != 1)
-        die("write");
-    pthread_join(thread, NULL);
+}
+
+static void pipe_one_cpu(long count)
+{
+    pair(echo, call_out, count, 0);
+}
+
+static void pipe_two_cpus(long count)
+{
+    pair(echo, call_out, count, 1);
+}
+
+static void take_turns(uint32_t mine, long count)
+{
+    while (count--) {
+        uint32_t now;
+        while ((now = __atomic_load_n(&turn, __ATOMIC_ACQUIRE)) % 2 != mine)
+            syscall(SYS_futex, &turn, FUTEX_WAIT_PRIVATE, now, NULL, NULL, 0);
+        __atomic_fetch_add(&turn, 1, __ATOMIC_RELEASE);
+        syscall(SYS_futex, &turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+}
+
+static void *second_turn(void *arg)
+{
+    stay_on(at[1]);
+    take_turns(1, *(long *)arg);
+    return NULL;
+}
+
+static void first_turn(long count)
+{
+    take_turns(0, count);
+}
+
+static void futex_one_cpu(long count)
+{
+    turn = 0;
+    pair(second_turn, first_turn, count, 0);
+}
+
+static void futex_two_cpus(long count)
+{
+    turn = 0;
+    pair(second_turn, first_turn, count, 1);
+}
+
+/* A mebibyte through a pipe, in pieces of `piece` bytes. */
+static size_t piece;
+
+static void *pour(void *arg)
+{
+    static char buffer[65536];
+    stay_on(at[1]);
+    for (long left = *(long *)arg << 20; left > 0;) {
+        ssize_t n = write(pipes[0][1], buffer, piece);
+        if (n < 0)
+            die("write");
+        left -= n;
+    }
+    return NULL;
+}
+
+static void drink(long count)
+{
+    static char buffer[65536];
+    for (long left = count << 20; left > 0;) {
+        ssize_t n = read(pipes[0][0], buffer, piece);
+        if (n <= 0)
+            die("read");
+        left -= n;
+    }
+}
+
+static void pipe_4k(long count)
+{
+    piece = 4096;
+    pair(pour, drink, count, 0);
+}
+
+static void pipe_64k(long count)
+{
+    piece = 65536;
+    pair(pour, drink, count, 0);
+}
+
+/* ---- many at a time ---- */
+
+static pthread_mutex_t contended = PTHREAD_MUTEX_INITIALIZER;
+static long rounds_each;
+
+static void *lock_often(void *arg)
+{
+    for (long n = rounds_each; n; n--) {
+        pthread_mutex_lock(&contended);
+        for (int i = 0; i < 20; i++)
+            sink++;
+        pthread_mutex_unlock(&contended);
+    }
+    return arg;
+}
+
+/* `count` acquisitions, shared out among `threads`. */
+static void lock_with(int threads, long count)
+{
+    pthread_t thread[256];
+    rounds_each = count / threads;
+    for (int i = 0; i < threads; i++)
+        if (pthread_create(&thread[i], NULL, lock_often, NULL))
+            die("pthread_create");
+    for (int i = 0; i < threads; i++)
+        pthread_join(thread[i], NULL);
+}
+
+static void mutex_2(long count)
+{
+    lock_with(2, count);
+}
+
+static void mutex_16(long count)
+{
+    lock_with(16, count);
+}
+
+static void mutex_256(long count)
+{
+    lock_with(256, count);
 }
 
 static void *nothing(void *arg)
@@ -315,7 +483,15 @@ static const struct benchmark benchmarks[] = {
     {"read-1M", read_1m, 200, NULL},
     {"open+close", open_close, 5000, NULL},
     {"stat", stat_file, 10000, NULL},
-    {"pipe-ping-pong", pipe_ping_pong, 2000, prepare_pipes},
+    {"futex-ping-pong", futex_one_cpu, 5000, NULL},
+    {"futex-ping-pong-2cpu", futex_two_cpus, 2000, NULL},
+    {"pipe-ping-pong", pipe_one_cpu, 5000, prepare_pipes},
+    {"pipe-ping-pong-2cpu", pipe_two_cpus, 2000, NULL},
+    {"pipe-1M-by-4K", pipe_4k, 20, NULL},
+    {"pipe-1M-by-64K", pipe_64k, 20, NULL},
+    {"mutex-2", mutex_2, 256000, NULL},
+    {"mutex-16", mutex_16, 256000, NULL},
+    {"mutex-256", mutex_256, 256000, NULL},
     {"thread-create+join", thread_create_join, 300, NULL},
     {"fork+exit+wait", fork_wait, 50, NULL},
     {"posix_spawn-true", spawn_true, 20, NULL},
