@@ -21,8 +21,9 @@
       "let us run on: the enclave loops on EXIT for ever") \
     X(WAIT, \
       "timeout_ns (UINT64_MAX: none), min_complete: submit the ring, wait for " \
-      "completions, a kick or the timeout", \
-      "return early or late: callers recheck their condition and the clock") \
+      "completions, a kick or the timeout; if it may have slept, the thread's CPU time in ns", \
+      "return early or late: callers recheck their condition and the clock; for the time see " \
+      "CPU_TIME") \
     X(KICK, "vcpu: make its WAIT return, or its next one return at once", \
       "not wake: delay only") \
     X(INTERRUPT, "vcpu: cause an AEX and a tick on it", \
@@ -113,7 +114,9 @@
     X(SENDMSG, "fd, struct msghdr, flags: sendmsg(2) that does not wait", \
       "any count: bounded by what was given") \
     X(IFCONF, "fd, address, room: SIOCGIFCONF, the length", \
-      "any bytes and length: bounded by the room")
+      "any bytes and length: bounded by the room") \
+    X(CPU_TIME, "the vCPU's thread's CPU time in ns", \
+      "lie: CPU times are wrong, within what the TSC says")
 
 enum hostcall_nr {
 #define X(name, args, hostile) HOSTCALL_##name,

@@ -37,6 +37,14 @@ static int64_t do_EXIT(struct vcpu_host *v, const uint64_t *a)
     return 0;
 }
 
+static int64_t do_CPU_TIME(struct vcpu_host *v, const uint64_t *a)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static int64_t do_WAIT(struct vcpu_host *v, const uint64_t *a)
 {
     struct host_thread *t = v->thread;
@@ -46,7 +54,7 @@ static int64_t do_WAIT(struct vcpu_host *v, const uint64_t *a)
     int64_t rc = v->ring.ops->wait(&v->ring, t, a[0], a[1] > UINT32_MAX ? 1 : (uint32_t)a[1]);
     t->waiting = 0;
     t->kicked = 0;
-    return rc;
+    return rc < 0 || !a[1] ? rc : do_CPU_TIME(v, a);
 }
 
 static int64_t do_KICK(struct vcpu_host *v, const uint64_t *a)

@@ -90,18 +90,33 @@ static void copy_registers(struct thread *t, const struct abi_clone_args *a)
     t->task.vector_saved = true;
 }
 
+/* SCHED_RESET_ON_FORK: children are ordinary ones. */
+static void copy_priority(struct thread *t, const struct thread *me)
+{
+    struct task_priority p = me->task.base;
+    t->policy = me->policy;
+    t->priority = me->priority;
+    t->task.nice = me->task.nice;
+    if (me->policy & SCHED_RESET_ON_FORK) {
+        t->policy = p.realtime ? 0 : me->policy & ~SCHED_RESET_ON_FORK;
+        t->priority = 0;
+        t->task.nice = p.realtime ? 0 : MAX(me->task.nice, 0);
+        p.realtime = 0;
+        p.weight = MAX(p.weight, task_weight(t->task.nice));
+    }
+    task_set_priority(&t->task, &p);
+}
+
 static void copy_thread(struct thread *t, const struct abi_clone_args *a)
 {
     struct thread *me = current_thread;
     uint64_t f = a->flags;
-    t->task.nice = me->task.nice;
     t->task.affinity = me->task.affinity;
     memcpy(t->task.name, me->task.name, sizeof(t->task.name));
     t->signals.blocked = me->signals.blocked;
     if (!(f & CLONE_VM) || (f & CLONE_VFORK))
         t->signals.altstack = me->signals.altstack;
-    t->policy = me->policy;
-    t->priority = me->priority;
+    copy_priority(t, me);
     t->timer_slack_ns = me->timer_slack_ns;
     t->personality = me->personality;
     t->io_priority = me->io_priority;

@@ -19,6 +19,8 @@ struct file;
 struct mm;
 struct posix_timer;
 
+#define SCHED_RESET_ON_FORK 0x40000000u /* in thread->policy */
+
 #define PID_INIT 1
 #define PID_MAX  4194304
 
@@ -48,7 +50,7 @@ struct thread {
     uaddr_t robust_list;
     int parent_death_signal;
     struct vfork_wait *vfork;  /* somebody waits until this one execs or exits; proc_lock */
-    uint32_t policy, priority; /* sched_setscheduler(2): remembered */
+    uint32_t policy, priority; /* sched_setscheduler(2); see task_set_priority() */
     uint64_t timer_slack_ns;
     uint64_t start_ns;     /* CLOCK_MONOTONIC */
     uaddr_t set_child_tid; /* the thread writes its tid there when it first runs */

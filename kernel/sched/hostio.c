@@ -11,6 +11,7 @@
 #include "enclave/hostcall.h"
 #include "enclave/ring.h"
 #include "lib/string.h"
+#include "sched/queue.h"
 #include "sched/task.h"
 #include "sched/wait.h"
 
@@ -66,9 +67,8 @@ static int run_once(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_
     struct request q = {.task = current,
                         .ring = {.max_result = max_result, .complete = complete}};
     bool cancelled = false;
-    uint64_t affinity = current->affinity;
 
-    current->affinity = 1ull << this_vcpu()->index; /* a ring cancels only its own */
+    current->pinned = this_vcpu()->index + 1; /* a ring cancels only its own */
     submit(sqe, &q.ring);
     while (!atomic_load(&q.done)) {
         atomic_store(&current->state,
@@ -84,7 +84,9 @@ static int run_once(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_
         (void)schedule_until(cancelled ? NO_DEADLINE : deadline_ns);
     }
     atomic_store(&current->state, TASK_RUNNABLE);
-    current->affinity = affinity;
+    current->pinned = 0;
+    if (!task_allowed(current, this_vcpu()->index)) /* changed meanwhile */
+        atomic_fetch_or(&current->flags, TASK_RESCHED);
     if (cancelled && (q.ring.result == -ECANCELED || q.ring.result == -EINTR))
         return task_signalled() ? -ERESTARTSYS : -ETIMEDOUT;
     return q.ring.result;

@@ -21,3 +21,14 @@ void sched_tick(void);
 void sched_user_return(void);
 /* How many vCPUs run. */
 extern _Atomic uint32_t vcpu_online;
+
+struct run_queue;
+struct task;
+
+/* sched/queue.c: `t` slept at `now`; t leaves for a vCPU where it may run (its queue's lock is
+ * held), and arrives there (no lock). */
+void task_note_sleep(struct task *t, uint64_t now);
+void task_move_away(struct run_queue *q, struct task *t);
+void task_place(struct task *t);
+/* Interrupts what another vCPU runs, once no lock is held. */
+void task_interrupt(const struct run_queue *q);

@@ -79,7 +79,7 @@ int task_init(struct task *t, void (*entry)(void *arg), void *arg)
     t->rsp = (uint64_t)f;
     t->entry = entry;
     t->arg = arg;
-    list_init(&t->run_node);
+    t->base.weight = t->weight = WEIGHT_UNIT;
     vector_reset(t);
     atomic_store(&t->state, TASK_RUNNABLE);
     return 0;

@@ -11,6 +11,7 @@
 #include "enclave/regs.h"
 #include "enclave/vcpu.h"
 #include "lib/list.h"
+#include "lib/rbtree.h"
 #include "lib/types.h"
 #include "sched/lock.h"
 
@@ -44,6 +45,17 @@ struct sched_mm {
 
 #define RUN_ACCOUNTING UINT64_MAX
 
+#define QUANTUM_NS   5000000ull /* how long a task runs while its equals wait */
+#define REALTIME_MAX 99u
+#define WEIGHT_UNIT  1024u
+
+struct task_priority {
+    uint8_t realtime; /* 1..99, more is first; 0: none */
+    bool round_robin; /* gives way to its equals after a quantum */
+    bool batch;       /* preempts nobody when it wakes */
+    uint32_t weight;  /* virtual time per time, in units of 1/WEIGHT_UNIT: less is more CPU */
+};
+
 struct task {
     uint64_t rsp;       /* kernel stack pointer while not running; known to switch.S */
     uint64_t fs_base;   /* the program's, while not running; known to switch.S */
@@ -57,14 +69,31 @@ struct task {
     _Atomic uint32_t state; /* enum task_state */
     _Atomic bool on_cpu;    /* its stack is in use */
     _Atomic uint32_t vcpu;  /* whose run queue it belongs to */
-    struct list run_node;
-    bool on_queue;              /* runnable and owned by a run queue, or running; its lock */
     struct sched_family *claim; /* counted in it while this task runs; sched/family.h */
-    uint64_t affinity;          /* bit set: may run on that vCPU; 0: any */
+
+    /* Under the lock of its run queue; sched/queue.c. */
+    struct rb_node run_node;
+    bool on_queue;      /* runnable and owned by a run queue, or running */
+    bool in_tree;       /* waits in the queue's tree */
+    bool to_tail;       /* behind its equals when it is put back */
+    bool round_robin;   /* as they are in force: of `base` and `inherited` */
+    uint8_t realtime;   /* 1..99; 0: shares the CPU by weight */
+    uint32_t weight;
+    uint64_t key, vruntime;
+    struct task_priority base, inherited;
+    uint64_t affinity;  /* bit set: may run on that vCPU; 0: any */
+
+    /* Its own. */
+    uint32_t pinned;    /* to this vCPU, counted from 1, for as long as host I/O is in flight */
+    int8_t wake_score;  /* > 0: it mostly sleeps soon after it woke another */
+    uint64_t woke_tsc;  /* when it last woke another; 0: slept since */
     int nice;
-    _Atomic uint64_t run_since; /* TSC; 0: not running; RUN_ACCOUNTING: cpu_tsc is changing */
-    uint64_t cpu_tsc; /* TSC ticks consumed; user and system together with kernel_tsc */
-    uint64_t kernel_tsc;
+    uint64_t switches, preemptions; /* voluntary and not */
+    uint64_t faults;                /* that brought a page in */
+
+    _Atomic uint64_t run_since; /* TSC; 0: not running; RUN_ACCOUNTING: the two are changing */
+    uint64_t cpu_ns;            /* consumed, user and system */
+    uint64_t system_ns;         /* estimate of the part in the kernel */
 
     int tid, tgid;
     char name[TASK_NAME_BYTES];
@@ -105,12 +134,21 @@ void schedule(void);
  * came. */
 bool schedule_until(uint64_t deadline_ns);
 #define NO_DEADLINE UINT64_MAX
+/* Lets others of its priority run first. */
 void task_yield(void);
 /* Makes a sleeping task runnable; true if it was sleeping. Any context, any vCPU. */
 bool task_wake(struct task *t);
 /* Sets TASK_SIGNAL and gets the task's attention: wakes it from TASK_SLEEPING, or interrupts
  * the vCPU that runs it in user code. */
 void task_notify(struct task *t);
+
+void task_set_priority(struct task *t, const struct task_priority *p);
+/* What waiters for a lock that it holds lend it; all zero: nothing. */
+void task_inherit(struct task *t, const struct task_priority *p);
+/* 0: any vCPU. Takes effect at once, wherever the task is. */
+void task_set_affinity(struct task *t, uint64_t affinity);
+/* struct task_priority.weight of a nice value. */
+uint32_t task_weight(int nice);
 
 static inline bool task_signalled(void)
 {
@@ -134,3 +172,5 @@ void sched_thaw(struct sched_mm *mm);
 
 /* Consumed CPU time of a task in ns: user+system, and system alone. */
 uint64_t task_cpu_ns(const struct task *t, uint64_t *system_ns);
+/* Before CPU time is read: takes what the host kept from the current task out of it. */
+void task_cpu_sync(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Scheduling: yielding, affinity, priorities, membarrier.
- * LIMIT: policies, real-time priorities and nice values are remembered, without effect.
+ * LIMIT: no SCHED_DEADLINE, no utilisation clamps, no limit on what realtime tasks consume.
  */
 #include "abi/errno.h"
 #include "fs/core/cred.h"
@@ -18,11 +18,10 @@
 #define SCHED_RR            2
 #define SCHED_BATCH         3
 #define SCHED_IDLE          5
-#define SCHED_RESET_ON_FORK 0x40000000u
 #define PRIO_PROCESS        0
 #define PRIO_PGRP           1
 #define PRIO_USER           2
-#define RR_INTERVAL_NS      100000000u
+#define IDLE_WEIGHT         (350u * WEIGHT_UNIT)
 
 int64_t sys_sched_yield(void)
 {
@@ -77,9 +76,7 @@ int64_t sys_sched_setaffinity(int pid, uint64_t len, uaddr_t at)
     if (!r && !mask)
         r = -EINVAL;
     if (!r)
-        t->task.affinity = mask;
-    if (!r && t == current_thread && !(mask >> this_vcpu()->index & 1))
-        task_yield();
+        task_set_affinity(&t->task, mask);
     thread_put(t);
     return r;
 }
@@ -99,7 +96,30 @@ static bool is_realtime(uint32_t policy)
     return policy == SCHED_FIFO || policy == SCHED_RR;
 }
 
-static int set_policy(int pid, uint32_t policy, uint32_t priority)
+static int may_renice(const struct thread *t, int nice)
+{
+    if (!may_change(t))
+        return -EPERM;
+    if (nice < t->task.nice && current->cred->euid &&
+        (uint64_t)(20 - nice) > process_limit(t->process, RLIMIT_NICE))
+        return -EACCES;
+    return 0;
+}
+
+/* What policy, priority and nice value mean to the scheduler. */
+static void apply(struct thread *t)
+{
+    uint32_t policy = t->policy & ~SCHED_RESET_ON_FORK;
+    struct task_priority p = {
+        .realtime = is_realtime(policy) ? (uint8_t)t->priority : 0,
+        .round_robin = policy == SCHED_RR,
+        .batch = policy == SCHED_BATCH || policy == SCHED_IDLE,
+        .weight = policy == SCHED_IDLE ? IDLE_WEIGHT : task_weight(t->task.nice),
+    };
+    task_set_priority(&t->task, &p);
+}
+
+static int set_policy(int pid, uint32_t policy, uint32_t priority, const int32_t *nice)
 {
     uint32_t base = policy & ~SCHED_RESET_ON_FORK;
     if (pid < 0 || (base > SCHED_BATCH && base != SCHED_IDLE))
@@ -113,9 +133,14 @@ static int set_policy(int pid, uint32_t policy, uint32_t priority)
     if (!r && is_realtime(base) && current->cred->euid &&
         priority > process_limit(t->process, RLIMIT_RTPRIO))
         r = -EPERM;
+    if (!r && nice && !is_realtime(base))
+        r = may_renice(t, *nice);
     if (!r) {
         t->policy = policy;
         t->priority = priority;
+        if (nice && !is_realtime(base))
+            t->task.nice = *nice;
+        apply(t);
     }
     thread_put(t);
     return r;
@@ -128,7 +153,7 @@ int64_t sys_sched_setscheduler(int pid, int policy, uaddr_t param)
         return -EINVAL;
     if (get_user(&priority, param))
         return -EFAULT;
-    return set_policy(pid, (uint32_t)policy, (uint32_t)priority);
+    return set_policy(pid, (uint32_t)policy, (uint32_t)priority, NULL);
 }
 
 static int get_policy(int pid, uint32_t *policy, uint32_t *priority, int *nice)
@@ -162,7 +187,7 @@ int64_t sys_sched_setparam(int pid, uaddr_t param)
     if (get_user(&wanted, param))
         return -EFAULT;
     int r = get_policy(pid, &policy, &priority, &nice);
-    return r ? r : set_policy(pid, policy, (uint32_t)wanted);
+    return r ? r : set_policy(pid, policy, (uint32_t)wanted, NULL);
 }
 
 int64_t sys_sched_getparam(int pid, uaddr_t param)
@@ -195,8 +220,13 @@ int64_t sys_sched_rr_get_interval(int pid, uaddr_t interval)
 {
     uint32_t policy, priority;
     int nice, r = get_policy(pid, &policy, &priority, &nice);
-    return r ? r : time_put_spec(interval, policy == SCHED_RR ? RR_INTERVAL_NS : 0);
+    bool forever = (policy & ~SCHED_RESET_ON_FORK) == SCHED_FIFO;
+    return r ? r : time_put_spec(interval, forever ? 0 : QUANTUM_NS);
 }
+
+#define SCHED_FLAG_RESET_ON_FORK 1u
+#define SCHED_FLAG_KEEP_POLICY   8u
+#define SCHED_FLAG_KEEP_PARAMS   16u
 
 struct sched_attr {
     uint32_t size, policy;
@@ -206,26 +236,71 @@ struct sched_attr {
     uint64_t runtime, deadline, period;
 };
 
+/* A longer structure is fine as long as what we do not know is zero. */
+static int get_attr(struct sched_attr *a, uaddr_t at)
+{
+    uint32_t size;
+    uint8_t more;
+    if (get_user(&size, at))
+        return -EFAULT;
+    if (!size)
+        size = sizeof(*a);
+    if (size < sizeof(*a) || size > PAGE_SIZE) {
+        size = sizeof(*a);
+        (void)!put_user(at, size);
+        return -E2BIG;
+    }
+    if (copy_from_user(a, at, sizeof(*a)))
+        return -EFAULT;
+    for (uint32_t i = sizeof(*a); i < size; i++) {
+        if (get_user(&more, at + i))
+            return -EFAULT;
+        if (more)
+            return -E2BIG;
+    }
+    return 0;
+}
+
 int64_t sys_sched_setattr(int pid, uaddr_t attr, uint32_t flags)
 {
     struct sched_attr a;
+    uint32_t policy, priority;
+    int nice;
     if (!attr || pid < 0 || flags)
         return -EINVAL;
-    if (copy_from_user(&a, attr, sizeof(a)))
-        return -EFAULT;
-    if (a.size && a.size < sizeof(a))
+    int r = get_attr(&a, attr);
+    if (r)
+        return r;
+    if ((int32_t)a.policy < 0 || (a.flags & ~(uint64_t)(SCHED_FLAG_RESET_ON_FORK |
+                                                        SCHED_FLAG_KEEP_POLICY |
+                                                        SCHED_FLAG_KEEP_PARAMS)))
         return -EINVAL;
-    return set_policy(pid, a.policy, a.priority);
+    r = get_policy(pid, &policy, &priority, &nice);
+    if (r)
+        return r;
+    if (a.flags & SCHED_FLAG_KEEP_POLICY)
+        a.policy = policy & ~SCHED_RESET_ON_FORK;
+    if (a.flags & SCHED_FLAG_KEEP_PARAMS) {
+        a.priority = priority;
+        a.nice = nice;
+    }
+    if (a.flags & SCHED_FLAG_RESET_ON_FORK)
+        a.policy |= SCHED_RESET_ON_FORK;
+    a.nice = MIN(MAX(a.nice, -20), 19);
+    return set_policy(pid, a.policy, a.priority, &a.nice);
 }
 
 int64_t sys_sched_getattr(int pid, uaddr_t attr, uint32_t size, uint32_t flags)
 {
     struct sched_attr a = {.size = sizeof(a)};
-    int nice;
+    int nice = 0;
     if (!attr || pid < 0 || size < sizeof(a) || size > PAGE_SIZE || flags)
         return -EINVAL;
     int r = get_policy(pid, &a.policy, &a.priority, &nice);
-    a.nice = nice;
+    if (a.policy & SCHED_RESET_ON_FORK)
+        a.flags = SCHED_FLAG_RESET_ON_FORK;
+    a.policy &= ~SCHED_RESET_ON_FORK;
+    a.nice = is_realtime(a.policy) ? 0 : nice;
     return r ? r : copy_to_user(attr, &a, sizeof(a));
 }
 
@@ -240,12 +315,11 @@ static bool chosen(const struct process *p, const struct thread *t, int which, i
 
 static int set_nice(struct thread *t, int nice)
 {
-    if (!may_change(t))
-        return -EPERM;
-    if (nice < t->task.nice && current->cred->euid &&
-        (uint64_t)(20 - nice) > process_limit(t->process, RLIMIT_NICE))
-        return -EACCES;
+    int r = may_renice(t, nice);
+    if (r)
+        return r;
     t->task.nice = nice;
+    apply(t);
     return 0;
 }
 

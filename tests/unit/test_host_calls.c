@@ -82,7 +82,7 @@ static int32_t ring(struct ring_sqe sqe)
     uint64_t end = now_ns() + 5000000000u;
     while (!reap(&cqe)) {
         CHECK(now_ns() < end);
-        CHECK_EQ(CALL(WAIT, 1000000000, 1), 0);
+        CHECK(CALL(WAIT, 1000000000, 1) >= 0);
     }
     CHECK_EQ(cqe.user_data, 0x77);
     return cqe.res;
@@ -171,14 +171,14 @@ static void test_blocking(void)
                              .off = -1ull,
                              .user_data = 5});
     start = now_ns();
-    CHECK_EQ(CALL(WAIT, 3000000, 1), 0);
+    CHECK(CALL(WAIT, 3000000, 1) >= 0);
     CHECK(now_ns() - start >= 3000000 && now_ns() - start < 2000000000);
     CHECK(!reap(&cqe));
     submit((struct ring_sqe){.opcode = RING_OP_ASYNC_CANCEL, .addr = 6, .user_data = 7});
-    CHECK_EQ(CALL(WAIT, 1000000000, 1), 0);
+    CHECK(CALL(WAIT, 1000000000, 1) >= 0);
     CHECK(reap(&cqe) && cqe.user_data == 7 && cqe.res == -ENOENT);
     submit((struct ring_sqe){.opcode = RING_OP_ASYNC_CANCEL, .addr = 5, .user_data = 8});
-    CHECK_EQ(CALL(WAIT, 1000000000, 2), 0);
+    CHECK(CALL(WAIT, 1000000000, 2) >= 0);
     int seen = 0;
     while (reap(&cqe)) {
         CHECK(cqe.user_data == 8 ? cqe.res == 0 : cqe.user_data == 5 && cqe.res == -ECANCELED);
@@ -187,9 +187,9 @@ static void test_blocking(void)
     CHECK_EQ(seen, 2);
     /* min_complete 0 submits and comes back. */
     submit((struct ring_sqe){.opcode = RING_OP_NOP, .user_data = 9});
-    CHECK_EQ(CALL(WAIT, UINT64_MAX, 0), 0);
+    CHECK(CALL(WAIT, UINT64_MAX, 0) >= 0);
     while (!reap(&cqe))
-        CHECK_EQ(CALL(WAIT, 1000000, 1), 0);
+        CHECK(CALL(WAIT, 1000000, 1) >= 0);
     close(pipe_fd[0]);
     close(pipe_fd[1]);
 }
@@ -201,7 +201,7 @@ static void test_full(void)
 
     for (uint32_t i = 0; i < RING_ENTRIES; i++)
         submit((struct ring_sqe){.opcode = RING_OP_NOP, .user_data = i});
-    CHECK_EQ(CALL(WAIT, 1000000000, RING_ENTRIES), 0);
+    CHECK(CALL(WAIT, 1000000000, RING_ENTRIES) >= 0);
     for (uint32_t i = 0; i < RING_ENTRIES; i++) {
         CHECK(reap(&cqe));
         sum += cqe.user_data;
@@ -230,12 +230,12 @@ static void test_kick(void)
     pthread_t thread;
 
     answers = kicks = 0;
-    CHECK_EQ(CALL(WAIT, 0, 1), 0);
+    CHECK(CALL(WAIT, 0, 1) >= 0);
     pthread_create(&thread, NULL, kicker, NULL);
     while (answers < 3000) {
         uint64_t start = now_ns();
         while (kicks == answers) {
-            CHECK_EQ(CALL(WAIT, 10000000000u, 1), 0);
+            CHECK(CALL(WAIT, 10000000000u, 1) >= 0);
             CHECK(now_ns() - start < 8000000000u);
         }
         answers++;
@@ -244,7 +244,7 @@ static void test_kick(void)
     CHECK_EQ(vcpu_kick(&machine, 0), 0);
     uint64_t start = now_ns();
     submit((struct ring_sqe){.opcode = RING_OP_NOP, .user_data = 1});
-    CHECK_EQ(CALL(WAIT, 10000000000u, 2), 0); /* one that came before */
+    CHECK(CALL(WAIT, 10000000000u, 2) >= 0); /* one that came before */
     CHECK(now_ns() - start < 1000000000);
     struct ring_cqe cqe;
     while (!reap(&cqe)) /* what was queued is on its way nevertheless */
@@ -331,12 +331,12 @@ static void test_others(void)
     while (!v->thread->tick_pending)
         CHECK(now_ns() < end);
     uint64_t start = now_ns();
-    CHECK_EQ(CALL(WAIT, 5000000000u, 1), 0);
+    CHECK(CALL(WAIT, 5000000000u, 1) >= 0);
     CHECK(now_ns() - start < 4000000000u);
     /* And so does one that comes meanwhile. */
     CHECK_EQ(CALL(TIMER, now_ns() + 2000000), 0);
     start = now_ns();
-    CHECK_EQ(CALL(WAIT, 5000000000u, 1), 0);
+    CHECK(CALL(WAIT, 5000000000u, 1) >= 0);
     CHECK(now_ns() - start < 4000000000u);
     CHECK_EQ(CALL(TIMER, 0), 0);
     CHECK_EQ(CALL(EXIT, 3 << 8), 0);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An idle vCPU steals, then spins as long as that has lately been worth it, then leaves the
+ * enclave to wait on its ring: a kick, a completion or the next timer brings it back.
+ */
+#include "enclave/clock.h"
+#include "enclave/hostcall.h"
+#include "enclave/ring.h"
+#include "lib/string.h"
+#include "sched/family.h"
+#include "sched/internal.h"
+#include "sched/queue.h"
+
+#define SPIN_FIRST_NS 4000ull
+#define SPIN_MIN_NS   1000ull
+#define SPIN_MAX_NS   30000ull /* about what a kick costs */
+#define STALL_SPINS   200u
+#define STALL_WAIT_NS 100000ull
+
+static bool spin(struct run_queue *q)
+{
+    uint64_t start = rdtsc();
+
+    while (clock_tsc_to_ns(rdtsc() - start) < q->spin_ns) {
+        if (atomic_load(&q->length) || timer_next() <= clock_monotonic_ns())
+            return true;
+        __asm__ volatile("pause");
+    }
+    return false;
+}
+
+static bool spin_for_work(struct run_queue *q)
+{
+    if (atomic_load(&vcpu_online) == 1 || ring_in_flight())
+        return false;
+    atomic_store(&q->spinning, true);
+    bool found = spin(q);
+    atomic_store(&q->spinning, false);
+    if (found)
+        q->spin_ns = MIN(q->spin_ns + q->spin_ns / 4, SPIN_MAX_NS);
+    else
+        q->spin_ns = MAX(q->spin_ns - q->spin_ns / 4, SPIN_MIN_NS);
+    return found;
+}
+
+/* There are tasks, but none that may run: frozen, or of a family whose turn is another's. */
+static void stalled(struct run_queue *q, unsigned count)
+{
+    if (count < STALL_SPINS) {
+        __asm__ volatile("pause");
+        return;
+    }
+    for (uint32_t i = 0; i < atomic_load(&vcpu_online); i++) {
+        struct run_queue *other = &queues[i];
+        struct task *t = watch_running(other->vcpu);
+        bool ask = other != q && family_expired(t) &&
+                   !(atomic_fetch_or(&t->flags, TASK_RESCHED) & TASK_RESCHED);
+        watch_end();
+        if (ask)
+            (void)hostcall1(HOSTCALL_INTERRUPT, i);
+    }
+    account_resume(q, hostcall2(HOSTCALL_WAIT, STALL_WAIT_NS, 1));
+}
+
+/* Wakers look whether we sleep after they have queued something; we look after saying so. */
+static bool work_anywhere(struct run_queue *q)
+{
+    uint32_t n = atomic_load(&vcpu_online);
+
+    if (atomic_load(&q->length))
+        return true;
+    for (uint32_t i = 0; i < n; i++) {
+        if (&queues[i] != q && queue_could_help(&queues[i], q->vcpu->index))
+            return true;
+    }
+    return false;
+}
+
+static void idle_wait(struct run_queue *q)
+{
+    uint64_t deadline = timer_next(), timeout = UINT64_MAX;
+
+    atomic_store(&q->sleeping, true);
+    if (!work_anywhere(q)) {
+        if (deadline != NO_DEADLINE) {
+            uint64_t now = clock_monotonic_ns();
+            timeout = deadline > now ? deadline - now : 0;
+        }
+        (void)ring_unsubmitted();
+        bool more = ring_backlogged();
+        account_resume(q, hostcall2(HOSTCALL_WAIT, more ? 0 : timeout, !more));
+    }
+    atomic_store(&q->sleeping, false);
+}
+
+NORETURN void sched_idle(void)
+{
+    struct run_queue *q = my_queue();
+    unsigned stalls = 0;
+
+    for (;;) {
+        schedule();
+        if (ring_has_completions())
+            continue;
+        if (atomic_load(&q->length)) {
+            stalled(q, stalls++);
+            continue;
+        }
+        stalls = 0;
+        if (!ring_unsubmitted() && spin_for_work(q))
+            continue;
+        idle_wait(q);
+    }
+}
+
+void sched_init_vcpu(struct vcpu *v)
+{
+    struct run_queue *q = &queues[v->index];
+
+    queue_init(q, v);
+    q->spin_ns = SPIN_FIRST_NS;
+    v->sched = q;
+    v->idle = &q->idle;
+    v->running = &q->idle;
+    q->idle.vector_saved = true;
+    q->idle.weight = WEIGHT_UNIT;
+    atomic_store(&q->idle.on_cpu, true);
+    atomic_store(&q->idle.vcpu, v->index);
+    atomic_store(&q->idle.state, TASK_RUNNABLE);
+    q->idle.run_since = rdtsc();
+    memcpy(q->idle.name, "idle", 5);
+    atomic_fetch_add(&vcpu_online, 1);
+}

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The order of tasks, and their way to a vCPU.
+ *
+ * Order: realtime tasks by priority, then by arrival; behind them all others by virtual time,
+ * which is consumed time weighted by the nice value. A queue's floor is the virtual time that
+ * it has reached; who slept comes back a little below it, who changes queues keeps the
+ * distance.
+ *
+ * Place: waking another vCPU costs ten times as much as a task switch. So a task that is woken
+ * goes to its waker's vCPU if the waker, as it usually did so far, will sleep soon itself; to a
+ * vCPU that spins for work; else it stays where it ran. Calls to the host are not made here,
+ * since wakers hold locks: they are noted and made in queue_call(), on the way to user code or
+ * when the CPU is given up. By then many have become needless.
+ *
+ * A task whose stack is still in use (on_cpu) is left alone by everybody else: two vCPUs that
+ * waited for each other's last task would wait for ever.
+ */
+#include "sched/queue.h"
+
+#include "enclave/clock.h"
+#include "enclave/hostcall.h"
+#include "sched/family.h"
+#include "sched/internal.h"
+
+#define KEY_NORMAL    (1ull << 63)
+#define KEY_PATIENT   (3ull << 62) /* preempts nobody */
+#define KEY_SEQUENCE  ((1ull << 48) - 1)
+#define CREDIT_NS     2000000ull /* of a sleeper, against the floor */
+#define PREEMPT_NS    1000000ull /* so far behind, a woken task does not wait for the tick */
+#define SOON_NS       20000ull   /* a waker that sleeps by then is one that hands over */
+#define SCORE_MAX     4
+#define LOOK_MAX      8u /* tasks of a queue looked at for a helper */
+
+struct run_queue queues[LAYOUT_VCPU_MAX];
+
+void queue_init(struct run_queue *q, struct vcpu *v)
+{
+    q->vcpu = v;
+    spin_init(&q->lock, RANK_RUNQUEUE);
+    atomic_store(&q->running_key, UINT64_MAX);
+}
+
+bool task_allowed(const struct task *t, uint32_t vcpu)
+{
+    if (t->pinned)
+        return t->pinned == vcpu + 1;
+    return !t->affinity || (t->affinity >> vcpu & 1);
+}
+
+static bool frozen(const struct task *t)
+{
+    struct task *by = t->mm ? atomic_load(&((struct sched_mm *)t->mm)->frozen_by) : NULL;
+    return by && by != t;
+}
+
+static bool busy_elsewhere(const struct task *t)
+{
+    return t != current && atomic_load(&t->on_cpu);
+}
+
+/* Its memory is not in place: no other vCPU would be of help. */
+static bool shut_out(const struct task *t)
+{
+    struct sched_family *f = t->mm ? atomic_load(&((struct sched_mm *)t->mm)->family) : NULL;
+    return f && f->resident != (struct sched_mm *)t->mm;
+}
+
+/* ---- order ---- */
+
+static uint64_t realtime_key(struct run_queue *q, const struct task *t) HELD(q->lock)
+{
+    return (uint64_t)(REALTIME_MAX - t->realtime) << 48 | (q->sequence++ & KEY_SEQUENCE);
+}
+
+static bool same_level(const struct task *t)
+{
+    return t->key >> 48 == (uint64_t)(REALTIME_MAX - t->realtime);
+}
+
+static struct task *of_node(struct rb_node *n)
+{
+    return container_of(n, struct task, run_node);
+}
+
+static void insert(struct run_queue *q, struct task *t) HELD(q->lock)
+{
+    struct rb_node **link = &q->tasks.node, *parent = NULL;
+
+    while (*link) {
+        parent = *link;
+        link = t->key < of_node(parent)->key ? &parent->left : &parent->right;
+    }
+    rb_insert(&q->tasks, parent, link, &t->run_node);
+    t->in_tree = true;
+    atomic_fetch_add(&q->length, 1);
+}
+
+static void take_out(struct run_queue *q, struct task *t) HELD(q->lock)
+{
+    rb_remove(&q->tasks, &t->run_node);
+    t->in_tree = false;
+    atomic_fetch_sub(&q->length, 1);
+}
+
+/* A task that begins or wakes. */
+static void enter(struct run_queue *q, struct task *t) HELD(q->lock)
+{
+    uint64_t floor = atomic_load(&q->floor);
+
+    t->vruntime = MAX(t->vruntime, floor > CREDIT_NS ? floor - CREDIT_NS : 0);
+    t->key = t->realtime ? realtime_key(q, t) : KEY_NORMAL | t->vruntime;
+    t->to_tail = false;
+    insert(q, t);
+}
+
+/* Virtual time counts from each queue's floor. */
+static void carry_over(struct task *t, struct run_queue *from, struct run_queue *to)
+{
+    uint64_t old = atomic_load(&from->floor), fresh = atomic_load(&to->floor);
+
+    t->vruntime = t->vruntime + fresh > old ? t->vruntime + fresh - old : 0;
+    atomic_store(&t->vcpu, to->vcpu->index);
+}
+
+static void go_to_tail(struct run_queue *q, struct task *t) HELD(q->lock)
+{
+    struct rb_node *last = rb_last(&q->tasks);
+    uint64_t limit = atomic_load(&q->floor) + QUANTUM_NS;
+
+    if (!last || !(of_node(last)->key & KEY_NORMAL))
+        return;
+    t->vruntime = MAX(t->vruntime, MIN(limit, of_node(last)->vruntime));
+}
+
+void queue_put_back(struct run_queue *q, struct task *t)
+{
+    if (t->realtime) {
+        if (t->to_tail || !same_level(t))
+            t->key = realtime_key(q, t);
+    } else {
+        if (t->to_tail)
+            go_to_tail(q, t);
+        t->key = KEY_NORMAL | t->vruntime;
+    }
+    t->to_tail = false;
+    insert(q, t);
+}
+
+struct task *queue_take(struct run_queue *q, uint32_t me)
+{
+    for (struct rb_node *n = rb_first(&q->tasks); n; n = rb_next(n)) {
+        struct task *t = of_node(n);
+        if (!task_allowed(t, me) || frozen(t) || busy_elsewhere(t) || !family_claim(t))
+            continue;
+        take_out(q, t);
+        if (t->key & KEY_NORMAL && t->vruntime > atomic_load(&q->floor))
+            atomic_store(&q->floor, t->vruntime);
+        return t;
+    }
+    return NULL;
+}
+
+struct task *queue_steal(struct run_queue *mine)
+{
+    uint32_t me = mine->vcpu->index, n = atomic_load(&vcpu_online);
+
+    for (uint32_t i = 1; i < n; i++) {
+        struct run_queue *q = &queues[(me + i) % n];
+        if (!atomic_load(&q->length))
+            continue;
+        spin_lock(&q->lock);
+        struct task *t = queue_take(q, me);
+        if (t)
+            carry_over(t, q, mine);
+        spin_unlock(&q->lock);
+        if (t)
+            return t;
+    }
+    return NULL;
+}
+
+bool queue_could_help(struct run_queue *q, uint32_t me)
+{
+    unsigned looked = 0;
+    bool found = false;
+
+    if (!atomic_load(&q->length))
+        return false;
+    spin_lock(&q->lock);
+    for (struct rb_node *n = rb_first(&q->tasks); n && looked < LOOK_MAX && !found;
+         n = rb_next(n), looked++) {
+        struct task *t = of_node(n);
+        found = task_allowed(t, me) && !frozen(t) && !shut_out(t) && !atomic_load(&t->on_cpu);
+    }
+    spin_unlock(&q->lock);
+    return found;
+}
+
+static uint64_t key_now(const struct task *t)
+{
+    return t->realtime ? (uint64_t)(REALTIME_MAX - t->realtime) << 48 | KEY_SEQUENCE
+                       : KEY_NORMAL | t->vruntime;
+}
+
+bool queue_wants(struct run_queue *q, struct task *t)
+{
+    uint64_t first = UINT64_MAX, mine = key_now(t);
+
+    spin_lock(&q->lock);
+    struct rb_node *n = rb_first(&q->tasks);
+    if (n)
+        first = of_node(n)->key;
+    spin_unlock(&q->lock);
+    if (!t->realtime)
+        return n && first <= mine;
+    if (!t->round_robin)
+        mine &= ~KEY_SEQUENCE;
+    if (first >= mine)
+        return false;
+    t->to_tail = t->round_robin;
+    return true;
+}
+
+/* ---- whom to tell ---- */
+
+/* Will that vCPU be interrupted by itself within a quantum? */
+static bool tick_soon(const struct run_queue *q)
+{
+    uint64_t now = clock_monotonic_ns();
+    uint64_t armed = __atomic_load_n(&q->armed_ns, __ATOMIC_RELAXED);
+
+    return armed > now && armed - now <= QUANTUM_NS;
+}
+
+static void call_later(uint64_t *set, const struct run_queue *q)
+{
+    *set |= 1ull << q->vcpu->index;
+    if (current)
+        atomic_fetch_or(&current->flags, TASK_TICK);
+}
+
+void task_interrupt(const struct run_queue *q)
+{
+    call_later(&my_queue()->interrupts, q);
+}
+
+/* Its current task goes at once, unless it is the idle one, which looks by itself. */
+static void preempt(struct run_queue *q)
+{
+    struct task *t = watch_running(q->vcpu);
+
+    if (t)
+        atomic_fetch_or(&t->flags, TASK_RESCHED);
+    watch_end();
+    if (q != my_queue())
+        task_interrupt(q);
+}
+
+void queue_announce(struct run_queue *q, uint64_t key)
+{
+    struct run_queue *mine = my_queue();
+    uint64_t running = atomic_load(&q->running_key);
+
+    if (q != mine && atomic_load(&q->sleeping)) {
+        call_later(&mine->kicks, q);
+        return;
+    }
+    if (running == UINT64_MAX)
+        return;
+    if (key + PREEMPT_NS < running || (!(key & KEY_NORMAL) && key < running)) {
+        preempt(q);
+    } else if (q == mine) {
+        q->help = true;
+        atomic_fetch_or(&current->flags, TASK_TICK);
+    } else if (!tick_soon(q)) {
+        task_interrupt(q);
+    }
+}
+
+static void kick(struct run_queue *q)
+{
+    if (atomic_exchange(&q->sleeping, false))
+        (void)hostcall1(HOSTCALL_KICK, q->vcpu->index);
+}
+
+/* One sleeping vCPU for what waits here. */
+static void call_helper(struct run_queue *q)
+{
+    uint32_t n = atomic_load(&vcpu_online);
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (atomic_load(&queues[i].sleeping) && queue_could_help(q, i)) {
+            kick(&queues[i]);
+            return;
+        }
+    }
+}
+
+void queue_call(struct run_queue *q, bool staying)
+{
+    uint64_t kicks = q->kicks, interrupts = q->interrupts;
+
+    q->kicks = q->interrupts = 0;
+    for (; kicks; kicks &= kicks - 1)
+        kick(&queues[__builtin_ctzll(kicks)]);
+    for (; interrupts; interrupts &= interrupts - 1)
+        (void)hostcall1(HOSTCALL_INTERRUPT, (uint64_t)__builtin_ctzll(interrupts));
+    if (!q->help)
+        return;
+    uint32_t length = atomic_load(&q->length);
+    if (staying && length == 1 && current->wake_score > 0)
+        return; /* it will sleep soon; the tick looks after it if not */
+    q->help = false;
+    if (length)
+        call_helper(q);
+}
+
+/* ---- where to ---- */
+
+void task_note_sleep(struct task *t, uint64_t now)
+{
+    if (!t->woke_tsc)
+        return;
+    bool soon = clock_tsc_to_ns(now - t->woke_tsc) < SOON_NS;
+    int score = t->wake_score + (soon ? 1 : -1);
+    t->wake_score = (int8_t)MAX(MIN(score, SCORE_MAX), -SCORE_MAX);
+    t->woke_tsc = 0;
+}
+
+static struct run_queue *any_queue(const struct task *t, bool idle_only)
+{
+    uint32_t n = atomic_load(&vcpu_online);
+    struct run_queue *best = NULL;
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct run_queue *q = &queues[i];
+        if (!task_allowed(t, i))
+            continue;
+        if (atomic_load(&q->spinning) && !atomic_load(&q->length))
+            return q;
+        if (!best || atomic_load(&q->length) < atomic_load(&best->length) ||
+            atomic_load(&q->sleeping))
+            best = q;
+    }
+    return idle_only ? NULL : best;
+}
+
+/* Some queue whose vCPU may run it; there always is one. */
+static struct run_queue *fallback(const struct task *t)
+{
+    struct run_queue *q = any_queue(t, false);
+    return q ? q : my_queue();
+}
+
+static struct run_queue *choose(const struct task *t, struct run_queue *home)
+{
+    struct run_queue *mine = my_queue(), *q;
+    bool here = task_allowed(t, mine->vcpu->index);
+    bool idle = current == &mine->idle || !current;
+
+    if (atomic_load(&t->on_cpu))
+        return home; /* it is just going to sleep there */
+    if (here && !atomic_load(&mine->length) &&
+        (idle || current->wake_score > 0 || shut_out(t)))
+        return mine;
+    if (task_allowed(t, home->vcpu->index) && atomic_load(&home->spinning))
+        return home;
+    q = any_queue(t, true);
+    if (q)
+        return q;
+    if (!here)
+        return task_allowed(t, home->vcpu->index) ? home : fallback(t);
+    if (home != mine && task_allowed(t, home->vcpu->index) && !atomic_load(&home->sleeping) &&
+        atomic_load(&home->length) <= atomic_load(&mine->length))
+        return home;
+    return mine;
+}
+
+/* Into `q`, or where it may run if that has just changed. */
+static uint64_t put(struct run_queue **at, struct task *t)
+{
+    struct run_queue *q = *at;
+
+    spin_lock(&q->lock);
+    while (!task_allowed(t, q->vcpu->index)) {
+        struct run_queue *to = fallback(t);
+        if (to == q)
+            break;
+        carry_over(t, q, to);
+        spin_unlock(&q->lock);
+        q = to;
+        spin_lock(&q->lock);
+    }
+    enter(q, t);
+    uint64_t key = t->key;
+    spin_unlock(&q->lock);
+    *at = q;
+    return key;
+}
+
+/* Locks the queue that the task belongs to. */
+static struct run_queue *home_lock(const struct task *t) UNCHECKED_LOCKING
+{
+    for (;;) {
+        uint32_t vcpu = atomic_load(&t->vcpu);
+        struct run_queue *q = &queues[vcpu];
+        spin_lock(&q->lock);
+        if (vcpu == atomic_load(&t->vcpu))
+            return q;
+        spin_unlock(&q->lock);
+    }
+}
+
+bool task_wake(struct task *t) UNCHECKED_LOCKING
+{
+    struct run_queue *home = home_lock(t), *q = home;
+    uint32_t state = atomic_load(&t->state);
+
+    if (state != TASK_SLEEPING && state != TASK_UNINTERRUPTIBLE) {
+        spin_unlock(&home->lock);
+        return false;
+    }
+    atomic_store(&t->state, TASK_RUNNABLE);
+    if (t->on_queue) {
+        spin_unlock(&home->lock);
+        return true;
+    }
+    t->on_queue = true;
+    q = choose(t, home);
+    if (q != home)
+        carry_over(t, home, q);
+    spin_unlock(&home->lock);
+    if (current && current != &my_queue()->idle)
+        current->woke_tsc = rdtsc();
+    bool patient = t->base.batch;
+    uint64_t key = put(&q, t);
+    queue_announce(q, patient ? KEY_PATIENT : key);
+    return true;
+}
+
+void task_start(struct task *t)
+{
+    struct run_queue *mine = my_queue(), *q = mine;
+
+    if (!shut_out(t) || !task_allowed(t, mine->vcpu->index))
+        q = any_queue(t, true);
+    if (!q)
+        q = task_allowed(t, mine->vcpu->index) ? mine : fallback(t);
+    atomic_store(&t->vcpu, q->vcpu->index);
+    t->vruntime = atomic_load(&q->floor);
+    t->on_queue = true;
+    uint64_t key = put(&q, t);
+    queue_announce(q, key);
+}
+
+void task_move_away(struct run_queue *q, struct task *t)
+{
+    struct run_queue *to = fallback(t);
+
+    carry_over(t, q, to);
+}
+
+void task_place(struct task *t)
+{
+    struct run_queue *q = &queues[atomic_load(&t->vcpu)];
+    uint64_t key = put(&q, t);
+
+    queue_announce(q, key);
+}
+
+void task_notify(struct task *t)
+{
+    atomic_fetch_or(&t->flags, TASK_SIGNAL);
+    if (atomic_load(&t->state) == TASK_SLEEPING && task_wake(t))
+        return;
+    struct run_queue *q = &queues[atomic_load(&t->vcpu)];
+    if (t != current && atomic_load(&t->on_cpu) && q != my_queue())
+        task_interrupt(q);
+}
+
+/* ---- what others change about a task ---- */
+
+static void reorder(struct task *t, struct run_queue *q) HELD(q->lock)
+{
+    if (!t->in_tree)
+        return;
+    take_out(q, t);
+    t->to_tail = true;
+    queue_put_back(q, t);
+}
+
+/* What follows from t->base and t->inherited; releases the queue. */
+static void apply_priority(struct run_queue *q, struct task *t, bool changed) RELEASES(q->lock)
+{
+    bool in_tree = t->in_tree, running = atomic_load(&t->on_cpu) && !in_tree;
+
+    t->realtime = MAX(t->base.realtime, t->inherited.realtime);
+    t->round_robin = t->base.round_robin && t->realtime == t->base.realtime;
+    t->weight = t->base.weight;
+    if (t->inherited.weight)
+        t->weight = MIN(t->weight, t->inherited.weight);
+    if (changed)
+        reorder(t, q);
+    uint64_t key = t->key;
+    spin_unlock(&q->lock);
+    if (changed && running)
+        preempt(q); /* perhaps it is not the first any more */
+    else if (changed && in_tree)
+        queue_announce(q, key);
+}
+
+void task_set_priority(struct task *t, const struct task_priority *p) UNCHECKED_LOCKING
+{
+    struct run_queue *q = home_lock(t);
+
+    t->base = *p;
+    apply_priority(q, t, true);
+}
+
+void task_inherit(struct task *t, const struct task_priority *p) UNCHECKED_LOCKING
+{
+    struct run_queue *q = home_lock(t);
+    bool changed = p->realtime != t->inherited.realtime || p->weight != t->inherited.weight;
+
+    t->inherited = *p;
+    apply_priority(q, t, changed);
+}
+
+void task_set_affinity(struct task *t, uint64_t affinity) UNCHECKED_LOCKING
+{
+    struct run_queue *q = home_lock(t);
+    bool stays, moves = false;
+
+    t->affinity = affinity;
+    stays = task_allowed(t, q->vcpu->index);
+    if (!stays && t->in_tree) {
+        take_out(q, t);
+        task_move_away(q, t);
+        moves = true;
+    }
+    spin_unlock(&q->lock);
+    if (moves)
+        task_place(t);
+    else if (!stays && atomic_load(&t->on_cpu))
+        preempt(q);
+}
