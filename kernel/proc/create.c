@@ -47,6 +47,7 @@ static void inherit(struct process *p, struct process *parent)
     spin_unlock(&proc_lock);
     spin_lock(&parent->signals.lock);
     memcpy(p->signals.action, parent->signals.action, sizeof(p->signals.action));
+    p->signals.restorer = parent->signals.restorer;
     spin_unlock(&parent->signals.lock);
 }
 

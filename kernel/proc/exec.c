@@ -299,6 +299,8 @@ static void become(struct exec *e)
     e->mm = NULL;
     vfork_finish(t);
     signal_exec(&p->signals, &t->signals);
+    vdso_restorer(e->vdso, &p->signals.restorer);
+    p->signals.restorer.listed = e->interp_file != NULL;
     process_timers_exec(p);
     fd_table_close_on_exec(t->task.files);
     replace_strings(p, e);

@@ -40,6 +40,8 @@ int stack_write(struct exec *e) MUST_CHECK;
 /* vdso.c */
 void vdso_init(void);
 int vdso_map(struct mm *mm, uaddr_t *at) MUST_CHECK;
+/* Where handlers return to, in the copy at `at`. */
+void vdso_restorer(uaddr_t at, struct signal_restorer *out);
 
 /* All of execve(2) for the current thread; 0: task_regs(current) are the new program's. */
 int exec_run(struct exec *e) MUST_CHECK;

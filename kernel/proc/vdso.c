@@ -11,30 +11,50 @@
 #include "mm/vm.h"
 #include "proc/exec.h"
 
-#define PAGE_WORD 0x636f6c6370616765ull /* what the linked image holds in its place */
+#define PAGE_WORD  0x636f6c6370616765ull /* what the linked image holds in its place */
+#define ENTRY_WORD 0x6b65726e656c2121ull
+#define RESTORER   16u /* bytes behind the entry's place */
 
 extern const uint8_t vdso_image[], vdso_image_end[];
-static size_t word_offset;
+extern char syscall_entry[]; /* enclave/entry.S */
+static size_t word_offset, entry_offset;
 
 static size_t image_size(void)
 {
     return (size_t)(vdso_image_end - vdso_image);
 }
 
-void vdso_init(void)
+static size_t find_word(uint64_t wanted)
 {
-    const uint64_t wanted = PAGE_WORD;
     for (size_t i = 0; i + sizeof(wanted) <= image_size(); i += sizeof(wanted)) {
         if (!memcmp(vdso_image + i, &wanted, sizeof(wanted)))
-            word_offset = i;
+            return i;
     }
-    assert(word_offset);
+    panic("the vDSO has no place for an address");
+}
+
+void vdso_init(void)
+{
+    word_offset = find_word(PAGE_WORD);
+    entry_offset = find_word(ENTRY_WORD);
+}
+
+void vdso_restorer(uaddr_t at, struct signal_restorer *out)
+{
+    out->address = at + entry_offset + RESTORER;
+    memcpy(&out->code, vdso_image + entry_offset + RESTORER, sizeof(out->code));
+}
+
+/* Into the part of the image that begins at `offset`, if the word's place is in it. */
+static void put_word(uint8_t *part, uint64_t offset, size_t size, size_t at, uint64_t value)
+{
+    if (at >= offset && at < offset + size)
+        memcpy(part + (at - offset), &value, sizeof(value));
 }
 
 /* For the memory it is a file: its pages are the same for every process, and can be kept. */
 static ssize_t read_vdso(void *file, uint64_t offset, struct iter *to)
 {
-    uint64_t page = (uint64_t)(uintptr_t)&clock_page;
     size_t done = 0;
 
     (void)file;
@@ -43,8 +63,8 @@ static ssize_t read_vdso(void *file, uint64_t offset, struct iter *to)
         size_t n = MIN(to->remaining, image_size() - (size_t)offset);
         n = MIN(n, sizeof(part) - (size_t)offset % sizeof(part));
         memcpy(part, vdso_image + offset, n);
-        if (word_offset >= offset && word_offset < offset + n)
-            memcpy(part + (word_offset - offset), &page, sizeof(page));
+        put_word(part, offset, n, word_offset, (uint64_t)(uintptr_t)&clock_page);
+        put_word(part, offset, n, entry_offset, (uint64_t)(uintptr_t)syscall_entry);
         size_t copied = iter_copy_to(to, part, n);
         done += copied;
         offset += copied;

@@ -12,12 +12,14 @@
 #include "sched/task.h"
 
 #define LEGACY_BYTES  576u /* FXSAVE image and XSAVE header */
+#define XSTATE_BV_OFFSET 512
 #define MXCSR_OFFSET  24
 #define MXCSR_DEFAULT 0x1f80u
 #define FCW_DEFAULT   0x37fu
 
 uint64_t vector_mask = 3;
 uint32_t vector_bytes = LEGACY_BYTES;
+static uint32_t component_end[64];
 
 static uint8_t initial_area[VECTOR_BYTES_MAX] __attribute__((aligned(64)));
 
@@ -59,7 +61,8 @@ void vector_init(uint64_t xfrm)
         if (!(xfrm >> i & 1))
             continue;
         cpuid_emulate(0xd, i, leaf);
-        bytes = MAX(bytes, leaf[0] + leaf[1]);
+        component_end[i] = leaf[0] + leaf[1];
+        bytes = MAX(bytes, component_end[i]);
     }
     if (bytes > VECTOR_BYTES_MAX)
         panic("the CPU's vector state needs %u bytes, more than fit", bytes);
@@ -68,10 +71,29 @@ void vector_init(uint64_t xfrm)
     hostcall_prepare = vector_clean;
 }
 
+/* With no component marked as present the rest of the area does not count. */
 void vector_reset(struct task *t)
 {
-    write_initial(t->vector);
+    memcpy(t->vector, initial_area, LEGACY_BYTES);
     t->vector_saved = true;
+}
+
+void vector_reset_now(void)
+{
+    xrstor(initial_area);
+    current->vector_saved = false;
+    this_vcpu()->vector_clean = false;
+}
+
+size_t vector_used(const void *area)
+{
+    uint64_t present;
+    size_t used = LEGACY_BYTES;
+
+    memcpy(&present, (const char *)area + XSTATE_BV_OFFSET, sizeof(present));
+    for (present &= vector_mask & ~3ull; present; present &= present - 1)
+        used = MAX(used, component_end[__builtin_ctzll(present)]);
+    return used;
 }
 
 void vector_save(struct task *t)

@@ -25,6 +25,10 @@ void vector_save(struct task *t);
 void vector_restore(struct task *t);
 /* The task's state becomes the architecture's initial one (new programs, signal handlers). */
 void vector_reset(struct task *t);
+/* The same for the current task, at once. */
+void vector_reset_now(void);
+/* How much of an XSAVE area its header says is in use; at most vector_bytes. */
+size_t vector_used(const void *area);
 /* Saves the program's and leaves nothing in the registers: before EEXIT. */
 void vector_clean(void);
 

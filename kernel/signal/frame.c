@@ -6,7 +6,6 @@
 #include "abi/errno.h"
 #include "enclave/exception.h"
 #include "lib/string.h"
-#include "mm/kmalloc.h"
 #include "mm/patch.h"
 #include "mm/user.h"
 #include "sched/vector.h"
@@ -40,7 +39,42 @@ bool signal_on_altstack(void)
     return on_altstack(task_signals(current), task_regs(current)->rsp);
 }
 
-/* Copies the program's vector state to its stack, with the marks that tell its size. */
+/* ---- where the handler returns to ---- */
+
+/* `mov $15, %eax` or %rax, `syscall`: glibc's, musl's and Go's. Unwinders know these bytes; ours
+ * they know by the vDSO's list of frames, if the program has a loader that found the vDSO. A
+ * trap behind the call marks Go's, whose own unwinder stops at the handler. */
+bool signal_restorer_usual(uaddr_t restorer)
+{
+    static const uint8_t mov_rax[] = {0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05};
+    static const uint8_t mov_eax[] = {0xb8, 15, 0, 0, 0, 0x0f, 0x05};
+    const struct signal_group *g = task_signals(current)->group;
+    uint8_t code[sizeof(mov_rax) + 1];
+    size_t size = sizeof(mov_rax);
+
+    if (!g->restorer.address || copy_from_user(code, restorer, sizeof(code)))
+        return false;
+    if (!memcmp(code, mov_eax, sizeof(mov_eax)))
+        size = sizeof(mov_eax);
+    else if (memcmp(code, mov_rax, sizeof(mov_rax)))
+        return false;
+    return g->restorer.listed || code[size] == 0xcc;
+}
+
+static uaddr_t return_address(const struct signal_group *g, const struct abi_sigaction *a)
+{
+    uint64_t code;
+
+    if (!(a->flags & SIGNAL_USUAL_RESTORER) || !g->restorer.address ||
+        get_user(&code, g->restorer.address) || code != g->restorer.code)
+        return a->restorer;
+    return g->restorer.address;
+}
+
+/* ---- vector state ---- */
+
+/* Copies the program's vector state to its stack, with the marks that tell its size. As XSAVE
+ * does, it leaves alone the memory of components that are in their initial state. */
 static int put_vector(uaddr_t at)
 {
     struct abi_fpx_sw sw = {
@@ -51,7 +85,7 @@ static int put_vector(uaddr_t at)
     };
     vector_save(current);
     memcpy((char *)current->vector + FP_SW_OFFSET, &sw, sizeof(sw));
-    int r = copy_to_user(at, current->vector, vector_bytes);
+    int r = copy_to_user(at, current->vector, vector_used(current->vector));
     return r ? r : put_user(at + vector_bytes, FP_XSTATE_MAGIC2);
 }
 
@@ -118,7 +152,7 @@ int frame_build(struct regs *regs, const struct abi_siginfo *info,
     int r = put_vector(fp);
     if (r)
         return r;
-    f.pretcode = a->restorer;
+    f.pretcode = return_address(s->group, a);
     f.uc.uc_flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
     f.uc.uc_stack = s->altstack;
     fill_context(&f.uc.uc_mcontext, regs, s, fp);
@@ -130,7 +164,7 @@ int frame_build(struct regs *regs, const struct abi_siginfo *info,
         return r;
     if ((uint32_t)s->altstack.ss_flags & SS_AUTODISARM)
         s->altstack = (struct abi_stack){.ss_flags = SS_DISABLE};
-    vector_reset(current);
+    vector_reset_now();
     regs->rdi = (uint64_t)info->si_signo;
     regs->rsi = at + offsetof(struct abi_rt_sigframe, info);
     regs->rdx = at + offsetof(struct abi_rt_sigframe, uc);
@@ -188,17 +222,19 @@ static int get_vector(uaddr_t at)
         size = vector_bytes;
         wanted = sw.xfeatures;
     }
-    uint8_t *image = kzalloc(MAX(vector_bytes, FXSAVE_BYTES + XSAVE_HEADER));
-    if (!image)
-        return -ENOMEM;
-    r = copy_from_user(image, at, size);
+    /* What the registers hold is given up, whatever comes of it. */
+    uint8_t *image = current->vector;
+    vector_reset(current);
+    r = copy_from_user(image, at, MIN(size, FXSAVE_BYTES + XSAVE_HEADER));
     if (!r && !vector_image_ok(image, size, wanted))
         r = -EINVAL;
-    if (!r) {
-        vector_save(current);
-        memcpy(current->vector, image, vector_bytes);
-    }
-    kfree(image);
+    size_t used = vector_used(image);
+    if (!r && used > FXSAVE_BYTES + XSAVE_HEADER)
+        r = copy_from_user(image + FXSAVE_BYTES + XSAVE_HEADER,
+                           at + FXSAVE_BYTES + XSAVE_HEADER,
+                           used - FXSAVE_BYTES - XSAVE_HEADER);
+    if (r)
+        vector_reset(current);
     return r;
 }
 

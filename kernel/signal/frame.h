@@ -11,3 +11,5 @@ size_t signal_frame_bytes(void);
 int64_t signal_return(struct regs *regs);
 /* Is the current program's stack pointer on the alternate stack? */
 bool signal_on_altstack(void);
+/* Does the restorer do nothing but call sigreturn(2), and may ours stand in for it? */
+bool signal_restorer_usual(uaddr_t restorer);

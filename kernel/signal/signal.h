@@ -14,6 +14,8 @@
 
 #define SIGBIT(sig)         (1ull << ((sig)-1))
 #define SIGNALS_UNBLOCKABLE (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
+/* Above the program's flags in struct abi_sigaction: its restorer is the usual one. */
+#define SIGNAL_USUAL_RESTORER (1ull << 32)
 #define SIGNAL_QUEUE_MAX    16384u /* queued signals a process may hold: RLIMIT_SIGPENDING */
 
 struct signal_queued {
@@ -28,10 +30,18 @@ struct signal_pending {
     struct list queue; /* struct signal_queued */
 };
 
+/* Where handlers may return to instead of the program's own restorer: see docs/signals.md. */
+struct signal_restorer {
+    uaddr_t address; /* 0: nowhere */
+    uint64_t code;   /* what is to be found there */
+    bool listed;     /* unwinders of the program find its description */
+};
+
 /* One a process. */
 struct signal_group {
     struct spinlock lock; /* RANK_SIGNAL; protects everything here and in the threads */
     struct abi_sigaction action[SIGMAX + 1];
+    struct signal_restorer restorer; /* set at exec */
     struct signal_pending pending;
     struct list threads; /* struct signal_thread.node */
     uint32_t queued;     /* of `pending` and of all threads */

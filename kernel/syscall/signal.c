@@ -25,7 +25,10 @@ int64_t sys_rt_sigaction(int sig, uaddr_t act, uaddr_t oldact, uint64_t size)
         return -EINVAL;
     fresh.mask &= ~SIGNALS_UNBLOCKABLE;
     fresh.flags &= SA_KNOWN;
+    if (fresh.handler > SIG_IGN && signal_restorer_usual(fresh.restorer))
+        fresh.flags |= SIGNAL_USUAL_RESTORER;
     signal_action(sig, act ? &fresh : NULL, &old);
+    old.flags &= ~SIGNAL_USUAL_RESTORER;
     return oldact ? copy_to_user(oldact, &old, sizeof(old)) : 0;
 }
 

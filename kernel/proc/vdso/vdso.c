@@ -3,6 +3,8 @@
  * The vDSO: clocks without a system call. Runs in programs; linked on its own as a small shared
  * object and copied into each process. It reads the kernel's clock page through an address that
  * the kernel writes into vdso_clock_page in each copy. What it cannot answer becomes a call.
+ * It also holds where handlers of signals return to: the address of the kernel's entry stands in
+ * front of it, so that the way back costs a jump. Unwinders know it by its frame description.
  * Not here: CPU-time clocks.
  */
 #include <stdatomic.h>
@@ -20,6 +22,30 @@
 struct pair {
     int64_t sec, fraction;
 };
+
+/* Known to kernel/proc/vdso.c: the entry's address, eight bytes, the code. RSP points at the
+ * ucontext; what was interrupted is described by addresses in it (DWARF 4, 6.4.2.3): register,
+ * expression, length, breg7 with an offset of two bytes. */
+__asm__(".macro SAVED register, offset\n"
+        "  .cfi_escape 0x10, \\register, 3, 0x77, (\\offset & 0x7f) | 0x80, \\offset >> 7\n"
+        ".endm\n"
+        ".section .text.page, \"ax\", @progbits\n"
+        ".balign 16\n"
+        "7: .quad 0x6b65726e656c2121\n"
+        ".cfi_startproc simple\n"
+        ".cfi_signal_frame\n"
+        ".cfi_escape 0x0f, 4, 0x77, 0xa0, 0x01, 0x06\n" /* CFA: the RSP at 160 */
+        "SAVED 8, 40; SAVED 9, 48; SAVED 10, 56; SAVED 11, 64\n"
+        "SAVED 12, 72; SAVED 13, 80; SAVED 14, 88; SAVED 15, 96\n"
+        "SAVED 5, 104; SAVED 4, 112; SAVED 6, 120; SAVED 3, 128\n"
+        "SAVED 1, 136; SAVED 0, 144; SAVED 2, 152; SAVED 7, 160; SAVED 16, 168\n"
+        "nop; nop; nop; nop; nop; nop; nop; nop\n" /* unwinders look one byte in front */
+        "mov $15, %eax\n"
+        "lea 8f(%rip), %rcx\n"
+        "jmp *7b(%rip)\n"
+        "8: ud2\n"
+        ".cfi_endproc\n"
+        ".text\n");
 
 /* Replaced in the copy; in text, so that the whole is one read-only segment. */
 extern const volatile uint64_t vdso_clock_page __attribute__((visibility("hidden")));
