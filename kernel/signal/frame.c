@@ -41,9 +41,9 @@ bool signal_on_altstack(void)
 
 /* ---- where the handler returns to ---- */
 
-/* `mov $15, %eax` or %rax, `syscall`: glibc's, musl's and Go's. Unwinders know these bytes; ours
- * they know by the vDSO's list of frames, if the program has a loader that found the vDSO. A
- * trap behind the call marks Go's, whose own unwinder stops at the handler. */
+/* `mov $15, %eax` or %rax, `syscall`: glibc's, musl's and Go's. Unwinders know these bytes;
+ * ours they know by the vDSO's list of frames, if the program has a loader that found the vDSO.
+ * A trap behind the call marks Go's, whose own unwinder stops at the handler. */
 bool signal_restorer_usual(uaddr_t restorer)
 {
     static const uint8_t mov_rax[] = {0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05};

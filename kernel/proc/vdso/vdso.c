@@ -3,8 +3,8 @@
  * The vDSO: clocks without a system call. Runs in programs; linked on its own as a small shared
  * object and copied into each process. It reads the kernel's clock page through an address that
  * the kernel writes into vdso_clock_page in each copy. What it cannot answer becomes a call.
- * It also holds where handlers of signals return to: the address of the kernel's entry stands in
- * front of it, so that the way back costs a jump. Unwinders know it by its frame description.
+ * It also holds where handlers of signals return to: the address of the kernel's entry stands
+ * in front of it, so that the way back costs a jump. Unwinders know it by its description.
  * Not here: CPU-time clocks.
  */
 #include <stdatomic.h>
