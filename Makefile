@@ -35,7 +35,7 @@ COMMON := -std=gnu17 -g -I. -I$(O)/gen $(WARN) -MMD -MP -fno-strict-aliasing -fn
 HOST_CFLAGS := $(COMMON) -O2 -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fPIE -fstack-protector-strong \
 	-DOCCLUM_VERSION='"$(VERSION)"'
 ifeq ($(MODE),dbg)
-HOST_CFLAGS += -O0 -U_FORTIFY_SOURCE
+HOST_CFLAGS += -O1 -U_FORTIFY_SOURCE
 endif
 HOST_LDFLAGS := -pie -Wl,-z,relro,-z,now
 HOST_LIBS := -lcrypto -ljansson -lyaml -luring -lelf -lpthread

@@ -35,6 +35,14 @@ struct exception_info {
     uaddr_t address;
 };
 
+/* What debug builds know of locks, for a vCPU or a task. */
+#define HELD_MAX 16u
+struct held_locks {
+    uint32_t count;
+    uint32_t rank[HELD_MAX];
+    const void *lock[HELD_MAX];
+};
+
 struct vcpu {
     struct vcpu *self;
     uint32_t index;
@@ -59,6 +67,9 @@ struct vcpu {
     void *crypto;          /* the crypto library's */
     uint64_t exits, aexes; /* counters */
     uint64_t outer_fs;     /* FS base while vendor code runs on its own */
+#ifdef OCCLUM_DEBUG
+    struct held_locks held; /* spinlocks */
+#endif
 };
 _Static_assert(offsetof(struct vcpu, canary) == VCPU_CANARY, "-mstack-protector-guard-offset");
 

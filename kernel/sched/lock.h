@@ -57,6 +57,13 @@ enum lock_rank {
     RANK_LOG,
 };
 
+/* Nothing may be held here: a sleep, a host call. Debug builds assert it. */
+#ifdef OCCLUM_DEBUG
+void lock_assert_none(const char *what);
+#else
+#define lock_assert_none(what) ((void)0)
+#endif
+
 struct LOCK_TYPE("spinlock") spinlock {
     _Atomic uint32_t held;
     uint32_t rank; /* enum lock_rank */

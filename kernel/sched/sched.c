@@ -142,6 +142,7 @@ void schedule(void)
     struct run_queue *q = my_queue();
     struct task *prev = current;
 
+    lock_assert_none("the CPU is given up");
     if (ring_has_completions())
         ring_reap();
     timer_run();

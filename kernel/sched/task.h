@@ -95,6 +95,9 @@ struct task {
     uint64_t cpu_ns;            /* consumed, user and system */
     uint64_t system_ns;         /* estimate of the part in the kernel */
 
+#ifdef OCCLUM_DEBUG
+    struct held_locks held; /* mutexes */
+#endif
     int tid, tgid;
     char name[TASK_NAME_BYTES];
 

@@ -118,6 +118,7 @@ void vector_clean(void)
     struct task *t = current;
     struct vcpu *v = this_vcpu();
 
+    lock_assert_none("the host is called");
     if (t && !t->vector_saved) {
         vector_save(t);
         v->vector_clean = false;
