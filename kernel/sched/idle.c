@@ -117,7 +117,7 @@ void sched_init_vcpu(struct vcpu *v)
 {
     struct run_queue *q = &queues[v->index];
 
-    queue_init(q, v);
+    run_queue_init(q, v);
     q->spin_ns = SPIN_FIRST_NS;
     v->sched = q;
     v->idle = &q->idle;

@@ -34,7 +34,7 @@
 
 struct run_queue queues[LAYOUT_VCPU_MAX];
 
-void queue_init(struct run_queue *q, struct vcpu *v)
+void run_queue_init(struct run_queue *q, struct vcpu *v)
 {
     q->vcpu = v;
     spin_init(&q->lock, RANK_RUNQUEUE);

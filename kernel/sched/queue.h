@@ -44,7 +44,7 @@ static inline struct run_queue *my_queue(void)
     return this_vcpu()->sched;
 }
 
-void queue_init(struct run_queue *q, struct vcpu *v);
+void run_queue_init(struct run_queue *q, struct vcpu *v);
 /* May it run on that vCPU? Says nothing of frozen memories and families. */
 bool task_allowed(const struct task *t, uint32_t vcpu);
 
