@@ -88,7 +88,7 @@ static const char *root_prefix(const struct try *t)
     return strcmp(t->root, "/") ? t->root : "";
 }
 
-/* 0 when `inside` is a program; else an errno. */
+/* 0 when `inside` is a program; else an errno: ENOEXEC for what is there, but is none. */
 static int check_program(const struct try *t, const char *inside)
 {
     char outside[2 * PATH_MAX];
@@ -103,18 +103,20 @@ static int check_program(const struct try *t, const char *inside)
         return 0;
     }
     if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
-        return EACCES;
+        return ENOEXEC;
     return 0;
 }
 
 static struct err *refuse_program(const char *program, int errnum)
 {
-    return err_with_status(err_sys(errnum, "%s", program), errnum == ENOENT || errnum == ENOTDIR
-                                                               ? STATUS_NOT_FOUND
-                                                               : STATUS_NOT_EXEC);
+    int absent = errnum == ENOENT || errnum == ENOTDIR;
+
+    return err_with_status(err_sys(errnum == ENOEXEC ? EACCES : errnum, "%s", program),
+                           absent ? STATUS_NOT_FOUND : STATUS_NOT_EXEC);
 }
 
-/* As execvp does, but within the root: a name with a slash is a path, others are looked up. */
+/* As shells do, but within the root: a name with a slash is a path, others are looked up; a
+ * folder that cannot be searched does not hold them. */
 static struct err *find_program(struct try *t, const char *name)
 {
     const char *path = getenv("PATH");
@@ -139,8 +141,8 @@ static struct err *find_program(struct try *t, const char *name)
 
         if (!errnum)
             return NULL;
-        if (errnum == EACCES)
-            refusal = EACCES;
+        if (errnum == ENOEXEC)
+            refusal = errnum;
         path += length;
         path += *path == ':';
     }

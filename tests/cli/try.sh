@@ -41,6 +41,16 @@ cd "$work/dir" || fail "cd"
 status 0 "$occlum" try -q busybox pwd
 says "$work/dir"
 
+# A folder of PATH that may not be searched holds nothing; a file that is no program is refused.
+mkdir closed && chmod 0 closed && echo >"no-program"
+as_user=
+[ "$(id -u)" -ne 0 ] || as_user="setpriv --reuid=65534 --regid=65534 --clear-groups"
+if $as_user test -x "$occlum"; then
+    status 127 $as_user env PATH="$work/dir/closed:$PATH" "$occlum" try -q no-such-program
+fi
+status 126 env PATH="$work/dir:$PATH" "$occlum" try -q no-program
+rmdir closed
+
 # What is written to the machine's tree stays inside; --rw opens a directory of it.
 echo data >file
 status 0 "$occlum" try -q busybox cat file
