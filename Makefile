@@ -38,9 +38,9 @@ ifeq ($(MODE),dbg)
 HOST_CFLAGS += -O1 -U_FORTIFY_SOURCE
 endif
 HOST_LDFLAGS := -pie -Wl,-z,relro,-z,now
-HOST_LIBS := -lcrypto -ljansson -lyaml -luring -lelf -lpthread
+HOST_LIBS := -lcrypto -ljansson -larchive -luring -lpthread
 
-OCCLUM_SRC := $(wildcard cli/*.c image/*.c image/sefs/*.c host/*.c emu/*.c)
+OCCLUM_SRC := $(wildcard cli/*.c oci/*.c image/*.c image/sefs/*.c host/*.c emu/*.c)
 OCCLUM_ASM := $(wildcard host/*.S emu/*.S)
 BOM_SRC := $(wildcard bom/*.c) $(wildcard cli/err.c cli/progress.c)
 # The store's own code, so that tools and enclave cannot disagree; v*.c joins it to the VFS.

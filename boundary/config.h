@@ -43,6 +43,10 @@ enum config_record_type {
     CONFIG_ENV_DEFAULT = 2,   /* string: NAME=VALUE */
     CONFIG_ENV_UNTRUSTED = 3, /* string: NAME the host may set; "*" any */
     CONFIG_MOUNT = 4,         /* struct config_mount, then its strings */
+    CONFIG_USER = 5,          /* string: numeric user of programs started from outside */
+    CONFIG_GROUP = 6,         /* string: their numeric group */
+    CONFIG_WORKING_DIR = 7,   /* string: where they start */
+    CONFIG_COMMAND = 8,       /* string, several: what runs where nothing is named */
 };
 
 struct config_record {

@@ -100,18 +100,43 @@ static struct err *choose_mode(struct run *run)
     return mode_parse(text, INSTANCE_BUILD "/" BUILD_MODE, &run->params.mode);
 }
 
+/* process.command of the measured configuration, NULL-terminated; the strings are the plan's.
+ */
+static char **configured_command(const struct page_plan *plan)
+{
+    size_t size, cursor = 0, count = 0;
+    const uint8_t *bytes = plan_config(plan, &size);
+    struct config_view view;
+    char **command = calloc(size, 1); /* a record is longer than a pointer */
+
+    while (command && config_next(bytes, &cursor, &view)) {
+        if (view.type == CONFIG_COMMAND)
+            command[count++] = (char *)view.payload;
+    }
+    return command;
+}
+
 static struct err *run_instance(struct run *run, char **argv, int *status)
 {
+    char **configured = NULL;
     struct err *err = open_enclave(run);
 
     if (!err)
         err = open_images(run);
+    if (!err && !argv[0]) {
+        argv = configured = configured_command(&run->plan);
+        if (!argv || !argv[0])
+            err = usage_error(&cmd_run, "PROGRAM is missing, and Occlum.json has no "
+                                        "process.command");
+    }
     if (!err)
         err = choose_mode(run);
     if (!err)
         err = log_level(run->config.max_log_level, &run->params.log_level);
-    if (err)
+    if (err) {
+        free(configured);
         return err;
+    }
     run->params.plan = &run->plan;
     run->params.sigstruct = &run->sig;
     run->params.base_zero = !(run->config.flags & CONFIG_FLAG_ANY_BASE);
@@ -120,7 +145,9 @@ static struct err *run_instance(struct run *run, char **argv, int *status)
     run->params.argv = argv;
     run->params.envp = environ;
     run->params.cwd = "/";
-    return launch(&run->params, status);
+    err = launch(&run->params, status);
+    free(configured);
+    return err;
 }
 
 static struct err *run_main(int argc, char **argv, int *status)
@@ -131,13 +158,11 @@ static struct err *run_main(int argc, char **argv, int *status)
         i++;
     else if (i < argc && argv[i][0] == '-')
         return usage_error(&cmd_run, "%s: not an option", argv[i]);
-    if (i >= argc)
-        return usage_error(&cmd_run, "PROGRAM is missing");
     struct err *err = instance_check_built();
 
     if (err)
         return err;
-    if (argv[i][0] != '/')
+    if (i < argc && argv[i][0] != '/')
         return err_with_status(
             err_hint(err_new("%s: not an absolute path", argv[i]),
                      "PROGRAM is a path inside the instance, such as /bin/hello"),
@@ -154,11 +179,12 @@ static struct err *run_main(int argc, char **argv, int *status)
 
 const struct command cmd_run = {
     .name = "run",
-    .arguments = "PROGRAM [ARGS...]",
+    .arguments = "[PROGRAM [ARGS...]]",
     .summary = "run a program in the instance's enclave",
     .help =
         "PROGRAM is an absolute path inside the image, below one of the entry_points of\n"
-        "Occlum.json. The exit status is the program's; 128+N after signal N; 127 not found,\n"
+        "Occlum.json; without one, process.command of Occlum.json runs. The exit status is the "
+        "program's; 128+N after signal N; 127 not found,\n"
         "126 not executable or not allowed, 125 a failure of Occlum itself.\n\n"
         "Environment:\n"
         "  SGX_MODE          HW or SIM; unset: hardware where it can be used\n"

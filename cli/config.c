@@ -6,6 +6,7 @@
 #include "cli/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,10 @@
     {                                                                                          \
         .name = key, .kind = JSON_KIND_HEX, AT(field)                                          \
     }
+#define CUSTOM(key, function)                                                                  \
+    {                                                                                          \
+        .name = key, .kind = JSON_KIND_CUSTOM, .read = function                                \
+    }
 #define OBJECT(key, table)                                                                     \
     {                                                                                          \
         .name = key, .kind = JSON_KIND_OBJECT, .keys = table                                   \
@@ -61,7 +66,38 @@ static const struct json_key limits_keys[] = {
     {0},
 };
 
+/* "UID" or "UID:GID" */
+static struct err *read_user(struct json_place *place, json_t *value, void *out)
+{
+    struct instance_config *config = out;
+    const char *text = json_string_value(value);
+    unsigned uid = 0, gid;
+    int end = 0;
+
+    if (text && sscanf(text, "%9u%n", &uid, &end) == 1 && !text[end])
+        gid = uid;
+    else if (!text || sscanf(text, "%9u:%9u%n", &uid, &gid, &end) != 2 || text[end])
+        return json_refuse(place, value, "must be \"UID\" or \"UID:GID\", in numbers");
+    config->uid = uid;
+    config->gid = gid;
+    return NULL;
+}
+
+static struct err *read_working_dir(struct json_place *place, json_t *value, void *out)
+{
+    struct instance_config *config = out;
+    const char *text = json_string_value(value);
+
+    if (!text || text[0] != '/')
+        return json_refuse(place, value, "must be an absolute path");
+    config->working_dir = strdup(text);
+    return config->working_dir ? NULL : err_sys(ENOMEM, "reading the configuration");
+}
+
 static const struct json_key process_keys[] = {
+    STRINGS("command", command),
+    CUSTOM("user", read_user),
+    CUSTOM("working_dir", read_working_dir),
     SIZE("default_stack_size", stack_size, 64 * KIB, 64 * GIB),
     SIZE("default_heap_size", heap_size, 4 * KIB, 32 * TIB),
     SIZE("default_mmap_size", mmap_size, 4 * KIB, 32 * TIB),
@@ -108,14 +144,10 @@ static const struct json_key feature_keys[] = {
 };
 
 static const struct json_key top_keys[] = {
-    OBJECT("resource_limits", limits_keys),
-    OBJECT("process", process_keys),
-    STRINGS("entry_points", entry_points),
-    OBJECT("env", env_keys),
-    OBJECT("metadata", metadata_keys),
-    OBJECT("feature", feature_keys),
-    {.name = "mount", .kind = JSON_KIND_CUSTOM, .read = config_read_mounts},
-    {0},
+    OBJECT("resource_limits", limits_keys), OBJECT("process", process_keys),
+    STRINGS("entry_points", entry_points),  OBJECT("env", env_keys),
+    OBJECT("metadata", metadata_keys),      OBJECT("feature", feature_keys),
+    CUSTOM("mount", config_read_mounts),    {0},
 };
 
 /* ---- lists -------------------------------------------------------------- */
@@ -180,6 +212,9 @@ static struct err *check_strings(struct instance_config *config, const char *nam
         if (config->entry_points.items[i][0] != '/')
             return err_new("%s: entry_points[%zu]: \"%s\": must be an absolute path", name, i,
                            config->entry_points.items[i]);
+    if (config->command.count && config->command.items[0][0] != '/')
+        return err_new("%s: process.command[0]: \"%s\": must be an absolute path", name,
+                       config->command.items[0]);
     for (size_t i = 0; i < config->env_default.count; i++) {
         const char *item = config->env_default.items[i];
 
@@ -268,6 +303,8 @@ void config_free(struct instance_config *config)
     text_list_free(&config->entry_points);
     text_list_free(&config->env_default);
     text_list_free(&config->env_untrusted);
+    text_list_free(&config->command);
+    free(config->working_dir);
     text_list_free(&config->notes);
     memset(config, 0, sizeof(*config));
 }
@@ -299,6 +336,22 @@ static uint32_t max_log_level(const struct instance_config *config)
     return config->debuggable ? LOG_TRACE : LOG_ERROR;
 }
 
+static void compile_process(const struct instance_config *config, struct config_blob *blob)
+{
+    char number[32];
+
+    if (config->uid || config->gid) {
+        snprintf(number, sizeof(number), "%u", (unsigned)config->uid);
+        config_blob_string(blob, CONFIG_USER, number);
+        snprintf(number, sizeof(number), "%u", (unsigned)config->gid);
+        config_blob_string(blob, CONFIG_GROUP, number);
+    }
+    if (config->working_dir)
+        config_blob_string(blob, CONFIG_WORKING_DIR, config->working_dir);
+    for (size_t i = 0; i < config->command.count; i++)
+        config_blob_string(blob, CONFIG_COMMAND, config->command.items[i]);
+}
+
 struct err *config_compile(const struct instance_config *config, uint32_t flags,
                            const struct verity_tree *root, struct config_blob *blob)
 {
@@ -322,6 +375,7 @@ struct err *config_compile(const struct instance_config *config, uint32_t flags,
         config_blob_string(blob, CONFIG_ENV_DEFAULT, config->env_default.items[i]);
     for (size_t i = 0; i < config->env_untrusted.count; i++)
         config_blob_string(blob, CONFIG_ENV_UNTRUSTED, config->env_untrusted.items[i]);
+    compile_process(config, blob);
     for (size_t i = 0; i < config->mount_count; i++) {
         const struct mount_entry *entry = &config->mounts[i];
         struct config_mount mount = {.fs = entry->fs, .flags = entry->flags};

@@ -33,6 +33,9 @@ struct instance_config {
     uint64_t family_high, family_low, ext_product_high, ext_product_low;
     uint64_t amx, pkru, io_uring, enable_edmm, posix_shm, fixed_addresses;
     struct text_list entry_points, env_default, env_untrusted;
+    struct text_list command; /* what `occlum run` runs where nothing is named */
+    uint64_t uid, gid;
+    char *working_dir; /* NULL: / */
     struct mount_entry *mounts; /* parents before children; "/" is the first */
     size_t mount_count;
     struct text_list notes; /* what was accepted but has no effect, or less than asked for */

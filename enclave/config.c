@@ -26,6 +26,25 @@ const struct config_record *config_next(const struct config_record *previous)
     return at < config_end(c) ? (const struct config_record *)at : NULL;
 }
 
+const char *config_string(enum config_record_type type)
+{
+    const struct config_record *r = NULL;
+
+    while ((r = config_next(r)) != NULL && r->type != type)
+        ;
+    return r ? config_payload(r) : NULL;
+}
+
+uint32_t config_number(enum config_record_type type)
+{
+    const char *text = config_string(type);
+    uint64_t n = 0;
+
+    if (text && (parse_u64(text, 10, &n) || n > UINT32_MAX))
+        panic("the measured configuration says \"%s\" where a number belongs", text);
+    return (uint32_t)n;
+}
+
 const char *config_mount_target(const struct config_mount *m)
 {
     return (const char *)(m + 1);

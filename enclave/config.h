@@ -15,6 +15,11 @@ static inline const void *config_payload(const struct config_record *record)
     return record + 1;
 }
 
+/* The first string of that type, or NULL. */
+const char *config_string(enum config_record_type type);
+/* The number that it says; 0 where it is absent. */
+uint32_t config_number(enum config_record_type type);
+
 /* A mount record's strings. */
 const char *config_mount_target(const struct config_mount *m);
 const char *config_mount_source(const struct config_mount *m);

@@ -133,7 +133,8 @@ static int record_ok(const struct config_view *view)
 {
     struct config_mount mount;
 
-    if (view->type >= CONFIG_ENTRY_POINT && view->type <= CONFIG_ENV_UNTRUSTED)
+    if (view->type >= CONFIG_ENTRY_POINT && view->type <= CONFIG_COMMAND &&
+        view->type != CONFIG_MOUNT)
         return string_ok(view->payload, view->bytes);
     if (view->type != CONFIG_MOUNT || view->bytes < sizeof(mount))
         return 0;

@@ -74,6 +74,16 @@ static void mount_all(void)
     }
 }
 
+/* Who the programs of an instance are; file systems are mounted by root. */
+static struct cred *configured_user(void)
+{
+    struct cred *cred = cred_new(config_number(CONFIG_USER), config_number(CONFIG_GROUP));
+
+    if (!cred)
+        panic("no memory to boot");
+    return cred;
+}
+
 /* Runs as a kernel task: file systems wait for the host. */
 static void first_task(void *arg)
 {
@@ -81,18 +91,21 @@ static void first_task(void *arg)
     struct fd_table *files = fd_table_new();
     struct cred *cred = cred_new(try ? boot_info->uid : 0, try ? boot_info->gid : 0);
     struct fs_context *fs;
+    const char *cwd = config_string(CONFIG_WORKING_DIR);
 
     if (!files || !cred)
         panic("no memory to boot");
     current->cred = cred;
     mount_all();
-    if (fs_boot_context(boot_args.cwd, &fs)) {
-        log_always("the working directory %s does not exist inside", boot_args.cwd);
+    if (!cwd)
+        cwd = boot_args.cwd;
+    if (fs_boot_context(cwd, &fs)) {
+        log_always("the working directory %s does not exist inside", cwd);
         kernel_stop(BOOT_FAILED);
     }
     if (fs_boot_console(files))
         panic("no memory to boot");
-    proc_boot_configured(files, fs, cred_get(cred));
+    proc_boot_configured(files, fs, try ? cred_get(cred) : configured_user());
     task_exit();
 }
 
