@@ -61,6 +61,10 @@ $(O)/host/image/sefs/%.o: HOST_CFLAGS += -iquote kernel
 $(O)/bin/occlum: $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a
 	@mkdir -p $(@D)
 	$(CC) $(HOST_LDFLAGS) $^ $(HOST_LIBS) -o $@
+# What a test needs that links it anew.
+$(O)/lib/occlum.link: Makefile
+	@mkdir -p $(@D)
+	@echo $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a $(HOST_LIBS) > $@
 $(O)/bin/copy_bom: $(BOM_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(HOST_LDFLAGS) $^ -lyaml -lelf -lcrypto -o $@
@@ -116,7 +120,7 @@ $(O)/lib/occlum-kernel.elf: $(ENCLAVE_OBJ) enclave/enclave.lds $(ENCLAVE_LIBS)
 -include bench/bench.mk
 
 .PHONY: all clean install demo check bench fuzz suites stress docs
-all: $(O)/bin/occlum $(O)/bin/copy_bom $(O)/lib/occlum-kernel.elf
+all: $(O)/bin/occlum $(O)/bin/copy_bom $(O)/lib/occlum-kernel.elf $(O)/lib/occlum.link
 
 docs: docs/syscalls.md
 docs/syscalls.md: abi/syscalls.tbl tools/syscalls.awk

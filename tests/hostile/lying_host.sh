@@ -11,12 +11,11 @@ O=${BUILD_DIR:-build}
 seeds=${LIAR_SEEDS:-16}
 
 wraps=-Wl,--wrap=hostcall_serve,--wrap=host_enter,--wrap=machine_run
-objects=$(find "$O/host/cli" "$O/host/oci" \
-    "$O/host/image" "$O/host/host" "$O/host/emu" -name '*.o')
 mkdir -p "$work/x/bin"
-# shellcheck disable=SC2086
-"${CC:-gcc}" -std=gnu17 -D_GNU_SOURCE -g -O1 -I. -fPIE -pie tests/hostile/liar.c $objects \
-    $wraps -lcrypto -ljansson -larchive -luring -lpthread -o "$work/x/bin/liar" || exit 1
+# shellcheck disable=SC2046,SC2086
+"${CC:-gcc}" -std=gnu17 -D_GNU_SOURCE -g -O1 -I. -fPIE -pie tests/hostile/liar.c \
+    $(cat "$O/lib/occlum.link") \
+    $wraps -o "$work/x/bin/liar" || exit 1
 "${CC:-gcc}" -std=gnu17 -D_GNU_SOURCE -g -O1 -static -pthread tests/hostile/lied_to.c \
     -o "$work/lied_to" || exit 1
 kernel=$(cd "$O/lib" && pwd -P)/occlum-kernel.elf
