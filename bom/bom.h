@@ -125,6 +125,8 @@ struct bom_options {
     const char **include_dirs;
     size_t include_count;
     bool dry_run;
+    bool learn;
+    char **program; /* to learn from; NULL-terminated */
 };
 
 MUST_CHECK struct err *plan_make(struct bom_plan *plan, const struct bom_options *options);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bom/bom.h"
 
@@ -16,11 +17,14 @@ bool bom_verbose;
 
 static const char usage[] =
     "usage: copy_bom -f BOM.yaml --root FOLDER [--include-dir FOLDER]... [--dry-run]\n"
+    "       copy_bom -f BOM.yaml --learn -- PROGRAM [ARGS...]\n"
     "\n"
     "Copies into FOLDER what BOM.yaml lists, with the libraries that its programs need.\n"
     "  -f, --file FILE         the bill of materials\n"
     "      --root FOLDER       the root to fill, made if it is not there; what is in it stays\n"
     "      --include-dir FOLDER  where includes are also looked for; may be repeated\n"
+    "      --learn             run PROGRAM over this machine's tree, in occlum try, and write\n"
+    "                          BOM.yaml from what it opens; the status is PROGRAM's\n"
     "      --dry-run           say what would be done, change nothing\n"
     "      --version, --help\n"
     "\n"
@@ -56,19 +60,20 @@ void bom_warn(const char *format, ...)
 
 static struct err *read_options(struct bom_options *o, int argc, char **argv)
 {
-    enum { OPT_ROOT = 256, OPT_INCLUDE, OPT_DRY, OPT_VERSION };
+    enum { OPT_ROOT = 256, OPT_INCLUDE, OPT_DRY, OPT_VERSION, OPT_LEARN };
     static const struct option longs[] = {
         {"file", required_argument, NULL, 'f'},
         {"root", required_argument, NULL, OPT_ROOT},
         {"include-dir", required_argument, NULL, OPT_INCLUDE},
         {"dry-run", no_argument, NULL, OPT_DRY},
+        {"learn", no_argument, NULL, OPT_LEARN},
         {"version", no_argument, NULL, OPT_VERSION},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int c;
     opterr = 0;
-    while ((c = getopt_long(argc, argv, ":f:h", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "+:f:h", longs, NULL)) != -1) {
         switch (c) {
         case 'f':
             o->file = optarg;
@@ -82,6 +87,9 @@ static struct err *read_options(struct bom_options *o, int argc, char **argv)
         case OPT_DRY:
             o->dry_run = true;
             break;
+        case OPT_LEARN:
+            o->learn = true;
+            break;
         case OPT_VERSION:
             puts("copy_bom " OCCLUM_VERSION);
             exit(0);
@@ -94,6 +102,13 @@ static struct err *read_options(struct bom_options *o, int argc, char **argv)
                                    STATUS_USAGE);
         }
     }
+    if (o->learn && o->file && !o->root && optind < argc) {
+        o->program = argv + optind;
+        return NULL;
+    }
+    if (o->learn)
+        return err_with_status(err_new("--learn takes -f and a program, and nothing else"),
+                               STATUS_USAGE);
     if (optind < argc)
         return err_with_status(err_new("%s: what is it for?", argv[optind]), STATUS_USAGE);
     if (!o->file || !o->root)
@@ -122,12 +137,33 @@ static struct err *find_root(struct pool *pool, struct bom_options *o)
     return NULL;
 }
 
+/* The occlum that stands beside this program, else the one of PATH, does it. */
+static struct err *learn(struct pool *pool, const struct bom_options *o, int argc)
+{
+    char self[PATH_MAX], **argv = pool_alloc(pool, ((size_t)argc + 8) * sizeof(*argv));
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    size_t count = 0;
+
+    self[n > 0 ? n : 0] = 0;
+    const char *const head[] = {path_join(pool, path_dirname(pool, self), "occlum"),
+                                "try", "--quiet", "--learn", o->file, "--"};
+    for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
+        argv[count++] = pool_printf(pool, "%s", head[i]);
+    for (char **p = o->program; *p; p++)
+        argv[count++] = *p;
+    execv(argv[0], argv);
+    execvp("occlum", argv);
+    return err_with_status(err_sys(errno, "occlum cannot be run"), BOM_NO_FILE);
+}
+
 static struct err *run(struct pool *pool, struct bom_options *options, int argc, char **argv)
 {
     struct bom_plan plan = {.pool = pool};
     struct err *err = read_options(options, argc, argv);
     if (err)
         return err_hint(err, "copy_bom --help shows the options");
+    if (options->learn)
+        return learn(pool, options, argc);
     bom_verbose |= options->dry_run;
     err = find_root(pool, options);
     if (!err)

@@ -14,6 +14,7 @@
 #include "boundary/layout.h"
 #include "cli/cli.h"
 #include "cli/config.h"
+#include "cli/learn.h"
 
 struct
 try {
@@ -23,6 +24,7 @@ try {
     int quiet;
     char program[PATH_MAX]; /* inside */
     char cwd[PATH_MAX];     /* inside */
+    const char *learn;      /* the bom to write; NULL: none */
     struct instance_config config;
     struct page_plan plan;
     struct sgx_sigstruct sig;
@@ -64,6 +66,8 @@ static struct err *read_options(struct try *t, int argc, char **argv, int *index
             err = add_writable(&t->writable, "--rw", argv[++i]);
         } else if (!strcmp(argv[i], "--store") && i + 1 < argc) {
             err = add_writable(&t->stores, "--store", argv[++i]);
+        } else if (!strcmp(argv[i], "--learn") && i + 1 < argc) {
+            t->learn = argv[++i];
         } else if (!strcmp(argv[i], "--root") && i + 1 < argc) {
             t->root = realpath(argv[++i], t->root_buffer);
             if (!t->root)
@@ -304,7 +308,12 @@ static struct err *run_try(struct try *t, char **argv, int *status)
             "occlum try: the root is this machine's %s, untrusted; changes to it stay inside "
             "and are lost (--quiet: do not say so)\n",
             t->root);
-    return launch(&params, status);
+    if (!t->learn)
+        return launch(&params, status);
+    params.observer = &learn_observer;
+    learn_begin(t->root, &t->writable);
+    err = launch(&params, status);
+    return err ? err : learn_write(t->learn);
 }
 
 static struct err *try_main(int argc, char **argv, int *status)
@@ -332,7 +341,8 @@ static struct err *try_main(int argc, char **argv, int *status)
 
 const struct command cmd_try = {
     .name = "try",
-    .arguments = "[--root DIR] [--rw DIR]... [--store DIR]... [--quiet] PROGRAM [ARGS...]",
+    .arguments = "[--root DIR] [--rw DIR]... [--store DIR]... [--learn BOM] [--quiet] PROGRAM "
+                 "[ARGS...]",
     .summary = "run a program of this machine in an enclave, at once",
     .help =
         "Needs no instance. The program sees this machine's files; what it changes is kept in\n"
@@ -344,6 +354,7 @@ const struct command cmd_try = {
         "  --root DIR   DIR is the root instead of /\n"
         "  --rw DIR     changes to DIR reach the machine; can be given several times\n"
         "  --store DIR  DIR is an encrypted file system, kept in the machine's file DIR/store\n"
+        "  --learn BOM  write a bill of materials of all that the program used\n"
         "  --quiet      do not say that the root is untrusted\n\n"
         "PROGRAM is looked up in PATH. The exit status is the program's; 128+N after signal\n"
         "N; 127 not found, 126 not executable, 125 a failure of Occlum itself.\n",

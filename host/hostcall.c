@@ -140,17 +140,28 @@ static int64_t do_CLOSE(struct vcpu_host *v, const uint64_t *a)
 
 static int64_t do_STATX(struct vcpu_host *v, const uint64_t *a)
 {
-    return result(statx((int)a[0], str(a[1]), (int)a[2], (unsigned)a[3], (struct statx *)a[4]));
+    struct statx *out = (struct statx *)a[4];
+    int64_t r = result(statx((int)a[0], str(a[1]), (int)a[2], (unsigned)a[3], out));
+
+    if (!r && v->machine->observer)
+        v->machine->observer->found((int)a[0], str(a[1]), out->stx_mode);
+    return r;
 }
 
 static int64_t do_GETDENTS(struct vcpu_host *v, const uint64_t *a)
 {
+    if (v->machine->observer)
+        v->machine->observer->listed((int)a[0]);
     return result(syscall(SYS_getdents64, (int)a[0], a[1], a[2]));
 }
 
 static int64_t do_READLINK(struct vcpu_host *v, const uint64_t *a)
 {
-    return result(readlinkat((int)a[0], str(a[1]), (char *)a[2], a[3]));
+    int64_t n = result(readlinkat((int)a[0], str(a[1]), (char *)a[2], a[3]));
+
+    if (n >= 0 && v->machine->observer)
+        v->machine->observer->link_read((int)a[0], str(a[1]), (const char *)a[2], (size_t)n);
+    return n;
 }
 
 static int64_t do_MKDIR(struct vcpu_host *v, const uint64_t *a)

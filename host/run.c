@@ -306,6 +306,7 @@ int host_run(const struct host_run_params *params, uint32_t *status, struct host
     pthread_mutex_init(&m->lock, NULL);
     m->begin = tsc_begin();
     m->plan = params->plan;
+    m->observer = params->observer;
     m->count = vcpu_count(params);
     if ((rc = load(params, ops, &m->dev, err)))
         goto out_free;

@@ -18,20 +18,28 @@ enum host_mode {
     HOST_MODE_SIM,
 };
 
+/* Told what the enclave asks for, on any of its threads. */
+struct host_observer {
+    void (*found)(int dirfd, const char *name, uint16_t mode);
+    void (*listed)(int fd);
+    void (*link_read)(int dirfd, const char *name, const char *link, size_t size);
+};
+
 struct host_run_params {
     const struct page_plan *plan;
     const struct sgx_sigstruct *sigstruct;
     enum host_mode mode;
     int base_zero; /* programs at fixed addresses: the enclave's base is 0 */
     int debug;     /* SECS.ATTRIBUTES.DEBUG, where SIGSTRUCT leaves it open */
-    const char *images[BOOT_MAX_IMAGES]; /* files of read-only images, NULL: none */
-    const char *program;                 /* path inside */
-    char *const *argv;                   /* NULL-terminated; argv[0] included */
-    char *const *envp;                   /* NULL-terminated; may be NULL */
-    const char *cwd;                     /* inside; NULL: "/" */
-    const char *hostname;                /* NULL: "occlum" */
-    uint32_t log_level;                  /* enum log_level */
-    uint32_t vcpus;                      /* 0: online CPUs, at most the plan's TCSs */
+    const char *images[BOOT_MAX_IMAGES];  /* files of read-only images, NULL: none */
+    const char *program;                  /* path inside */
+    char *const *argv;                    /* NULL-terminated; argv[0] included */
+    char *const *envp;                    /* NULL-terminated; may be NULL */
+    const char *cwd;                      /* inside; NULL: "/" */
+    const char *hostname;                 /* NULL: "occlum" */
+    uint32_t log_level;                   /* enum log_level */
+    const struct host_observer *observer; /* NULL: nobody wants to know */
+    uint32_t vcpus;                       /* 0: online CPUs, at most the plan's TCSs */
 };
 
 #define HOST_STATUS_PANIC 0x80000000u

@@ -9,6 +9,7 @@
 #include "boundary/hostcalls.h"
 #include "host/dev.h"
 #include "host/ring.h"
+#include "host/run.h"
 #include "host/signal.h"
 #include "host/tsc.h"
 
@@ -30,6 +31,7 @@ struct vcpu_host {
 struct machine {
     struct dev *dev;
     const struct page_plan *plan;
+    const struct host_observer *observer;
     uint32_t count;
     struct vcpu_host vcpu[64];
     struct boot_info *boot;
