@@ -2,6 +2,7 @@
 /* System calls that change attributes: chmod, chown, utimes, extended attributes. */
 #include "abi/errno.h"
 #include "fs/core/fd.h"
+#include "fs/core/notify.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "mm/user.h"
@@ -10,6 +11,14 @@
 static int writable(const struct path *p)
 {
     return mount_rdonly(p->mount) || (path_inode(p)->sb->flags & SUPER_RDONLY) ? -EROFS : 0;
+}
+
+static int change_path(const struct path *p, const struct attr_change *change)
+{
+    int r = inode_setattr(path_inode(p), change);
+    if (r == 0)
+        notify_setattr(p->dentry, change->mask);
+    return r;
 }
 
 static int chmod_path(const struct path *p, uint32_t mode)
@@ -26,7 +35,7 @@ static int chmod_path(const struct path *p, uint32_t mode)
         return -EOPNOTSUPP;
     if (!cred_fs_root(c) && !cred_in_group(c, i->gid))
         change.mode &= ~S_ISGID;
-    return inode_setattr(i, &change);
+    return change_path(p, &change);
 }
 
 /* A path of an *at call, or the descriptor itself. */
@@ -96,7 +105,7 @@ static int chown_path(const struct path *p, uint32_t uid, uint32_t gid)
         change.mask |= ATTR_MODE;
         change.mode = i->mode & ~kill;
     }
-    return inode_setattr(i, &change);
+    return change_path(p, &change);
 }
 
 int64_t sys_fchownat(int dirfd, uaddr_t path, uint32_t uid, uint32_t gid, int flags)
@@ -165,7 +174,7 @@ static int touch_path(const struct path *p, const struct timespec64 *times)
         change.mask |= ATTR_MTIME;
         change.mtime = times[1].nsec == UTIME_NOW ? now : times[1];
     }
-    return inode_setattr(i, &change);
+    return change_path(p, &change);
 }
 
 static int touch_fd(int fd, const struct timespec64 *times)
@@ -345,6 +354,8 @@ static int64_t xattr_on(const struct path *p, const struct xattr_call *call)
         r = name_allowed(i, name, change);
     if (r == 0)
         r = change ? xattr_set(i, name, call) : xattr_get(i, name, call);
+    if (r == 0 && change)
+        notify_dentry(p->dentry, IN_ATTRIB);
     kfree(name);
     return r;
 }

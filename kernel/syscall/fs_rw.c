@@ -2,6 +2,7 @@
 /* System calls that move data: read, write and their vectored and positioned forms, seeking. */
 #include "abi/errno.h"
 #include "fs/core/fd.h"
+#include "fs/core/notify.h"
 #include "mm/iter.h"
 #include "mm/kmalloc.h"
 #include "mm/user.h"
@@ -223,6 +224,8 @@ int64_t sys_fallocate(int fd, int mode, int64_t offset, int64_t size)
         mutex_lock(&f->inode->lock);
         r = f->ops->fallocate(f, (uint32_t)mode, (uint64_t)offset, (uint64_t)size);
         mutex_unlock(&f->inode->lock);
+        if (r == 0)
+            notify_dentry(f->path.dentry, IN_MODIFY);
         if (r == 0 && (shifts || (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))))
             vm_object_drop(o, (uint64_t)offset, shifts ? UINT64_MAX : (uint64_t)size);
     }

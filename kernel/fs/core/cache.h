@@ -35,10 +35,10 @@ struct page_cache {
     _Atomic int64_t *dirty_count; /* the file system's, or NULL: it has no dirty pages */
     struct mutex fill;            /* one fill at a time */
     struct inode *inode;
-    bool keep;              /* pages are the only copy: never reclaimed */
-    uint64_t next_index;    /* read-ahead: where the last fill ended */
-    uint32_t window;        /* pages of the last fill */
-    _Atomic uint64_t epoch; /* counts invalidations; a fill that overlaps one is not kept */
+    bool keep;                 /* pages are the only copy: never reclaimed */
+    uint64_t next_index;       /* read-ahead: where the last fill ended */
+    uint32_t window;           /* pages of the last fill */
+    _Atomic uint64_t epoch;    /* counts invalidations; a fill that overlaps one is not kept */
     _Atomic uint64_t identity; /* of the contents; 0: not asked for since they changed */
 };
 

@@ -6,6 +6,7 @@
  */
 #include "abi/errno.h"
 #include "enclave/clock.h"
+#include "fs/core/notify.h"
 #include "fs/core/path.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
@@ -134,6 +135,8 @@ void dentry_put(struct dentry *d)
 {
     while (d && drop_ref(d)) {
         struct dentry *parent = d->parent == d ? NULL : d->parent;
+        if (d->inode && unlikely(atomic_load(&d->inode->watches)) && d->inode->nlink == 0)
+            notify_gone(d->inode, IN_DELETE_SELF);
         inode_put(d->inode);
         dentry_free(d);
         d = parent;

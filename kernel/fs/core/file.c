@@ -8,6 +8,7 @@
 #include "abi/errno.h"
 #include "enclave/clock.h"
 #include "fs/core/lock.h"
+#include "fs/core/notify.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "sched/task.h"
@@ -30,6 +31,9 @@ static void file_free(struct file *f)
 {
     if (atomic_load(&f->epolls) && fs_hooks.epoll_forget)
         fs_hooks.epoll_forget(f);
+    if (notify_any() && (f->state & (FILE_READ | FILE_WRITE)))
+        notify_dentry(f->path.dentry,
+                      f->state & FILE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
     if (atomic_load(&f->locked))
         file_locks_release(f);
     if (f->ops->release)
@@ -131,13 +135,17 @@ ssize_t file_read(struct file *f, struct iter *to, uint64_t *pos)
         return -EBADF;
     if (!f->ops->read)
         return inode_is_dir(f->inode) ? -EISDIR : -EINVAL;
+    ssize_t r;
     if (pos || (f->state & FILE_STREAM)) {
         uint64_t none = 0;
-        return read_at(f, to, pos ? pos : &none);
+        r = read_at(f, to, pos ? pos : &none);
+    } else {
+        mutex_lock(&f->pos_lock);
+        r = read_at(f, to, &f->pos);
+        mutex_unlock(&f->pos_lock);
     }
-    mutex_lock(&f->pos_lock);
-    ssize_t r = read_at(f, to, &f->pos);
-    mutex_unlock(&f->pos_lock);
+    if (r > 0)
+        notify_dentry(f->path.dentry, IN_ACCESS);
     return r;
 }
 
@@ -182,13 +190,17 @@ ssize_t file_write(struct file *f, struct iter *from, uint64_t *pos)
         return -EBADF;
     if (!f->ops->write)
         return -EINVAL;
+    ssize_t r;
     if (pos || (f->state & FILE_STREAM)) {
         uint64_t none = 0;
-        return write_at(f, from, pos ? pos : &none);
+        r = write_at(f, from, pos ? pos : &none);
+    } else {
+        mutex_lock(&f->pos_lock);
+        r = write_at(f, from, &f->pos);
+        mutex_unlock(&f->pos_lock);
     }
-    mutex_lock(&f->pos_lock);
-    ssize_t r = write_at(f, from, &f->pos);
-    mutex_unlock(&f->pos_lock);
+    if (r > 0)
+        notify_dentry(f->path.dentry, IN_MODIFY);
     if (r > 0 && unlikely(f->flags & (O_DSYNC | O_SYNC)) && f->ops->fsync)
         (void)!f->ops->fsync(f, true);
     return r;
@@ -269,7 +281,10 @@ int file_truncate(struct file *f, uint64_t size)
 {
     if (!inode_is_reg(f->inode) || !(f->state & FILE_WRITE))
         return -EINVAL;
-    return truncate_inode(f->inode, fs_cred(), size);
+    int r = truncate_inode(f->inode, fs_cred(), size);
+    if (r == 0)
+        notify_dentry(f->path.dentry, IN_MODIFY);
+    return r;
 }
 
 int path_truncate(const struct path *p, uint64_t size)
@@ -282,7 +297,11 @@ int path_truncate(const struct path *p, uint64_t size)
     int r = inode_permission(i, fs_cred(), W_OK);
     if (r == 0 && (mount_rdonly(p->mount) || (i->sb->flags & SUPER_RDONLY)))
         r = -EROFS;
-    return r < 0 ? r : truncate_inode(i, fs_cred(), size);
+    if (r == 0)
+        r = truncate_inode(i, fs_cred(), size);
+    if (r == 0)
+        notify_dentry(p->dentry, IN_MODIFY);
+    return r;
 }
 
 int file_readdir(struct file *f, struct dir_sink *sink)
@@ -294,6 +313,8 @@ int file_readdir(struct file *f, struct dir_sink *sink)
     int r = f->inode->dead ? -ENOENT : f->ops->readdir(f, sink);
     mutex_unlock(&f->inode->lock);
     mutex_unlock(&f->pos_lock);
+    if (r == 0)
+        notify_dentry(f->path.dentry, IN_ACCESS);
     return r;
 }
 

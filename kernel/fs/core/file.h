@@ -57,13 +57,13 @@ struct file_ops {
 };
 
 /* struct file.state */
-#define FILE_READ   0x01u /* opened for reading */
-#define FILE_WRITE  0x02u
-#define FILE_SEEK   0x04u /* has a position; pread and pwrite work */
-#define FILE_STREAM 0x08u /* no position, no pos_lock: pipes, sockets, terminals */
-#define FILE_ATIME  0x10u /* reading touches the access time */
-#define FILE_TRUNC  0x20u /* to be emptied once it is open */
-#define FILE_NOCTTY 0x40u /* opened with O_NOCTTY */
+#define FILE_READ       0x01u /* opened for reading */
+#define FILE_WRITE      0x02u
+#define FILE_SEEK       0x04u /* has a position; pread and pwrite work */
+#define FILE_STREAM     0x08u /* no position, no pos_lock: pipes, sockets, terminals */
+#define FILE_ATIME      0x10u /* reading touches the access time */
+#define FILE_TRUNC      0x20u /* to be emptied once it is open */
+#define FILE_NOCTTY     0x40u /* opened with O_NOCTTY */
 #define FILE_NO_SIGPIPE 0x80u /* EPIPE comes without a signal: sockets of datagrams */
 
 struct file {
@@ -77,12 +77,12 @@ struct file {
     struct mutex pos_lock;  /* held over a read or write that moves the position */
     uint64_t pos;
     void *private;
-    uint64_t read_next;      /* sequential reading, for read-ahead */
-    _Atomic uint32_t epolls; /* epoll items that watch it */
-    struct list epoll_items; /* under epoll's own lock */
-    _Atomic bool locked;     /* may own flock or OFD locks */
+    uint64_t read_next;          /* sequential reading, for read-ahead */
+    _Atomic uint32_t epolls;     /* epoll items that watch it */
+    struct list epoll_items;     /* under epoll's own lock */
+    _Atomic bool locked;         /* may own flock or OFD locks */
     _Atomic uint64_t wait_ns[2]; /* longest wait of a read, a write; 0: for ever */
-    int owner_pid;           /* F_SETOWN */
+    int owner_pid;               /* F_SETOWN */
     int owner_sig;
 };
 

@@ -52,6 +52,7 @@ void inode_init(struct inode *i, struct super *sb, const struct inode_ops *ops, 
     atomic_store(&i->refs, 1);
     mutex_init(&i->lock, i->type == S_IFDIR ? RANK_INODE_DIR : RANK_INODE);
     cache_init(&i->cache, i);
+    list_init(&i->watch_list);
 }
 
 struct inode *inode_get(struct inode *i)

@@ -9,6 +9,7 @@
 #include "abi/errno.h"
 #include "fs/core/fd.h"
 #include "fs/core/layer.h"
+#include "fs/core/notify.h"
 #include "fs/core/path.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -35,6 +36,7 @@ static void mount_free(struct mount *m)
         mount_put(m->parent);
     dentry_forget_super(sb);
     if (atomic_fetch_sub(&sb->mounts, 1) == 1) {
+        notify_unmounted(sb);
         inode_put(sb->root);
         sb->root = NULL;
     }

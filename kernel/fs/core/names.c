@@ -5,6 +5,7 @@
  */
 #include "abi/errno.h"
 #include "fs/core/fd.h"
+#include "fs/core/notify.h"
 #include "fs/core/path.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
@@ -54,11 +55,13 @@ int dir_create_locked(const struct path *dir, const char *name, const struct ino
         return -ENOMEM;
     struct inode_init child = inode_child_init(i, init);
     r = i->ops->create(i, name, &child, &made);
-    if (r < 0)
+    if (r < 0) {
         dentry_discard(d);
-    else
-        *out = dentry_instantiate(dir->dentry, d, made);
-    return r;
+        return r;
+    }
+    *out = dentry_instantiate(dir->dentry, d, made);
+    notify_dir(i, name, IN_CREATE | (inode_is_dir(made) ? IN_ISDIR : 0));
+    return 0;
 }
 
 static uint32_t masked(uint32_t mode)
@@ -194,8 +197,13 @@ static int unlink_in(const struct path *dir, const struct last_name *last, bool 
             dentry_forget_removed(d);
     }
     inode_unlock_many(locks, 2);
+    bool is_dir = inode_is_dir(d->inode);
+    if (r == 0 && !is_dir)
+        notify_inode(d->inode, IN_ATTRIB);
     dentry_put(again);
     dentry_put(d);
+    if (r == 0)
+        notify_dir(i, last->buffer, IN_DELETE | (is_dir ? IN_ISDIR : 0));
     return r;
 }
 
@@ -222,8 +230,7 @@ int path_unlink(int dirfd, const char *name, bool directory)
 /* Another user's file must be one that could be copied as well: fs.protected_hardlinks. */
 static int may_link(const struct inode *i, const struct cred *c)
 {
-    bool runs_as_owner =
-        (i->mode & S_ISUID) || (i->mode & (S_ISGID | 010)) == (S_ISGID | 010);
+    bool runs_as_owner = (i->mode & S_ISUID) || (i->mode & (S_ISGID | 010)) == (S_ISGID | 010);
     if (inode_owner_or_root(i, c))
         return 0;
     return inode_is_reg(i) && !runs_as_owner && inode_permission(i, c, R_OK | W_OK) == 0
@@ -253,8 +260,11 @@ static int link_in(const struct path *dir, const struct last_name *last,
         r = -EPERM;
     if (r == 0)
         r = i->ops->link ? i->ops->link(i, last->buffer, target) : -EPERM;
-    if (r == 0)
+    if (r == 0) {
         dentry_drop(d);
+        notify_inode(target, IN_ATTRIB);
+        notify_dir(i, last->buffer, IN_CREATE);
+    }
     inode_unlock_many(locks, 2);
     dentry_put(d);
     return r;
@@ -367,6 +377,12 @@ static int rename_locked(struct rename_side *from, struct rename_side *to, uint3
     if (r < 0)
         return r;
     dentry_renamed(from->d, to->d, to->dir.dentry, to->last.buffer, flags);
+    notify_moved(args.old_dir, from->last.buffer, args.new_dir, to->last.buffer, args.inode);
+    if (flags & RENAME_EXCHANGE)
+        notify_moved(args.new_dir, to->last.buffer, args.old_dir, from->last.buffer,
+                     args.replaced);
+    else if (args.replaced && !inode_is_dir(args.replaced))
+        notify_inode(args.replaced, IN_ATTRIB);
     return 0;
 }
 

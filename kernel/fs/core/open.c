@@ -3,6 +3,7 @@
 #include "abi/errno.h"
 #include "fs/core/fd.h"
 #include "fs/core/layer.h"
+#include "fs/core/notify.h"
 #include "fs/core/walk.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
@@ -136,6 +137,7 @@ static int open_inode(struct file *f)
 static void file_discard(struct file *f)
 {
     f->ops = &path_only_ops;
+    f->state = 0; /* nobody hears of it */
     file_put(f);
 }
 
@@ -171,6 +173,7 @@ static int open_checked(const struct path *p, uint32_t flags, bool created, stru
             return r;
         }
     }
+    notify_dentry(p->dentry, IN_OPEN);
     *out = f;
     return 0;
 }

@@ -106,10 +106,10 @@ void union_count_link(struct union_node *n, int change)
 {
     struct union_super *s = union_super(&n->inode);
     char text[UNION_TEMP_MAX * 2];
-    struct inode *upper = union_upper(n)->inode;
     struct union_origin o;
     if (!n->indexed)
         return;
+    struct inode *upper = union_upper(n)->inode;
     n->inode.nlink += (uint32_t)change;
     format_string(text, sizeof(text), "%u", n->inode.nlink);
     (void)!union_attr_set(s, upper, "nlink", text);
