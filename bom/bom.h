@@ -124,8 +124,7 @@ struct bom_options {
     const char *workspace;  /* what relative sources are relative to */
     const char **include_dirs;
     size_t include_count;
-    bool dry_run;
-    bool learn;
+    bool dry_run, verify, learn;
     char **program; /* to learn from; NULL-terminated */
 };
 
@@ -145,6 +144,10 @@ char *deps_system_path(struct pool *pool, const char *path);
 
 /* Fills plan->libs and plan->missing from files and dirs. Nothing is executed. */
 MUST_CHECK struct err *deps_find(struct bom_plan *plan, const struct bom_options *options);
+
+/* Changes nothing; says on standard error what is missing or different. */
+MUST_CHECK struct err *verify_plan(const struct bom_plan *plan,
+                                   const struct bom_options *options);
 
 MUST_CHECK struct err *copy_plan(struct bom_plan *plan, const struct bom_options *options);
 

@@ -9,13 +9,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
 #include "bom/bom.h"
+#include "bom/hash.h"
 
 #define MAX_DEPTH 128       /* also ends links that lead in circles */
 
@@ -38,28 +38,6 @@ struct transfer {
 
 /* ---- hashes ---- */
 
-static struct err *hash_of(const char *path, char text[65])
-{
-    unsigned char digest[EVP_MAX_MD_SIZE], buffer[65536];
-    unsigned length = 0;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return err_with_status(err_sys(errno, "%s", path), BOM_NO_FILE);
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool good = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
-    size_t got;
-    while (good && (got = fread(buffer, 1, sizeof(buffer), file)) > 0)
-        good = EVP_DigestUpdate(ctx, buffer, got);
-    good = good && !ferror(file) && EVP_DigestFinal_ex(ctx, digest, &length) && length == 32;
-    EVP_MD_CTX_free(ctx);
-    fclose(file);
-    if (!good)
-        return err_with_status(err_new("%s: cannot be read", path), BOM_COPY_FILE);
-    for (unsigned i = 0; i < length; i++)
-        snprintf(text + 2 * i, 3, "%02X", digest[i]);
-    return NULL;
-}
-
 static struct err *check_hashes(const struct bom_plan *plan)
 {
     for (size_t i = 0; i < plan->files.count; i++) {
@@ -67,7 +45,7 @@ static struct err *check_hashes(const struct bom_plan *plan)
         char hash[65] = "";
         if (!item->hash)
             continue;
-        struct err *err = hash_of(item->src, hash);
+        struct err *err = file_hash(item->src, hash);
         if (err)
             return err;
         if (strcasecmp(hash, item->hash)) {

@@ -23,6 +23,7 @@ static const char usage[] =
     "  -f, --file FILE         the bill of materials\n"
     "      --root FOLDER       the root to fill, made if it is not there; what is in it stays\n"
     "      --include-dir FOLDER  where includes are also looked for; may be repeated\n"
+    "      --verify            compare FOLDER with what is listed, change nothing\n"
     "      --learn             run PROGRAM over this machine's tree, in occlum try, and write\n"
     "                          BOM.yaml from what it opens; the status is PROGRAM's\n"
     "      --dry-run           say what would be done, change nothing\n"
@@ -60,13 +61,14 @@ void bom_warn(const char *format, ...)
 
 static struct err *read_options(struct bom_options *o, int argc, char **argv)
 {
-    enum { OPT_ROOT = 256, OPT_INCLUDE, OPT_DRY, OPT_VERSION, OPT_LEARN };
+    enum { OPT_ROOT = 256, OPT_INCLUDE, OPT_DRY, OPT_VERSION, OPT_LEARN, OPT_VERIFY };
     static const struct option longs[] = {
         {"file", required_argument, NULL, 'f'},
         {"root", required_argument, NULL, OPT_ROOT},
         {"include-dir", required_argument, NULL, OPT_INCLUDE},
         {"dry-run", no_argument, NULL, OPT_DRY},
         {"learn", no_argument, NULL, OPT_LEARN},
+        {"verify", no_argument, NULL, OPT_VERIFY},
         {"version", no_argument, NULL, OPT_VERSION},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -86,6 +88,9 @@ static struct err *read_options(struct bom_options *o, int argc, char **argv)
             break;
         case OPT_DRY:
             o->dry_run = true;
+            break;
+        case OPT_VERIFY:
+            o->verify = true;
             break;
         case OPT_LEARN:
             o->learn = true;
@@ -171,7 +176,7 @@ static struct err *run(struct pool *pool, struct bom_options *options, int argc,
     if (!err)
         err = deps_find(&plan, options);
     if (!err)
-        err = copy_plan(&plan, options);
+        err = options->verify ? verify_plan(&plan, options) : copy_plan(&plan, options);
     return err;
 }
 

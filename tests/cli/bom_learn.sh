@@ -30,6 +30,14 @@ grep -q '/decimal.py\|/decimal.cpython' learned.yaml ||
 
 "$occlum" new inst >/dev/null && cd inst || fail "occlum new"
 "$copy_bom" -f ../learned.yaml --root image >../out 2>&1 || { cat ../out; fail "copy_bom"; }
+"$copy_bom" -f ../learned.yaml --root image --verify || fail "--verify of a good root"
+echo more >>image/usr/lib/python3.11/decimal.py
+"$copy_bom" -f ../learned.yaml --root image --verify 2>../out
+[ $? -eq 249 ] && grep -q 'decimal.py differs' ../out || fail "--verify of a changed file"
+rm image/usr/lib/python3.11/decimal.py
+"$copy_bom" -f ../learned.yaml --root image --verify 2>../out
+[ $? -eq 255 ] && grep -q 'decimal.py is missing' ../out || fail "--verify of a missing file"
+"$copy_bom" -f ../learned.yaml --root image >../out 2>&1 || fail "copy_bom again"
 sed -i 's|"/bin"|"/"|' Occlum.json
 build
 "$occlum" run $python "$work/a b/work.py" >../out 2>../err
