@@ -27,7 +27,7 @@ struct slot {
 struct ring {
     struct ring_map map; /* our checked copy */
     uint32_t sq_tail, cq_head;
-    uint32_t in_flight, lies;
+    uint32_t in_flight, waited_for, lies; /* waited_for: by tasks, of those in flight */
     uint32_t submitted;  /* sq_tail when the host was last asked to look */
     bool urgent;         /* a task waits for what is not submitted */
     uint64_t since_tsc;  /* the first entry that is not submitted */
@@ -134,7 +134,11 @@ int ring_submit(struct ring_sqe *sqe, struct ring_request *request)
     struct ring *r = this_vcpu()->ring;
     int e = submit(r, sqe, request);
 
-    r->urgent |= e == 0;
+    request->waited_for = true;
+    if (e == 0) {
+        r->urgent = true;
+        r->waited_for++;
+    }
     return e;
 }
 
@@ -178,6 +182,7 @@ static void complete(struct ring *r, const struct ring_cqe *cqe)
     struct ring_request *request = r->slot[index].request;
     slot_put(r, index);
     r->in_flight--;
+    r->waited_for -= request->waited_for;
     if (cqe->res < -MAX_ERRNO || cqe->res > request->max_result)
         request->result = -EIO;
     else
@@ -245,4 +250,10 @@ unsigned ring_in_flight(void)
 {
     struct ring *r = this_vcpu()->ring;
     return r->in_flight;
+}
+
+unsigned ring_waited_for(void)
+{
+    struct ring *r = this_vcpu()->ring;
+    return r->waited_for;
 }

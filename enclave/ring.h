@@ -17,6 +17,7 @@ struct ring_request {
     int32_t result; /* valid once done: clamped to -4095..max_result */
     int32_t max_result;
     uint32_t vcpu;      /* whose ring it went to */
+    bool waited_for;    /* a task sleeps for it; set by ring_submit */
     uint64_t user_data; /* filled in by ring_submit, for cancelling */
     /* Called from ring_reap on the vCPU that submitted it. */
     void (*complete)(struct ring_request *r);
@@ -46,3 +47,4 @@ bool ring_urgent(void);
 bool ring_backlogged(void);
 bool ring_has_completions(void);
 unsigned ring_in_flight(void);
+unsigned ring_waited_for(void); /* of those: tasks sleep for them */

@@ -22,7 +22,8 @@
 #include "sched/timer.h"
 #include "sched/vector.h"
 
-#define IO_TICK_NS 1000000ull
+#define IO_TICK_NS   1000000ull
+#define LAZY_TICK_NS 4000000ull /* for what no task sleeps for: the network */
 
 _Atomic uint32_t vcpu_online;
 void (*task_signal_hook)(struct regs *regs);
@@ -244,8 +245,10 @@ static void set_tick(struct run_queue *q)
                        (now = clock_monotonic_ns()) + (q->help ? HELP_NS : QUANTUM_NS));
     if (current->claim && current->claim->wanted)
         deadline = MIN(deadline, (now = clock_monotonic_ns()) + IO_TICK_NS);
-    if (ring_in_flight())
-        deadline = MIN(deadline, (now ? now : clock_monotonic_ns()) + IO_TICK_NS);
+    if (ring_in_flight()) {
+        uint64_t soon = ring_waited_for() ? IO_TICK_NS : LAZY_TICK_NS;
+        deadline = MIN(deadline, (now ? now : clock_monotonic_ns()) + soon);
+    }
     if (deadline != NO_DEADLINE)
         arm(q, deadline);
 }
