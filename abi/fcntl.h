@@ -63,6 +63,11 @@ struct abi_open_how {
 #define F_GETOWN        9
 #define F_SETSIG        10
 #define F_GETSIG        11
+#define F_SETOWN_EX   15
+#define F_GETOWN_EX   16
+#define F_OWNER_TID   0
+#define F_OWNER_PID   1
+#define F_OWNER_PGRP  2
 #define F_SETOWN_EX     15
 #define F_GETOWN_EX     16
 #define F_OFD_GETLK     36
@@ -166,3 +171,7 @@ _Static_assert(sizeof(struct abi_flock) == 32, "struct flock");
 #define MS_REC          16384u
 #define MS_PROPAGATION  0x1e0000u
 #define UMOUNT_NOFOLLOW 8u
+
+struct abi_owner {
+    int32_t type, pid;
+};

@@ -6,4 +6,5 @@ void ipc_register(void)
 {
     pipe_register();
     epoll_register();
+    sigio_register();
 }

@@ -7,11 +7,15 @@
 void ipc_register(void);
 void pipe_register(void);
 void epoll_register(void);
+void sigio_register(void);
 
 /* flags: O_NONBLOCK, O_DIRECT (LIMIT: packet mode is refused). */
 int pipe_new(uint32_t flags, struct file **reader, struct file **writer) MUST_CHECK;
 bool pipe_is(const struct file *f);
 int eventfd_new(uint64_t count, uint32_t flags, struct file **out) MUST_CHECK;
+
+/* O_ASYNC on or off; `fd` is what signals name. -ENOTTY: never waits; -ENOMEM. */
+int sigio_set(struct file *f, int fd, bool on) MUST_CHECK;
 
 int epoll_new(struct file **out) MUST_CHECK;
 bool epoll_is(const struct file *f);

@@ -15,6 +15,7 @@
 #include "mm/kmalloc.h"
 #include "proc/exec.h"
 #include "proc/futex.h"
+#include "proc/group.h"
 #include "proc/internal.h"
 
 #define EXIT_REFUSED   (126u << 8)
@@ -33,6 +34,27 @@ static uint64_t current_limit(int resource)
     return current->tgid ? process_limit(current_process, (unsigned)resource) : RLIM_INFINITY;
 }
 
+/* The one who set O_ASYNC may have gone since. */
+static void signal_owner(const struct file *f, const struct abi_siginfo *info)
+{
+    int owner = f->owner_pid;
+    if (owner < 0) {
+        (void)group_signal(-owner, info);
+        return;
+    }
+    if (f->owner_thread) {
+        struct thread *t = thread_find(owner);
+        if (t)
+            (void)signal_send_thread(&t->signals, info);
+        thread_put(t);
+        return;
+    }
+    struct process *p = process_find(owner);
+    if (p)
+        (void)signal_send_group(&p->signals, info);
+    process_put(p);
+}
+
 int proc_init(void)
 {
     table_init();
@@ -40,6 +62,7 @@ int proc_init(void)
     vdso_init();
     signal_boot(&ops);
     fs_hooks.rlimit = current_limit;
+    fs_hooks.signal_owner = signal_owner;
     process_init = process_new(NULL);
     if (!process_init)
         return -ENOMEM;

@@ -4,6 +4,7 @@
 #include "abi/poll.h"
 #include "fs/core/fd.h"
 #include "fs/core/lock.h"
+#include "ipc/ipc.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "mm/user.h"
@@ -155,10 +156,15 @@ static int64_t dup_from(struct file *f, uint64_t min, bool cloexec)
     return fd;
 }
 
-#define SETTABLE (O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK)
+#define SETTABLE (O_APPEND | O_DIRECT | O_NOATIME | O_NONBLOCK)
 
-static int64_t set_flags(struct file *f, uint32_t flags)
+static int64_t set_flags(struct file *f, int fd, uint32_t flags)
 {
+    if (((flags ^ f->flags) & O_ASYNC) && f->ops->poll) {
+        int r = sigio_set(f, fd, flags & O_ASYNC);
+        if (r < 0)
+            return r;
+    }
     if ((flags & O_NOATIME) && !(f->flags & O_NOATIME) &&
         !inode_owner_or_root(f->inode, fs_cred()))
         return -EPERM;
@@ -182,11 +188,34 @@ static int64_t record_lock(struct file *f, int command, uaddr_t arg)
     return file_record_lock(f, &l, ofd, command == F_SETLKW || command == F_OFD_SETLKW);
 }
 
+static int64_t owner_extended(struct file *f, bool set, uaddr_t arg)
+{
+    struct abi_owner o = {F_OWNER_PID, f->owner_pid};
+    if (!set) {
+        if (o.pid < 0)
+            o = (struct abi_owner){F_OWNER_PGRP, -o.pid};
+        else if (f->owner_thread)
+            o.type = F_OWNER_TID;
+        return copy_to_user(arg, &o, sizeof(o));
+    }
+    if (get_user(&o, arg) < 0)
+        return -EFAULT;
+    if (o.type < F_OWNER_TID || o.type > F_OWNER_PGRP)
+        return -EINVAL;
+    f->owner_pid = o.type == F_OWNER_PGRP ? -o.pid : o.pid;
+    f->owner_thread = o.type == F_OWNER_TID;
+    return 0;
+}
+
 static int64_t owner_control(struct file *f, int command, uint64_t arg)
 {
     switch (command) {
+    case F_SETOWN_EX:
+    case F_GETOWN_EX:
+        return owner_extended(f, command == F_SETOWN_EX, arg);
     case F_SETOWN:
         f->owner_pid = (int)arg;
+        f->owner_thread = false;
         return 0;
     case F_GETOWN:
         return f->owner_pid;
@@ -200,11 +229,11 @@ static int64_t owner_control(struct file *f, int command, uint64_t arg)
     }
 }
 
-static int64_t file_control(struct file *f, int command, uint64_t arg)
+static int64_t file_control(struct file *f, int fd, int command, uint64_t arg)
 {
     switch (command) {
     case F_SETFL:
-        return set_flags(f, (uint32_t)arg);
+        return set_flags(f, fd, (uint32_t)arg);
     case F_GETLK:
     case F_SETLK:
     case F_SETLKW:
@@ -214,6 +243,8 @@ static int64_t file_control(struct file *f, int command, uint64_t arg)
         return record_lock(f, command, arg);
     case F_SETOWN:
     case F_GETOWN:
+    case F_SETOWN_EX:
+    case F_GETOWN_EX:
     case F_SETSIG:
     case F_GETSIG:
         return owner_control(f, command, arg);
@@ -248,7 +279,7 @@ int64_t sys_fcntl(int fd, int command, uint64_t arg)
         r = atomic_load(&f->flags);
         break;
     default:
-        r = f->flags & O_PATH ? -EBADF : file_control(f, command, arg);
+        r = f->flags & O_PATH ? -EBADF : file_control(f, fd, command, arg);
         break;
     }
     file_put(f);
@@ -277,6 +308,14 @@ static int64_t set_nonblock(struct file *f, uaddr_t arg)
     return 0;
 }
 
+static int64_t set_async(struct file *f, int fd, uaddr_t arg)
+{
+    int32_t on;
+    if (get_user(&on, arg) < 0)
+        return -EFAULT;
+    return sigio_set(f, fd, on != 0);
+}
+
 static int64_t bytes_left(struct file *f, uaddr_t arg)
 {
     int64_t left = (int64_t)f->inode->size - (int64_t)f->pos;
@@ -296,6 +335,9 @@ int64_t sys_ioctl(int fd, uint32_t request, uint64_t arg)
         break;
     case FIONBIO:
         r = set_nonblock(f, arg);
+        break;
+    case FIOASYNC:
+        r = set_async(f, fd, arg);
         break;
     case FIONREAD:
         if (inode_is_reg(f->inode)) {

@@ -34,6 +34,8 @@ static void file_free(struct file *f)
     if (notify_any() && (f->state & (FILE_READ | FILE_WRITE)))
         notify_dentry(f->path.dentry,
                       f->state & FILE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
+    if (unlikely(f->async))
+        fs_hooks.async_forget(f);
     if (atomic_load(&f->locked))
         file_locks_release(f);
     if (f->ops->release)

@@ -15,6 +15,8 @@
 #include "mm/vm.h"
 
 struct file;
+struct file_async;
+struct abi_siginfo;
 
 /* getdents: file systems hand over entries one by one. */
 struct dir_sink {
@@ -82,7 +84,9 @@ struct file {
     struct list epoll_items;     /* under epoll's own lock */
     _Atomic bool locked;         /* may own flock or OFD locks */
     _Atomic uint64_t wait_ns[2]; /* longest wait of a read, a write; 0: for ever */
-    int owner_pid;               /* F_SETOWN */
+    struct file_async *async;    /* O_ASYNC; under the lock of whoever serves it */
+    int owner_pid;               /* F_SETOWN; negative: a group */
+    bool owner_thread;           /* the pid is a thread's */
     int owner_sig;
 };
 
@@ -164,6 +168,8 @@ struct fs_hooks {
     int (*fifo_open)(struct file *f);       /* an S_IFIFO inode is being opened; may sleep */
     void (*fifo_free)(struct inode *inode); /* inode->ipc goes away */
     void (*epoll_forget)(struct file *f);   /* the last reference is gone */
+    void (*async_forget)(struct file *f);   /* the same */
+    void (*signal_owner)(const struct file *f, const struct abi_siginfo *info);
 };
 extern struct fs_hooks fs_hooks;
 #define FS_RLIMIT_FSIZE  1
