@@ -45,7 +45,7 @@ static const struct file_ops epoll_ops;
  * item nor its epoll can vanish under the other. */
 static struct mutex links_lock;
 
-static void announce(struct waiter *w)
+static bool announce(struct waiter *w)
 {
     struct poll_entry *e = container_of(w, struct poll_entry, waiter);
     struct epoll_item *item = e->owner;
@@ -54,7 +54,7 @@ static void announce(struct waiter *w)
     if (list_empty(&item->ready_node))
         list_append(&ep->ready, &item->ready_node);
     spin_unlock(&ep->ready_lock);
-    wait_wake_all(&ep->wait);
+    return wait_wake(&ep->wait, 1) != 0;
 }
 
 static int item_compare(const struct epoll_item *a, const struct file *f, int fd)
@@ -100,7 +100,7 @@ static void make_ready(struct epoll_item *item)
     if (list_empty(&item->ready_node))
         list_append(&item->ep->ready, &item->ready_node);
     spin_unlock(&item->ep->ready_lock);
-    wait_wake_all(&item->ep->wait);
+    wait_wake(&item->ep->wait, 1);
 }
 
 static void item_remove(struct epoll_item *item)
@@ -149,6 +149,7 @@ static int item_add(struct epoll *ep, int fd, struct file *f,
     item->data = event->data;
     list_init(&item->ready_node);
     poll_table_init(&item->table, announce, item);
+    item->table.exclusive = event->events & EPOLLEXCLUSIVE;
     item_insert(ep, item);
     list_append(&f->epoll_items, &item->file_node);
     atomic_fetch_add(&f->epolls, 1);
@@ -178,12 +179,22 @@ static int item_change(struct epoll *ep, int fd, struct file *f,
     return 0;
 }
 
+/* One of several that watch a file is woken: only where nothing else is asked for. */
+static bool exclusive_ok(const struct file *f, uint32_t events)
+{
+    static const uint32_t with = EPOLLEXCLUSIVE | EPOLLET | EPOLLWAKEUP | POLLIN | POLLOUT |
+                                 POLLERR | POLLHUP | POLLRDNORM | POLLWRNORM;
+    return !(events & EPOLLEXCLUSIVE) || (!(events & ~with) && !epoll_is(f));
+}
+
 static int control_locked(struct epoll *ep, int op, int fd, struct file *f,
                           const struct abi_epoll_event *event)
 {
     struct epoll_item *item;
     switch (op) {
     case EPOLL_CTL_ADD:
+        if (!exclusive_ok(f, event->events))
+            return -EINVAL;
         if (epoll_is(f) && depth_below(f, ep->file, 1) >= NEST_MAX)
             return -ELOOP;
         return item_add(ep, fd, f, event);
@@ -229,16 +240,15 @@ static void epoll_forget(struct file *f)
     mutex_unlock(&links_lock);
 }
 
-/* Takes the ready list, polls each item once, gives back those that stay ready. */
+/* Polls what is on the ready list until `max` events are found; what stays ready, being
+ * level-triggered, goes to its end. */
 static int collect(struct epoll *ep, struct abi_epoll_event *out, int max)
 {
-    struct list batch = LIST_INIT(batch), again = LIST_INIT(again), *n;
+    struct list again = LIST_INIT(again), *n;
     int count = 0;
     mutex_lock(&ep->lock);
     spin_lock(&ep->ready_lock);
-    while ((n = list_pop(&ep->ready)) != NULL)
-        list_append(&batch, n);
-    while (count < max && (n = list_pop(&batch)) != NULL) {
+    while (count < max && (n = list_pop(&ep->ready)) != NULL) {
         struct epoll_item *item = list_entry(n, struct epoll_item, ready_node);
         spin_unlock(&ep->ready_lock);
         uint32_t ready = item->disabled ? 0 : item_poll(item, NULL);
@@ -253,11 +263,11 @@ static int collect(struct epoll *ep, struct abi_epoll_event *out, int max)
     }
     while ((n = list_pop(&again)) != NULL)
         list_append(&ep->ready, n);
-    while ((n = list_pop(&batch)) != NULL) {
-        list_push(&ep->ready, n);
-    }
+    bool more = !list_empty(&ep->ready);
     spin_unlock(&ep->ready_lock);
     mutex_unlock(&ep->lock);
+    if (more) /* for the next one who waits */
+        wait_wake(&ep->wait, 1);
     return count;
 }
 
@@ -269,6 +279,30 @@ static bool maybe_ready(struct epoll *ep)
     return any;
 }
 
+/* Sleeps, one of several, until there may be something. */
+static int sleep_for_ready(struct epoll *ep, uint64_t deadline_ns)
+{
+    struct waiter w = {.exclusive = true};
+    int r = 0;
+    for (;;) {
+        wait_prepare(&ep->wait, &w, TASK_SLEEPING);
+        if (maybe_ready(ep))
+            break;
+        if (task_signalled()) {
+            r = -ERESTARTSYS;
+            break;
+        }
+        if (!schedule_until(deadline_ns)) {
+            r = -ETIMEDOUT;
+            break;
+        }
+    }
+    wait_finish(&ep->wait, &w);
+    if (r < 0 && maybe_ready(ep)) /* a wake-up that was meant for somebody who stays */
+        wait_wake(&ep->wait, 1);
+    return r;
+}
+
 int epoll_wait_events(struct file *file, struct abi_epoll_event *out, int max,
                       uint64_t deadline_ns)
 {
@@ -277,20 +311,39 @@ int epoll_wait_events(struct file *file, struct abi_epoll_event *out, int max,
         int count = maybe_ready(ep) ? collect(ep, out, max) : 0;
         if (count || deadline_ns == 0)
             return count;
-        int r = wait_event(&ep->wait, maybe_ready(ep), deadline_ns);
+        int r = sleep_for_ready(ep, deadline_ns);
         if (r == -ETIMEDOUT)
-            return 0;
-        if (r < 0)
+            deadline_ns = 0; /* one last look */
+        else if (r < 0)
             return r;
     }
 }
 
-/* Readiness of the epoll itself: some item is really ready. */
+/* Is some item really ready? Those that are not leave the list. */
+static bool really_ready(struct epoll *ep)
+{
+    struct list *n;
+    bool found = false;
+    mutex_lock(&ep->lock);
+    spin_lock(&ep->ready_lock);
+    while (!found && (n = list_pop(&ep->ready)) != NULL) {
+        struct epoll_item *item = list_entry(n, struct epoll_item, ready_node);
+        spin_unlock(&ep->ready_lock);
+        found = !item->disabled && item_poll(item, NULL);
+        spin_lock(&ep->ready_lock);
+        if (found && list_empty(&item->ready_node))
+            list_push(&ep->ready, &item->ready_node);
+    }
+    spin_unlock(&ep->ready_lock);
+    mutex_unlock(&ep->lock);
+    return found;
+}
+
 static uint32_t epoll_poll(struct file *f, struct poll_table *t)
 {
     struct epoll *ep = f->private;
     poll_add(t, &ep->wait);
-    return maybe_ready(ep) ? POLLIN | POLLRDNORM : 0;
+    return maybe_ready(ep) && really_ready(ep) ? POLLIN | POLLRDNORM : 0;
 }
 
 static void epoll_release(struct file *f)

@@ -30,7 +30,7 @@ static struct list announced = LIST_INIT(announced);
 static struct wait_queue work;
 static struct task *sender; /* lock */
 
-static void announce(struct waiter *w)
+static bool announce(struct waiter *w)
 {
     struct poll_entry *e = container_of(w, struct poll_entry, waiter);
     struct file_async *a = e->owner;
@@ -39,6 +39,7 @@ static void announce(struct waiter *w)
         list_append(&announced, &a->node);
     spin_unlock(&list_lock);
     wait_wake_all(&work);
+    return true;
 }
 
 static struct file_async *next(void)

@@ -303,7 +303,7 @@ static void accepted(struct net_op *op, int result)
         inet_end(c);
         socket_put(&c->sock);
     }
-    wait_wake_all(&i->in_wait);
+    wait_wake(&i->in_wait, 1);
     accept_arm(i);
     inet_close_step(i);
     socket_put(&i->sock);

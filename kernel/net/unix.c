@@ -172,7 +172,7 @@ static int connect_stream(struct unix_sock *u, const struct sock_name *name)
         r = connect_locked(u, listener, c);
         spin_unlock(&unix_lock);
         if (r == 0)
-            wait_wake_all(&listener->in_wait);
+            wait_wake(&listener->in_wait, 1);
         unix_put(listener);
     }
     if (r < 0)

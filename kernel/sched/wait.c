@@ -64,12 +64,12 @@ unsigned wait_wake(struct wait_queue *q, unsigned count)
     list_for_each_safe (w, tmp, &q->waiters, node) {
         if (w->exclusive && exclusive == count)
             break;
-        exclusive += w->exclusive;
         woken++;
         if (w->notify) {
-            w->notify(w);
+            exclusive += w->notify(w) && w->exclusive;
             continue;
         }
+        exclusive += w->exclusive;
         struct task *t = w->task;
         list_remove(&w->node);
         task_wake(t);

@@ -19,8 +19,9 @@ struct waiter {
     struct list node;
     struct task *task;
     bool exclusive;
-    /* When set, called instead of waking `task`, with the queue's lock held; must not sleep. */
-    void (*notify)(struct waiter *w);
+    /* When set, called instead of waking `task`, with the queue's lock held; must not sleep.
+     * False: nobody was there to be woken, an exclusive one does not count. */
+    bool (*notify)(struct waiter *w);
 };
 
 void wait_queue_init(struct wait_queue *q);

@@ -7,21 +7,22 @@
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 
-static void notify_task(struct waiter *w)
+static bool notify_task(struct waiter *w)
 {
     struct poll_entry *e = container_of(w, struct poll_entry, waiter);
     struct poll_table *t = e->owner;
     struct task *task = t->task;
     atomic_store(&t->triggered, true);
-    task_wake(task);
+    return task_wake(task);
 }
 
-void poll_table_init(struct poll_table *t, void (*notify)(struct waiter *w), void *owner)
+void poll_table_init(struct poll_table *t, bool (*notify)(struct waiter *w), void *owner)
 {
     t->notify = notify ? notify : notify_task;
     t->owner = notify ? owner : t;
     t->task = current;
     t->count = 0;
+    t->exclusive = false;
     t->failed = false;
     t->more = NULL;
     atomic_init(&t->triggered, false);
@@ -47,6 +48,7 @@ void poll_add(struct poll_table *t, struct wait_queue *q)
     memset(&e->waiter, 0, sizeof(e->waiter));
     e->waiter.task = t->task;
     e->waiter.notify = t->notify;
+    e->waiter.exclusive = t->exclusive;
     e->owner = t->owner;
     e->queue = q;
     wait_add(q, &e->waiter);

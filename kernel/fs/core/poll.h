@@ -23,18 +23,19 @@ struct poll_entry {
 
 /* One waiting task or epoll item. */
 struct poll_table {
-    void (*notify)(struct waiter *w);
+    bool (*notify)(struct waiter *w);
     void *owner;
     struct task *task;
     _Atomic bool triggered; /* since the last sleep */
     unsigned count;
+    bool exclusive; /* one of those is enough to be told; set before polling */
     bool failed; /* out of memory: some queue is missing */
     struct poll_entry entries[POLL_INLINE];
     struct poll_entry *more;
 };
 
 /* notify NULL: for the current task, which then calls poll_table_sleep(). */
-void poll_table_init(struct poll_table *t, void (*notify)(struct waiter *w), void *owner);
+void poll_table_init(struct poll_table *t, bool (*notify)(struct waiter *w), void *owner);
 /* Sleeps until something was announced: 0; -ERESTARTSYS, -ETIMEDOUT. Poll again afterwards. */
 int poll_table_sleep(struct poll_table *t, uint64_t deadline_ns) MUST_CHECK;
 /* Called by poll operations; t may be NULL. */
