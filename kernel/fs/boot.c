@@ -33,6 +33,7 @@ static void register_all(void)
     devfs_register();
     procfs_register();
     ipc_register();
+    sigio_register();
     ipc_memory_file = ramfs_new_memfd;
 }
 

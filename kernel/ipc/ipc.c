@@ -6,5 +6,4 @@ void ipc_register(void)
 {
     pipe_register();
     epoll_register();
-    sigio_register();
 }
