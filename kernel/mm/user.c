@@ -17,6 +17,8 @@ bool user_range_ok(uaddr_t p, uint64_t size)
 {
     uint64_t end;
 
+    if (!size) /* nothing is touched: NULL will do */
+        return p <= enclave.user_end;
     return !add_overflows(p, size, &end) && p >= enclave.user_start && end <= enclave.user_end;
 }
 

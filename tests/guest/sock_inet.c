@@ -214,7 +214,7 @@ static void datagrams(void)
     expect(send(s, "x", 1, 0), -1, EDESTADDRREQ);
     expect(recv(r, text, 32, MSG_DONTWAIT), -1, EAGAIN);
     expect(sendto(s, "one", 3, 0, (void *)&a, sizeof(a)), 3, 0);
-    expect(sendto(s, "", 0, 0, (void *)&a, sizeof(a)), 0, 0);
+    expect(sendto(s, NULL, 0, 0, (void *)&a, sizeof(a)), 0, 0);
     size = sizeof(b);
     expect(recvfrom(r, text, 2, MSG_TRUNC, (void *)&b, &size), 3, 0);
     expect(size, sizeof(b), 0);
