@@ -31,7 +31,8 @@ AES_INLINE v128 encrypt_one(const uint8_t *keys, int rounds, v128 x)
     return __builtin_ia32_aesenclast128(x, load(keys + 16 * rounds));
 }
 
-AES_INLINE void encrypt_lanes(const uint8_t *keys, v128 x[LANES])
+/* `decrypt` is a constant where this is used, and decided by the compiler. */
+AES_INLINE void crypt_lanes(const uint8_t *keys, v128 x[LANES], bool decrypt)
 {
     v128 k = load(keys);
     UNROLL
@@ -41,30 +42,14 @@ AES_INLINE void encrypt_lanes(const uint8_t *keys, v128 x[LANES])
         k = load(keys + 16 * r);
         UNROLL
         for (int i = 0; i < LANES; i++)
-            x[i] = __builtin_ia32_aesenc128(x[i], k);
+            x[i] = decrypt ? __builtin_ia32_aesdec128(x[i], k)
+                           : __builtin_ia32_aesenc128(x[i], k);
     }
     k = load(keys + 16 * AES256_ROUNDS);
     UNROLL
     for (int i = 0; i < LANES; i++)
-        x[i] = __builtin_ia32_aesenclast128(x[i], k);
-}
-
-AES_INLINE void decrypt_lanes(const uint8_t *keys, v128 x[LANES])
-{
-    v128 k = load(keys);
-    UNROLL
-    for (int i = 0; i < LANES; i++)
-        x[i] ^= k;
-    for (int r = 1; r < AES256_ROUNDS; r++) {
-        k = load(keys + 16 * r);
-        UNROLL
-        for (int i = 0; i < LANES; i++)
-            x[i] = __builtin_ia32_aesdec128(x[i], k);
-    }
-    k = load(keys + 16 * AES256_ROUNDS);
-    UNROLL
-    for (int i = 0; i < LANES; i++)
-        x[i] = __builtin_ia32_aesdeclast128(x[i], k);
+        x[i] = decrypt ? __builtin_ia32_aesdeclast128(x[i], k)
+                       : __builtin_ia32_aesenclast128(x[i], k);
 }
 
 /* Times alpha in GF(2^128): a shift left with the field's polynomial 0x87 folded in. */
@@ -90,9 +75,9 @@ AES_INLINE void xts_lanes(const uint8_t *keys, bool encrypt, v128 *tweak, const 
         *tweak = times_alpha(*tweak);
     }
     if (encrypt)
-        encrypt_lanes(keys, x);
+        crypt_lanes(keys, x, false);
     else
-        decrypt_lanes(keys, x);
+        crypt_lanes(keys, x, true);
     UNROLL
     for (size_t i = 0; i < LANES && i < blocks; i++)
         store(out + 16 * i, x[i] ^ t[i]);
@@ -159,7 +144,7 @@ AES_CODE void aes_ni_counter(const uint8_t *keys, uint8_t counter[16], void *out
             x[i] =
                 (v128){(long long)__builtin_bswap64(high), (long long)__builtin_bswap64(low)};
         }
-        encrypt_lanes(keys, x);
+        crypt_lanes(keys, x, false);
         UNROLL
         for (size_t i = 0; i < LANES && i < n; i++)
             store(to + 16 * i, x[i]);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proc/elf.h"
+#include "tests/unit/bytes.h"
 
 void *kzalloc(size_t size)
 {
@@ -15,21 +16,6 @@ void *kzalloc(size_t size)
 void kfree(void *p)
 {
     free(p);
-}
-
-struct bytes {
-    const uint8_t *data;
-    size_t size;
-};
-
-static ssize_t read_bytes(void *file, void *buffer, size_t size, uint64_t offset)
-{
-    const struct bytes *b = file;
-    if (offset >= b->size)
-        return 0;
-    size_t n = b->size - offset < size ? b->size - offset : size;
-    memcpy(buffer, b->data + offset, n);
-    return (ssize_t)n;
 }
 
 static void check(const struct elf_image *im)
@@ -52,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct elf_image im;
-    struct bytes b = {data, size};
+    struct bytes b = {(uint8_t *)data, size}; /* only read */
     struct elf_source s = {read_bytes, &b};
     char line[256] = "", *interpreter, *argument;
     if (!elf_parse(&s, &im))

@@ -12,6 +12,7 @@
 
 #include "abi/elf.h"
 #include "proc/elf.h"
+#include "tests/unit/bytes.h"
 #include "tests/unit/unit.h"
 
 static long blocks;
@@ -25,21 +26,6 @@ void kfree(void *p)
 {
     blocks -= p != NULL;
     free(p);
-}
-
-struct bytes {
-    unsigned char *data;
-    size_t size;
-};
-
-static ssize_t read_bytes(void *file, void *buffer, size_t size, uint64_t offset)
-{
-    const struct bytes *b = file;
-    if (offset >= b->size)
-        return 0;
-    size_t n = b->size - offset < size ? b->size - offset : size;
-    memcpy(buffer, b->data + offset, n);
-    return (ssize_t)n;
 }
 
 static int parse(struct bytes *b, struct elf_image *im)
