@@ -27,7 +27,10 @@
 #include "mm/kmalloc.h"
 #include "mm/patch.h"
 
-#define RW (PAGES_R | PAGES_W)
+#define RW               (PAGES_R | PAGES_W)
+#define TRACK_PAGES      128u /* a run that is shared until it is written, rather than copied */
+#define WRITE_WINDOW     32u /* pages that the others get copies of at once; more in sequence */
+#define WRITE_WINDOW_MAX 512u
 
 /* A page that has become writable is nobody else's, whatever it was. */
 static bool is_common(uint8_t state)
@@ -329,26 +332,33 @@ static int copy_mappings(struct mm *child, struct mm *parent)
     return 0;
 }
 
-/* What can have been written is copied for the parent, the rest is common from now on. */
-static int copy_run(struct mm *parent, uaddr_t start, uaddr_t end, uint8_t state)
+/* Pages that nobody can write are common from now on, and so is a long run of others: the first
+ * write to it gives the other members copies. Of a short one the parent gets a copy at once.
+ * Only a parent without relatives has common pages: they are common to all then. */
+static int copy_run(struct mm *parent, uaddr_t start, uaddr_t end, uint8_t state, bool alone)
 {
-    if (!(state & PAGES_W)) {
-        if (state & PAGES_R) {
-            present_set(start, end, state | PAGE_COMMON);
-            return 0;
-        }
-        enclave_pages_protect(start, (end - start) / PAGE_SIZE, state & PAGE_PERMS, PAGES_R);
+    uint64_t count = (end - start) / PAGE_SIZE;
+    uint8_t perms = state & PAGE_PERMS;
+
+    if (alone && (perms & PAGES_R) && (!(perms & PAGES_W) || count >= TRACK_PAGES)) {
+        if (perms & PAGES_W)
+            enclave_pages_protect(start, count, perms, perms & ~PAGES_W);
+        present_set(start, end, (uint8_t)((state & ~PAGES_W) | PAGE_COMMON));
+        return 0;
     }
+    if (!(perms & PAGES_R))
+        enclave_pages_protect(start, count, perms, perms | PAGES_R);
     int e = 0;
     for (uaddr_t at = start; at < end && !e; at += PAGE_SIZE)
         e = copy_take(parent, at, state);
-    if (!(state & PAGES_R))
-        enclave_pages_protect(start, (end - start) / PAGE_SIZE, PAGES_R, state & PAGE_PERMS);
+    if (!(perms & PAGES_R))
+        enclave_pages_protect(start, count, perms | PAGES_R, perms);
     return e;
 }
 
 static int copy_pages_for(struct mm *parent)
 {
+    bool alone = member_count(parent->family) == 1;
     uint8_t state;
 
     for (struct vma *v = vma_next_from(parent, 0); v; v = vma_next(v)) {
@@ -356,7 +366,7 @@ static int copy_pages_for(struct mm *parent)
             uaddr_t next = present_run(at, v->end, &state);
             int e = 0;
             if ((state & PAGE_PRESENT) && !is_common(state))
-                e = copy_run(parent, at, next, state);
+                e = copy_run(parent, at, next, state, alone);
             if (e)
                 return e;
             at = next;
@@ -421,12 +431,42 @@ static int part_run(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
             struct vma *v = vma_at(m, at);
             if (!v || v->shared || radix_get(&m->copies, at / PAGE_SIZE))
                 continue;
-            int e = copy_take(m, at, state);
+            int e = copy_take(m, at, (uint8_t)(PAGE_PRESENT | prot_to_perms(v->prot)));
             if (e)
                 return e;
         }
     }
     present_set(start, end, state);
+    return 0;
+}
+
+int family_write(struct mm *mm, struct vma *v, uaddr_t page)
+{
+    bool shared = atomic_load(&mm->sched.family);
+    if (page != v->fault_end || v->window < WRITE_WINDOW)
+        v->window = WRITE_WINDOW;
+    else
+        v->window = MIN(v->window * 2, WRITE_WINDOW_MAX);
+    uint64_t window = (shared ? v->window : WRITE_WINDOW_MAX) * PAGE_SIZE;
+    uaddr_t start = MAX(align_down(page, window), v->start);
+    uint8_t state, like = present_get(page);
+    int e = 0;
+
+    for (uaddr_t at = start; at < page;) {
+        uaddr_t next = present_run(at, page, &state);
+        if (state != like)
+            start = next;
+        at = next;
+    }
+    uaddr_t end = present_run(page, MIN(align_down(page, window) + window, v->end), &state);
+    v->fault_end = end;
+    if (shared && is_common(like))
+        e = part_run(mm, start, end, like);
+    if (e)
+        return e;
+    uint32_t want = prot_to_perms(v->prot);
+    enclave_pages_protect(start, (end - start) / PAGE_SIZE, like & PAGE_PERMS, want);
+    present_set(start, end, (uint8_t)(PAGE_PRESENT | want));
     return 0;
 }
 

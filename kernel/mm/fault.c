@@ -131,7 +131,8 @@ static void choose_window(struct vma *v, uaddr_t address, uaddr_t *start, uaddr_
     v->fault_end = *end;
 }
 
-static int fault_present(struct vma *v, uaddr_t page, uint8_t state, uint32_t access)
+static int fault_present(struct mm *mm, struct vma *v, uaddr_t page, uint8_t state,
+                         uint32_t access)
 {
     uint32_t have = state & PAGE_PERMS, want = prot_to_perms(v->prot);
 
@@ -139,6 +140,8 @@ static int fault_present(struct vma *v, uaddr_t page, uint8_t state, uint32_t ac
         panic("a spare page lies in a mapping");
     if (have == want || !(access & VM_ACCESS_WRITE) || (have & PAGES_W))
         return 0; /* another thread was faster */
+    if (!v->shared)
+        return family_write(mm, v, page);
     enclave_pages_protect(page, 1, have, want);
     present_set(page, page + PAGE_SIZE, (uint8_t)(PAGE_PRESENT | PAGE_DIRTY | want));
     return 0;
@@ -169,13 +172,13 @@ static int fault_locked(struct mm *mm, uaddr_t address, uint32_t access) HELD(mm
         return object_fault(v, page, access);
     uint8_t state = present_get(page);
     if (state)
-        return fault_present(v, page, state, access);
+        return fault_present(mm, v, page, state, access);
     choose_window(v, page, &start, &end);
     int e = pages_bring_in(mm, v, start, end);
     if (!e && !present_get(page))
         return -EIO;
     if (!e && (access & VM_ACCESS_WRITE) && tracks_writes(v))
-        return fault_present(v, page, present_get(page), access);
+        return fault_present(mm, v, page, present_get(page), access);
     return e;
 }
 

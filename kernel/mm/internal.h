@@ -180,6 +180,8 @@ void vma_merge(struct mm *mm, struct vma *v);
 /* Before [start,end) changes in `mm` alone: other members get copies of what they share there.
  */
 int family_part(struct mm *mm, uaddr_t start, uaddr_t end) MUST_CHECK;
+/* The first write to a page of the private `v` that a fork has made read-only. */
+int family_write(struct mm *mm, struct vma *v, uaddr_t page) MUST_CHECK;
 /* Whether another member has a shared mapping there. */
 bool family_shares(struct mm *mm, uaddr_t start, uaddr_t end);
 /* mm and the rival's members are to live at the same addresses; current->mm becomes mm. */

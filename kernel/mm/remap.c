@@ -66,7 +66,7 @@ static int copy_pages(struct mm *mm, struct vma *old, uaddr_t from, struct vma *
                 enclave_pages_protect(from + at, count, PAGES_R, state & PAGE_PERMS);
             if ((state & PAGE_PERMS) != (PAGES_R | PAGES_W))
                 enclave_pages_protect(target, count, PAGES_R | PAGES_W, state & PAGE_PERMS);
-            present_set(target, target + count * PAGE_SIZE, state);
+            present_set(target, target + count * PAGE_SIZE, state & (uint8_t)~PAGE_COMMON);
             atomic_fetch_add(&mm->resident_pages, count);
             if (e)
                 return e;
@@ -99,6 +99,8 @@ static int64_t move_mapping(struct mm *mm, struct vma *v, uaddr_t old, uint64_t 
         return at;
     struct vma *source = vma_at(mm, old), *target;
     int e = vma_split(mm, (uaddr_t)at); /* it may have been joined with a neighbour */
+    if (!e)
+        e = family_part(mm, old, old + old_len);
     if (!e)
         e = vma_split(mm, (uaddr_t)at + new_len);
     target = vma_at(mm, (uaddr_t)at);
