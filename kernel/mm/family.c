@@ -21,11 +21,11 @@
 #include "abi/errno.h"
 #include "enclave/pages.h"
 #include "lib/log.h"
-#include "lib/san.h"
 #include "lib/string.h"
 #include "mm/internal.h"
 #include "mm/kmalloc.h"
 #include "mm/patch.h"
+#include "mm/user.h"
 
 #define RW               (PAGES_R | PAGES_W)
 #define TRACK_PAGES      128u /* a run that is shared until it is written, rather than copied */
@@ -172,25 +172,8 @@ static void give_perms(uaddr_t at, uint8_t state)
     present_set(at, at + PAGE_SIZE, state);
 }
 
-NO_SAN static void swap_page(uaddr_t at, uint64_t *buffer)
-{
-    uint64_t *place = (uint64_t *)at;
-
-    for (size_t i = 0; i < PAGE_SIZE / sizeof(*place); i += 4) {
-        uint64_t a = place[i], b = place[i + 1], c = place[i + 2], d = place[i + 3];
-        place[i] = buffer[i];
-        place[i + 1] = buffer[i + 1];
-        place[i + 2] = buffer[i + 2];
-        place[i + 3] = buffer[i + 3];
-        buffer[i] = a;
-        buffer[i + 1] = b;
-        buffer[i + 2] = c;
-        buffer[i + 3] = d;
-    }
-}
-
 /* One page goes out; if `in` has one for the place, it comes in. False: the place is to be
- * given back. */
+ * given back. Where there is no memory for it, the page is lost, and with it the process. */
 static bool page_out(struct mm *out, struct mm *in, uaddr_t at, uint8_t state)
 {
     void *entry = in ? radix_remove(&in->copies, at / PAGE_SIZE) : NULL;
@@ -205,12 +188,13 @@ static bool page_out(struct mm *out, struct mm *in, uaddr_t at, uint8_t state)
             present_set(at, at + PAGE_SIZE, now);
     } else {
         make_writable(at, &now);
-        swap_page(at, copy_page(entry));
+        user_swap_page(at, copy_page(entry));
         e = copy_put(out, at, copy_page(entry), state);
+        if (e)
+            pages_free(copy_page(entry), 1);
         give_perms(at, copy_state(entry));
     }
-    if (e)
-        panic("no memory to exchange two processes' pages");
+    out->lost |= e != 0;
     return entry != NULL;
 }
 
@@ -218,7 +202,7 @@ static void drop_place(uaddr_t start, uaddr_t end)
 {
     if (start == end)
         return;
-    enclave_pages_drop(start, (end - start) / PAGE_SIZE);
+    user_pages_drop(start, (end - start) / PAGE_SIZE);
     present_set(start, end, 0);
 }
 
@@ -261,6 +245,7 @@ static uint64_t bring_run(struct mm *in, uint64_t key, uint8_t state)
     return n;
 }
 
+/* Without memory for all the rest stays where it is, and the process dies. */
 static void bring_in(struct mm *in)
 {
     uint64_t key = 0;
@@ -272,8 +257,10 @@ static void bring_in(struct mm *in)
         uint64_t n = now ? 1 : bring_run(in, key, state);
         if (now)
             make_writable(at, &now);
-        else if (present_reserve(at, at + n * PAGE_SIZE) || enclave_pages_add(at, n))
-            panic("no memory to bring a process's pages back");
+        else if (present_reserve(at, at + n * PAGE_SIZE) || user_pages_add(at, n)) {
+            in->lost = true;
+            return;
+        }
         for (uint64_t i = 0; i < n; i++) {
             entry = radix_remove(&in->copies, key + i);
             copy_place((void *)(at + i * PAGE_SIZE), copy_page(entry));
@@ -293,6 +280,13 @@ static void settle_alone(struct mm *mm)
         atomic_store(&mm->sched.family, NULL);
 }
 
+static void note_lost(struct mm *mm)
+{
+    if (mm->lost && !mm->lost_told)
+        vm_lost(mm);
+    mm->lost_told = mm->lost;
+}
+
 static void exchange(struct sched_mm *sched)
 {
     struct mm *in = container_of(sched, struct mm, sched);
@@ -302,6 +296,9 @@ static void exchange(struct sched_mm *sched)
         stash(container_of(resident, struct mm, sched), in);
     bring_in(in);
     settle_alone(in);
+    if (resident)
+        note_lost(container_of(resident, struct mm, sched));
+    note_lost(in);
 }
 
 /* ---- fork ---- */
@@ -423,21 +420,43 @@ int mm_fork(struct mm **out)
 
 /* ---- living together ---- */
 
+/* Does `m` see, at this address, what is in place as common? */
+static bool sees_common(struct mm *m, struct vma *v, uaddr_t at)
+{
+    return v && !v->shared && !radix_get(&m->copies, at / PAGE_SIZE);
+}
+
+/* All other members that see the page get copies, or none does. */
+static int part_page(struct mm *mm, uaddr_t at)
+{
+    struct mm *m, *failed = NULL;
+    int e = 0;
+
+    for (m = other_member(mm, NULL); m && !e; m = other_member(mm, m)) {
+        struct vma *v = vma_at(m, at);
+        m->parted = sees_common(m, v, at);
+        if (m->parted)
+            e = copy_take(m, at, (uint8_t)(PAGE_PRESENT | prot_to_perms(v->prot)));
+        if (e)
+            failed = m;
+    }
+    for (m = e ? other_member(mm, NULL) : NULL; m && m != failed; m = other_member(mm, m)) {
+        if (m->parted)
+            pages_free(copy_page(radix_remove(&m->copies, at / PAGE_SIZE)), 1);
+    }
+    return e;
+}
+
+/* What could be parted is, even if memory does not suffice for all of it. */
 static int part_run(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
 {
-    state &= (uint8_t)~PAGE_COMMON;
-    for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m)) {
-        for (uaddr_t at = start; at < end; at += PAGE_SIZE) {
-            struct vma *v = vma_at(m, at);
-            if (!v || v->shared || radix_get(&m->copies, at / PAGE_SIZE))
-                continue;
-            int e = copy_take(m, at, (uint8_t)(PAGE_PRESENT | prot_to_perms(v->prot)));
-            if (e)
-                return e;
-        }
-    }
-    present_set(start, end, state);
-    return 0;
+    uaddr_t at = start;
+    int e = 0;
+
+    while (at < end && !(e = part_page(mm, at)))
+        at += PAGE_SIZE;
+    present_set(start, at, state & (uint8_t)~PAGE_COMMON);
+    return e;
 }
 
 int family_write(struct mm *mm, struct vma *v, uaddr_t page)

@@ -81,8 +81,7 @@ int pages_bring_in(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end)
         return e;
     if (v->file)
         sched_freeze(&mm->sched);
-    while ((e = enclave_pages_add(start, count)) && images_shrink())
-        ;
+    e = user_pages_add(start, count);
     if (e)
         goto thaw;
     present_set(start, end, PAGE_PRESENT | PAGES_R | PAGES_W);
@@ -186,9 +185,12 @@ int vm_fault(struct mm *mm, uaddr_t address, uint32_t access)
 {
     if (!mm || address < PAGE_SIZE)
         return -EFAULT;
-    mutex_lock(&mm->lock);
-    int e = fault_locked(mm, address, access);
-    mutex_unlock(&mm->lock);
+    int e;
+    do {
+        mutex_lock(&mm->lock);
+        e = fault_locked(mm, address, access);
+        mutex_unlock(&mm->lock);
+    } while (e == -ENOMEM && vm_out_of_memory());
     return e;
 }
 
@@ -215,7 +217,7 @@ static void drop_run(uaddr_t start, uaddr_t end)
 {
     if (start == end)
         return;
-    enclave_pages_drop(start, (end - start) / PAGE_SIZE);
+    user_pages_drop(start, (end - start) / PAGE_SIZE);
     present_set(start, end, 0);
 }
 

@@ -56,6 +56,8 @@ struct mm {
     struct mutex lock;
     struct rb_root vmas;
     struct family *family; /* owner of its areas; sched.family only while there are several */
+    bool parted;           /* for part_page() */
+    bool lost, lost_told;  /* some of its pages are gone: it is killed */
     struct radix copies;   /* pages that are not in place: page | state, by page number */
     struct list in_family; /* under family_lock */
     uaddr_t brk_start, brk, brk_limit;
@@ -110,6 +112,14 @@ int present_reserve(uaddr_t start, uaddr_t end) MUST_CHECK;
 void present_set(uaddr_t start, uaddr_t end, uint8_t state);
 /* The run of pages from `start` with the same state; returns its end, at most `end`. */
 uaddr_t present_run(uaddr_t start, uaddr_t end, uint8_t *state);
+
+/* ---- limit.c: pages of programs, counted ---- */
+int user_pages_add(uaddr_t start, uint64_t count) MUST_CHECK; /* -ENOMEM */
+void user_pages_drop(uaddr_t start, uint64_t count);
+/* True: somebody is about to give memory back, try again. */
+bool vm_out_of_memory(void);
+/* Pages of a process could not be kept for want of memory: it dies. */
+void vm_lost(struct mm *mm);
 
 /* ---- user_copy.S: guest memory that is known to be there. Bytes that were not copied. ---- */
 size_t user_copy_raw(void *dst, const void *src, size_t size);

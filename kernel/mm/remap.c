@@ -55,7 +55,7 @@ static int copy_pages(struct mm *mm, struct vma *old, uaddr_t from, struct vma *
             uaddr_t target = new->start + at;
             int e = present_reserve(target, target + count * PAGE_SIZE);
             if (!e)
-                e = enclave_pages_add(target, count);
+                e = user_pages_add(target, count);
             if (e)
                 return e;
             if (!(state & PAGES_R))

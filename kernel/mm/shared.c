@@ -186,7 +186,7 @@ static void drop_pages(uaddr_t start, uaddr_t end)
     while (start < end) {
         uaddr_t next = present_run(start, end, &state);
         if (state) {
-            enclave_pages_drop(start, (next - start) / PAGE_SIZE);
+            user_pages_drop(start, (next - start) / PAGE_SIZE);
             present_set(start, next, 0);
         }
         start = next;
@@ -262,7 +262,7 @@ static int put_pages(struct vma *v, uaddr_t start, const void *buffer, uint64_t 
     if (e)
         return e;
     freeze_all(o, &had);
-    e = enclave_pages_add(start, count);
+    e = user_pages_add(start, count);
     if (!e && !all_zero(buffer, count * PAGE_SIZE) &&
         user_copy_raw((void *)start, buffer, count * PAGE_SIZE))
         panic("a page of a shared mapping cannot be filled");

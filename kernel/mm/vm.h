@@ -66,6 +66,18 @@ struct vm_map_args {
 };
 
 struct mm;
+/* What the layers above do when memory runs out. */
+struct vm_ops {
+    /* Kills somebody, unless somebody is on his way out already, and waits a little. False: it
+     * is the caller who goes. */
+    bool (*out_of_memory)(void);
+    /* Kills the processes with this memory. */
+    void (*lost)(struct mm *mm);
+};
+extern const struct vm_ops *vm_ops;
+uint64_t vm_used_pages(void); /* by all programs */
+uint64_t vm_resident_pages(struct mm *mm);
+
 /* An empty address space with one reference; -ENOMEM. */
 int mm_new(struct mm **out) MUST_CHECK;
 /* A copy of current->mm at the same addresses. Its pages are in place afterwards, the caller's

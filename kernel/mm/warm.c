@@ -68,7 +68,7 @@ void vm_prepare(struct mm *mm, uaddr_t start, uint64_t length)
     uaddr_t end = start + length;
 
     mutex_lock(&mm->lock);
-    if (!present_reserve(start, end) && !enclave_pages_add(start, length / PAGE_SIZE))
+    if (!present_reserve(start, end) && !user_pages_add(start, length / PAGE_SIZE))
         present_set(start, end, PAGE_PRESENT | PAGE_WARM | RW);
     mutex_unlock(&mm->lock);
 }

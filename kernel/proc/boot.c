@@ -17,6 +17,7 @@
 #include "proc/futex.h"
 #include "proc/group.h"
 #include "proc/internal.h"
+#include "proc/oom.h"
 
 #define EXIT_REFUSED   (126u << 8)
 #define EXIT_NOT_FOUND (127u << 8)
@@ -60,6 +61,7 @@ int proc_init(void)
     table_init();
     futex_init();
     vdso_init();
+    oom_init();
     signal_boot(&ops);
     fs_hooks.rlimit = current_limit;
     fs_hooks.signal_owner = signal_owner;

@@ -141,6 +141,7 @@ struct thread *process_next_thread(struct process *p, int *tid);
 /* Counted references to what a process acts on (its first thread's), or NULL (zombie, exiting).
  */
 struct mm *process_mm(struct process *p);
+bool process_uses(struct process *p, const struct mm *mm);
 struct file *process_exe(struct process *p);
 struct fd_table *process_files(struct process *p);
 struct fs_context *process_fs(struct process *p);

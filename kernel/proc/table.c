@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The tables of processes and threads, their ids, and references to them. */
 #include "abi/errno.h"
+#include "enclave/boot.h"
 #include "enclave/config.h"
 #include "fs/core/cred.h"
 #include "fs/core/fd.h"
 #include "mm/kmalloc.h"
 #include "mm/vm.h"
 #include "proc/internal.h"
+
+#define THREAD_SHARE (1ull << 20) /* of the machine's memory */
+#define THREADS_MIN  1024ull
 
 struct spinlock proc_lock = SPINLOCK_INIT(RANK_PROC_TABLE);
 struct process *process_init;
@@ -37,8 +41,10 @@ static bool id_names_group(int id)
 
 int id_alloc_locked(void)
 {
-    uint32_t max = config_get()->max_threads;
-    if (max && live_threads >= max)
+    uint64_t max = config_get()->max_threads;
+    if (!max) /* what there is memory for, whatever they do */
+        max = MAX(boot_info->memory_bytes / THREAD_SHARE, THREADS_MIN);
+    if (live_threads >= max)
         return -EAGAIN;
     for (int tries = 0; tries < PID_MAX; tries++) {
         if (++last_id >= PID_MAX) {
@@ -210,6 +216,15 @@ static struct thread *first_thread(struct process *p) HELD(proc_lock)
     if (list_empty(&p->threads))
         return NULL;
     return list_entry(p->threads.next, struct thread, node);
+}
+
+bool process_uses(struct process *p, const struct mm *mm)
+{
+    spin_lock(&proc_lock);
+    struct thread *t = first_thread(p);
+    bool uses = t && t->task.mm == mm;
+    spin_unlock(&proc_lock);
+    return uses;
 }
 
 struct mm *process_mm(struct process *p)

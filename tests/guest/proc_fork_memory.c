@@ -261,7 +261,7 @@ static void late_pages(void)
 
 static void *forks(void *arg)
 {
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 5; i++) {
         pid_t pid = must(fork());
         if (!pid) {
             int bad = differ(0, 0);
