@@ -373,6 +373,11 @@ int vm_walk(struct mm *mm, int (*each)(const struct vm_info *info, void *arg), v
     return r;
 }
 
+uint64_t vm_peak_pages(struct mm *mm)
+{
+    return atomic_load(&mm->peak_resident_pages);
+}
+
 void vm_stats(struct mm *mm, struct vm_stats *out)
 {
     *out = (struct vm_stats){0};

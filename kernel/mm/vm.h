@@ -157,6 +157,8 @@ struct vm_stats {
     uint64_t total_pages, resident_pages, data_pages, stack_pages, text_pages,
         peak_resident_pages;
 };
+/* The most that were resident at a time. */
+uint64_t vm_peak_pages(struct mm *mm);
 void vm_stats(struct mm *mm, struct vm_stats *out);
 /* What the loader and the shell wish to tell /proc: where the pieces are. */
 struct mm_layout {

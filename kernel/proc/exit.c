@@ -231,11 +231,8 @@ static bool thread_unlink(struct thread *t, int wait_status, struct held *held)
 
 static void note_peak(struct process *p, struct mm *mm)
 {
-    struct vm_stats s;
-    if (!mm)
-        return;
-    vm_stats(mm, &s);
-    p->peak_resident_pages = MAX(p->peak_resident_pages, s.peak_resident_pages);
+    if (mm)
+        p->peak_resident_pages = MAX(p->peak_resident_pages, vm_peak_pages(mm));
 }
 
 NORETURN void thread_exit(int wait_status)
