@@ -16,15 +16,28 @@
 #define NS_PER_S    1000000000ull
 #define CLOCK_SHIFT 32
 #define DEFAULT_HZ  1000000000ull
+#define SYNC_NS     1000000000ull
+#define SLEW_NS     10000000000ull /* in which what ours is ahead shall be gone */
+#define PARTS       1000000ull
+#define SLEW_MAX    5000ull /* of PARTS: half a percent */
 #define MIN_HZ      100000000ull
 #define MAX_HZ      20000000000ull
 
 struct clock_page clock_page;
 static _Atomic uint32_t sync_lock;
+static _Atomic uint64_t synced_tsc;
+static uint64_t nominal_mult; /* of the rate that was told at boot */
 
 static uint64_t scale(uint64_t ticks, uint64_t mult)
 {
     return (uint64_t)(((unsigned __int128)ticks * mult) >> CLOCK_SHIFT);
+}
+
+/* By the page as it is: for whoever holds its sequence, or checks that. */
+static uint64_t monotonic_at(uint64_t tsc)
+{
+    uint64_t base = clock_page.base_tsc;
+    return clock_page.monotonic_ns + (tsc > base ? scale(tsc - base, clock_page.mult) : 0);
 }
 
 static uint64_t read_clock(int64_t *offset)
@@ -34,8 +47,7 @@ static uint64_t read_clock(int64_t *offset)
 
     do {
         sequence = atomic_load_explicit(&clock_page.sequence, memory_order_acquire);
-        uint64_t tsc = rdtsc(), base = clock_page.base_tsc;
-        ns = clock_page.monotonic_ns + (tsc > base ? scale(tsc - base, clock_page.mult) : 0);
+        ns = monotonic_at(rdtsc());
         *offset = clock_page.realtime_offset_ns;
         atomic_thread_fence(memory_order_acquire);
     } while ((sequence & 1) ||
@@ -67,16 +79,39 @@ static void set_rate(void)
 
     if (hz < MIN_HZ || hz > MAX_HZ)
         hz = DEFAULT_HZ;
-    clock_page.mult = (uint64_t)(((unsigned __int128)NS_PER_S << CLOCK_SHIFT) / hz);
+    nominal_mult = (uint64_t)(((unsigned __int128)NS_PER_S << CLOCK_SHIFT) / hz);
     clock_page.shift = CLOCK_SHIFT;
 }
 
-static void publish(const struct host_clock *h, uint64_t monotonic)
+static void set_page(uint64_t tsc, uint64_t monotonic, uint64_t realtime, uint64_t mult)
 {
-    atomic_fetch_add_explicit(&clock_page.sequence, 1, memory_order_acq_rel);
-    clock_page.base_tsc = h->tsc;
+    clock_page.base_tsc = tsc;
     clock_page.monotonic_ns = monotonic;
-    clock_page.realtime_offset_ns = (int64_t)(h->realtime_ns - h->monotonic_ns);
+    clock_page.realtime_offset_ns = (int64_t)(realtime - monotonic);
+    clock_page.mult = mult;
+}
+
+/* Ours is ahead: it runs slower until the other has caught up, within seconds for what an
+ * inexact rate makes of a second, later for more. */
+static uint64_t slowed(uint64_t ahead_ns)
+{
+    uint64_t parts = MIN(ahead_ns / (SLEW_NS / PARTS), SLEW_MAX);
+
+    return nominal_mult - nominal_mult / PARTS * parts;
+}
+
+/* The host's triple becomes the new base; no reading becomes smaller. What the base is follows
+ * from a TSC that is read while readers wait: none has seen a later one by the old page. */
+static void adopt(const struct host_clock *h)
+{
+    atomic_fetch_add_explicit(&clock_page.sequence, 1, memory_order_seq_cst);
+    uint64_t tsc = rdtsc(), ours = monotonic_at(tsc);
+    uint64_t passed = tsc > h->tsc ? scale(tsc - h->tsc, nominal_mult) : 0;
+    uint64_t monotonic = h->monotonic_ns + passed, realtime = h->realtime_ns + passed;
+    uint64_t ahead = ours > monotonic ? ours - monotonic : 0;
+    uint64_t wall = ours + (uint64_t)clock_page.realtime_offset_ns;
+
+    set_page(tsc, MAX(monotonic, ours), MAX(realtime, wall), slowed(ahead));
     atomic_fetch_add_explicit(&clock_page.sequence, 1, memory_order_release);
 }
 
@@ -93,14 +128,23 @@ void clock_sync(void)
     host_copy_in(&h, buffer, sizeof(h));
     after = rdtsc();
     if (r >= 0 && h.tsc >= before && h.tsc <= after) {
-        if (!clock_page.mult)
+        if (clock_page.mult) {
+            adopt(&h);
+        } else {
             set_rate();
-        uint64_t ours = clock_page.base_tsc ? clock_monotonic_ns() : 0;
-        publish(&h, MAX(h.monotonic_ns, ours));
+            set_page(h.tsc, h.monotonic_ns, h.realtime_ns, nominal_mult);
+        }
     } else if (!clock_page.mult) {
         set_rate();
         log_warn("the host's clock makes no sense; time starts at zero");
-        publish(&(struct host_clock){.tsc = after}, 0);
+        set_page(after, 0, 0, nominal_mult);
     }
+    atomic_store(&synced_tsc, after);
     atomic_store(&sync_lock, 0);
+}
+
+void clock_sync_sometimes(void)
+{
+    if (scale(rdtsc() - atomic_load(&synced_tsc), nominal_mult) > SYNC_NS)
+        clock_sync();
 }

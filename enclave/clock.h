@@ -2,6 +2,7 @@
 /*
  * Clocks from the TSC against a base that the host supplies; never backwards, whatever it says.
  * A hostile host can make time run at a wrong rate or jump forward.
+ * LIMIT: when the host's realtime clock is set back, ours stays ahead of it.
  */
 #pragma once
 
@@ -25,6 +26,8 @@ uint64_t clock_realtime_ns(void);
 uint64_t clock_tsc_to_ns(uint64_t ticks);
 /* Reads the host's clock again and adjusts. */
 void clock_sync(void);
+/* The same, if that has not been done for a second. No lock may be held. */
+void clock_sync_sometimes(void);
 
 ALWAYS_INLINE uint64_t rdtsc(void)
 {

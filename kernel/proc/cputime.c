@@ -43,6 +43,8 @@ bool clock_is_cpu(int id)
 
 int clock_read_any(int id, uint64_t *ns)
 {
+    if (clock_is_cpu(id))
+        task_cpu_sync();
     if (id == CLOCK_PROCESS_CPUTIME_ID)
         return process_clock(0, false, ns);
     if (id == CLOCK_THREAD_CPUTIME_ID)

@@ -56,7 +56,7 @@ void thread_release_mm(struct thread *t)
 
 static void child_info(struct process *p, struct abi_siginfo *info) HELD(proc_lock)
 {
-    uint64_t user = p->exited_user_ns, system = p->exited_system_ns;
+    uint64_t user = p->left.user_ns, system = p->left.system_ns;
     *info = (struct abi_siginfo){.si_signo = p->exit_signal, .si_code = CLD_EXITED};
     info->pid = p->pid;
     info->uid = p->uid;
@@ -120,10 +120,8 @@ void process_reap_locked(struct process *p)
 {
     struct process *parent = p->parent;
     p->state = PROCESS_REAPED;
-    parent->children_user_ns += p->exited_user_ns + p->children_user_ns;
-    parent->children_system_ns += p->exited_system_ns + p->children_system_ns;
-    uint64_t peak = MAX(p->peak_resident_pages, p->children_peak_pages);
-    parent->children_peak_pages = MAX(parent->children_peak_pages, peak);
+    usage_add(&parent->reaped, &p->left);
+    usage_add(&parent->reaped, &p->reaped);
     list_remove(&p->sibling);
     table_remove_process_locked(p);
 }
@@ -208,10 +206,10 @@ struct held {
 static bool thread_unlink(struct thread *t, int wait_status, struct held *held)
 {
     struct process *p = t->process;
-    uint64_t system, all = task_cpu_ns(&t->task, &system);
+    struct usage used;
+    usage_of_task(&t->task, &used);
     spin_lock(&proc_lock);
-    p->exited_user_ns += all - system;
-    p->exited_system_ns += system;
+    usage_add(&p->left, &used);
     bool last = --p->thread_count == 0;
     if (t->task.tid == p->pid || (last && p->signals.dying))
         p->wait_status = wait_status;
@@ -232,7 +230,7 @@ static bool thread_unlink(struct thread *t, int wait_status, struct held *held)
 static void note_peak(struct process *p, struct mm *mm)
 {
     if (mm)
-        p->peak_resident_pages = MAX(p->peak_resident_pages, vm_peak_pages(mm));
+        p->left.peak_pages = MAX(p->left.peak_pages, vm_peak_pages(mm));
 }
 
 NORETURN void thread_exit(int wait_status)
@@ -241,6 +239,7 @@ NORETURN void thread_exit(int wait_status)
     struct process *p = t->process;
     struct held held;
 
+    task_cpu_sync();
     if (t->task.mm)
         thread_release_mm(t);
     signal_thread_leave(&t->signals);

@@ -9,6 +9,7 @@
 
 #include "abi/process.h"
 #include "lib/radix.h"
+#include "proc/rusage.h"
 #include "sched/lock.h"
 #include "sched/task.h"
 #include "sched/timer.h"
@@ -85,9 +86,8 @@ struct process {
     bool did_exec;
     bool child_reaper;
     struct abi_rlimit limit[RLIMIT_COUNT];
-    uint64_t children_user_ns, children_system_ns; /* of children waited for */
-    uint64_t exited_user_ns, exited_system_ns;     /* of threads that have left */
-    uint64_t peak_resident_pages, children_peak_pages;
+    struct usage reaped; /* by children waited for */
+    struct usage left;   /* by threads that have left; the peak is the process's */
 
     struct file *exe; /* counted; NULL in zombies */
     char *cmdline;    /* as at exec: NUL-terminated strings; proc_lock */
@@ -151,6 +151,7 @@ char process_state_letter(struct process *p); /* as in /proc/PID/stat */
 
 /* Consumed CPU time with all threads, living and gone. */
 void process_cpu_ns(struct process *p, uint64_t *user_ns, uint64_t *system_ns);
+void process_usage(struct process *p, struct usage *out);
 uint64_t process_limit(const struct process *p, unsigned which); /* soft */
 
 /* Boot: the kernel's process 1. */

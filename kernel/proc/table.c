@@ -281,17 +281,23 @@ uint64_t process_limit(const struct process *p, unsigned which)
 
 void process_cpu_ns(struct process *p, uint64_t *user_ns, uint64_t *system_ns)
 {
+    struct usage u;
+    process_usage(p, &u);
+    *user_ns = u.user_ns;
+    *system_ns = u.system_ns;
+}
+
+void process_usage(struct process *p, struct usage *out)
+{
     struct thread *t;
     spin_lock(&proc_lock);
-    uint64_t user = p->exited_user_ns, system = p->exited_system_ns;
+    *out = p->left;
     list_for_each (t, &p->threads, node) {
-        uint64_t sys, all = task_cpu_ns(&t->task, &sys);
-        user += all - sys;
-        system += sys;
+        struct usage one;
+        usage_of_task(&t->task, &one);
+        usage_add(out, &one);
     }
     spin_unlock(&proc_lock);
-    *user_ns = user;
-    *system_ns = system;
 }
 
 char process_state_letter(struct process *p)

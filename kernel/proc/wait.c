@@ -28,9 +28,8 @@ static bool collect(struct process *c, const struct wait_request *q, struct wait
         if (!(q->options & WEXITED))
             return false;
         out->status = c->wait_status;
-        out->user_ns = c->exited_user_ns + c->children_user_ns;
-        out->system_ns = c->exited_system_ns + c->children_system_ns;
-        out->peak_pages = c->peak_resident_pages;
+        out->usage = c->left;
+        usage_add(&out->usage, &c->reaped);
         if (!keep) {
             process_reap_locked(c);
             *dead = c;

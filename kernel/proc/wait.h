@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/types.h"
+#include "proc/rusage.h"
 
 struct wait_request {
     int type; /* P_ALL, P_PID, P_PGID, P_PIDFD */
@@ -14,7 +15,7 @@ struct wait_result {
     int pid;    /* 0: nothing (WNOHANG) */
     uint32_t uid;
     int status; /* as wait(2) has it */
-    uint64_t user_ns, system_ns, peak_pages;
+    struct usage usage;
 };
 
 /* 0; -ECHILD, -ERESTARTSYS. */

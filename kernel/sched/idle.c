@@ -89,6 +89,7 @@ static void idle_wait(struct run_queue *q)
         (void)ring_unsubmitted();
         bool more = ring_backlogged();
         account_resume(q, hostcall2(HOSTCALL_WAIT, more ? 0 : timeout, !more));
+        clock_sync_sometimes();
     }
     atomic_store(&q->sleeping, false);
 }

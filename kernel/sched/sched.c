@@ -262,6 +262,7 @@ void sched_tick(void)
     if (ring_unsubmitted())
         (void)hostcall2(HOSTCALL_WAIT, 0, 0);
     ring_reap();
+    clock_sync_sometimes();
     timer_run();
     if (q->help)
         t->wake_score = 0; /* it should have slept by now */

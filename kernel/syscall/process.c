@@ -174,7 +174,7 @@ int64_t sys_wait4(int pid, uaddr_t status, uint32_t options, uaddr_t rusage)
     if (status)
         r = put_user(status, (int32_t)res.status);
     if (!r && rusage)
-        r = rusage_put(rusage, res.user_ns, res.system_ns, res.peak_pages);
+        r = rusage_put(rusage, &res.usage);
     return r ? r : res.pid;
 }
 
@@ -244,7 +244,7 @@ int64_t sys_waitid(int type, int id, uaddr_t info_at, uint32_t options, uaddr_t 
         return r;
     wait_siginfo(&res, &info);
     if (rusage && res.pid)
-        r = rusage_put(rusage, res.user_ns, res.system_ns, res.peak_pages);
+        r = rusage_put(rusage, &res.usage);
     if (!r && info_at)
         r = copy_to_user(info_at, &info, sizeof(info));
     return r;

@@ -172,27 +172,26 @@ int64_t sys_clock_nanosleep(int clock, int flags, uaddr_t req, uaddr_t rem)
 int64_t sys_getrusage(int who, uaddr_t usage)
 {
     struct process *p = current_process;
-    uint64_t user, system, peak = p->peak_resident_pages;
-    struct vm_stats s;
-    vm_stats(current->mm, &s);
-    peak = MAX(peak, s.peak_resident_pages);
+    struct usage u;
+    task_cpu_sync();
     switch (who) {
     case RUSAGE_SELF:
-        process_cpu_ns(p, &user, &system);
+        process_usage(p, &u);
         break;
     case RUSAGE_CHILDREN:
-        user = p->children_user_ns;
-        system = p->children_system_ns;
-        peak = p->children_peak_pages;
+        spin_lock(&proc_lock);
+        u = p->reaped;
+        spin_unlock(&proc_lock);
         break;
     case RUSAGE_THREAD:
-        user = task_cpu_ns(current, &system);
-        user -= system;
+        usage_of_task(current, &u);
         break;
     default:
         return -EINVAL;
     }
-    return rusage_put(usage, user, system, peak);
+    if (who != RUSAGE_CHILDREN)
+        u.peak_pages = MAX(p->left.peak_pages, vm_peak_pages(current->mm));
+    return rusage_put(usage, &u);
 }
 
 int64_t sys_times(uaddr_t buf)
@@ -200,12 +199,13 @@ int64_t sys_times(uaddr_t buf)
     const uint64_t tick = NS_PER_SEC / CLOCK_TICKS;
     struct process *p = current_process;
     uint64_t user, system;
+    task_cpu_sync();
     process_cpu_ns(p, &user, &system);
     int64_t t[4] = {
         (int64_t)(user / tick),
         (int64_t)(system / tick),
-        (int64_t)(p->children_user_ns / tick),
-        (int64_t)(p->children_system_ns / tick),
+        (int64_t)(p->reaped.user_ns / tick),
+        (int64_t)(p->reaped.system_ns / tick),
     };
     if (buf && copy_to_user(buf, t, sizeof(t)))
         return -EFAULT;

@@ -285,8 +285,8 @@ int proc_pid_stat(const struct proc_key *key, struct text *t)
              foreground);
     text_add(t, "%llu %llu %llu %llu 20 0 %u 0 %llu ", (unsigned long long)user / 10000000,
              (unsigned long long)system / 10000000,
-             (unsigned long long)p->children_user_ns / 10000000,
-             (unsigned long long)p->children_system_ns / 10000000, f.threads,
+             (unsigned long long)p->reaped.user_ns / 10000000,
+             (unsigned long long)p->reaped.system_ns / 10000000, f.threads,
              (unsigned long long)p->start_ns / 10000000);
     text_add(t, "%llu %llu %llu %llu %llu %llu 0 0 0 0 0 0 0 0 0 17 %u 0 0 0 0 0 ",
              (unsigned long long)s.total_pages * PAGE_SIZE,
