@@ -31,7 +31,7 @@ static inline void usage_add(struct usage *to, const struct usage *more)
     to->peak_pages = MAX(to->peak_pages, more->peak_pages);
 }
 
-static inline void usage_of_task(const struct task *t, struct usage *out)
+static inline void usage_of_task(struct task *t, struct usage *out)
 {
     uint64_t system, all = task_cpu_ns(t, &system);
     *out = (struct usage){

@@ -88,7 +88,17 @@ void task_cpu_sync(void)
     sync(my_queue(), rdtsc(), READ_NS);
 }
 
-uint64_t task_cpu_ns(const struct task *t, uint64_t *system_ns)
+/* Whoever read a time before the host was asked must not see a smaller one afterwards. */
+static uint64_t not_less(struct task *t, uint64_t ns)
+{
+    uint64_t seen = atomic_load(&t->cpu_ns_read);
+
+    while (ns > seen && !atomic_compare_exchange_weak(&t->cpu_ns_read, &seen, ns))
+        ;
+    return MAX(ns, seen);
+}
+
+uint64_t task_cpu_charged(const struct task *t)
 {
     uint64_t ns, since;
 
@@ -100,6 +110,13 @@ uint64_t task_cpu_ns(const struct task *t, uint64_t *system_ns)
     uint64_t now = rdtsc();
     if (since && now > since)
         ns += clock_tsc_to_ns(now - since);
+    return ns;
+}
+
+uint64_t task_cpu_ns(struct task *t, uint64_t *system_ns)
+{
+    uint64_t ns = not_less(t, task_cpu_charged(t));
+
     *system_ns = MIN(__atomic_load_n(&t->system_ns, __ATOMIC_RELAXED), ns);
     return ns;
 }

@@ -94,6 +94,7 @@ struct task {
 
     _Atomic uint64_t run_since; /* TSC; 0: not running; RUN_ACCOUNTING: the two are changing */
     uint64_t cpu_ns;            /* consumed, user and system */
+    _Atomic uint64_t cpu_ns_read; /* the most that anybody was told */
     uint64_t system_ns;         /* estimate of the part in the kernel */
 
 #ifdef OCCLUM_DEBUG
@@ -175,6 +176,8 @@ void sched_freeze_wait(void);
 void sched_thaw(struct sched_mm *mm);
 
 /* Consumed CPU time of a task in ns: user+system, and system alone. */
-uint64_t task_cpu_ns(const struct task *t, uint64_t *system_ns);
+uint64_t task_cpu_ns(struct task *t, uint64_t *system_ns);
+/* The same without promises: for differences. */
+uint64_t task_cpu_charged(const struct task *t);
 /* Before CPU time is read: takes what the host kept from the current task out of it. */
 void task_cpu_sync(void);

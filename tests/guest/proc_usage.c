@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What getrusage(2), times(2), wait4(2) and the CPU clocks say: user and system time, faults and
- * switches; and that no clock goes backwards over some seconds.
+ * What getrusage(2), times(2), wait4(2) and the CPU clocks say: user and system time, faults
+ * and switches; and that no clock goes backwards over some seconds.
  * TIMEOUT: 120
  */
 #include <pthread.h>
