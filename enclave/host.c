@@ -170,6 +170,33 @@ int host_truncate(int fd, uint64_t length)
     return plain(hostcall2(HOSTCALL_TRUNCATE, fd, length));
 }
 
+/* In a bounce chunk; without one, or where it would wait, the ring must do it. */
+ssize_t host_pread(int fd, void *buffer, size_t size, uint64_t offset)
+{
+    haddr_t chunk = pool_get();
+    if (!chunk)
+        return -EAGAIN;
+    size = MIN(size, (size_t)POOL_CHUNK_BYTES);
+    ssize_t r = bounded(hostcall(HOSTCALL_PREAD, (uint64_t)fd, chunk, size, offset, 0, 0), size);
+    if (r > 0)
+        host_copy_in(buffer, chunk, (size_t)r);
+    pool_put(chunk);
+    return r;
+}
+
+ssize_t host_pwrite(int fd, const void *buffer, size_t size, uint64_t offset)
+{
+    haddr_t chunk = pool_get();
+    if (!chunk)
+        return -EAGAIN;
+    size = MIN(size, (size_t)POOL_CHUNK_BYTES);
+    host_copy_out(chunk, buffer, size);
+    ssize_t r =
+        bounded(hostcall(HOSTCALL_PWRITE, (uint64_t)fd, chunk, size, offset, 0, 0), size);
+    pool_put(chunk);
+    return r;
+}
+
 int host_fallocate(int fd, uint32_t mode, uint64_t offset, uint64_t length)
 {
     return plain(hostcall(HOSTCALL_FALLOCATE, (uint64_t)fd, mode, offset, length, 0, 0));

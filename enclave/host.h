@@ -32,6 +32,9 @@ int host_link(int olddir, const char *old, int newdir, const char *new,
 int host_symlink(const char *target, int dirfd, const char *path) MUST_CHECK;
 int host_mknod(int dirfd, const char *path, uint32_t mode, uint64_t dev) MUST_CHECK;
 int host_truncate(int fd, uint64_t length) MUST_CHECK;
+/* At once, on this vCPU, at most 256 KiB; -EAGAIN: the ring must do it (sched/hostio.h). */
+ssize_t host_pread(int fd, void *buffer, size_t size, uint64_t offset) MUST_CHECK;
+ssize_t host_pwrite(int fd, const void *buffer, size_t size, uint64_t offset) MUST_CHECK;
 int host_fallocate(int fd, uint32_t mode, uint64_t offset, uint64_t length) MUST_CHECK;
 int64_t host_seek(int fd, int64_t offset, int whence) MUST_CHECK;
 int host_chmod(int fd, uint32_t mode) MUST_CHECK;

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -197,6 +198,17 @@ static int64_t do_MKNOD(struct vcpu_host *v, const uint64_t *a)
 static int64_t do_TRUNCATE(struct vcpu_host *v, const uint64_t *a)
 {
     return result(ftruncate((int)a[0], (off_t)a[1]));
+}
+
+static int64_t do_PREAD(struct vcpu_host *v, const uint64_t *a)
+{
+    struct iovec to = {(void *)a[1], a[2]};
+    return result(preadv2((int)a[0], &to, 1, (off_t)a[3], RWF_NOWAIT));
+}
+
+static int64_t do_PWRITE(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(pwrite((int)a[0], (const void *)a[1], a[2], (off_t)a[3]));
 }
 
 static int64_t do_FALLOCATE(struct vcpu_host *v, const uint64_t *a)

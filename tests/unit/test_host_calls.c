@@ -270,6 +270,11 @@ static void test_paths(void)
     CHECK_EQ(CALL(TRUNCATE, P(fd), 100), 0);
     CHECK_EQ(CALL(FALLOCATE, P(fd), 0, 0, 8192), 0);
     CHECK_EQ(CALL(SEEK, P(fd), 0, SEEK_END), 8192);
+    CHECK_EQ(CALL(PWRITE, P(fd), P("four"), 4, 4096), 4);
+    CHECK_EQ(CALL(PREAD, P(fd), P(buf), 2, 4097), 2);
+    CHECK(memcmp(buf, "ou", 2) == 0);
+    CHECK_EQ(CALL(PREAD, P(fd), P(buf), sizeof(buf), 8192), 0);
+    CHECK_EQ(CALL(PWRITE, 999, P("four"), 4, 0), -EBADF);
     CHECK_EQ(CALL(CHMOD, P(fd), 0600), 0);
     CHECK_EQ(CALL(CHOWN, P(fd), getuid(), getgid()), 0);
     CHECK_EQ(CALL(UTIMENS, P(dfd), P("file"), P(times), 0), 0);

@@ -251,8 +251,15 @@ static void test_random(void)
             memset(model[f] + at, 0, n);
         } else if (kind < 95) {
             CHECK_EQ(get(s, ino[f], at), model[f][at]);
-        } else if (kind < 99) {
+        } else if (kind < 97) {
             CHECK_EQ(store_commit(s), 0);
+        } else if (kind < 99) { /* others go on during the flush */
+            CHECK_EQ(store_commit_begin(s), 0);
+            for (int k = 0; k < 30; k++, at = (at + 7) % BLOCKS) {
+                put(s, ino[f], at, (uint8_t)(step + k), 1);
+                model[f][at] = (uint8_t)(step + k);
+            }
+            CHECK_EQ(store_commit_end(s, store_commit_flush(s)), 0);
         } else {
             s = again(&m, s);
         }

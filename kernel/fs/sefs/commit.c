@@ -47,6 +47,7 @@ int store_commit_begin(struct store *s)
         s->dirty = true;
         return r;
     }
+    nodes_settle(s);
     s->root.generation++;
     bool settled = s->settle || s->undurable + s->written > SETTLE_BLOCKS;
     s->root.flags = settled ? SEFS_ROOT_SETTLED : 0;
@@ -80,7 +81,6 @@ int store_commit_end(struct store *s, int flushed)
 {
     s->committing = false;
     if (flushed < 0) {
-        nodes_settle(s);
         space_end(s, false);
         s->broken = s->dirty = true;
         log_always("sefs %s: the host does not keep what was written (error %d); "
@@ -88,7 +88,6 @@ int store_commit_end(struct store *s, int flushed)
                    s->name, -flushed);
         return flushed == -ENOSPC ? -ENOSPC : -EIO;
     }
-    nodes_settle(s);
     space_end(s, true);
     s->settle = false;
     s->slot_index ^= 1;
@@ -153,7 +152,7 @@ bool store_reclaimable(const struct store *s)
 
 void store_promise(struct store *s, int64_t blocks)
 {
-    s->promised += blocks;
+    s->promised = blocks;
 }
 
 int store_op_begin(struct store *s, uint64_t blocks)

@@ -74,7 +74,7 @@ void store_set_limit(struct store *s, uint64_t blocks);
  */
 int store_room(struct store *s, uint64_t blocks) MUST_CHECK;
 bool store_reclaimable(const struct store *s);
-/* Room for data that is not written yet; may be negative. */
+/* So much room is kept for data that is not written yet. */
 void store_promise(struct store *s, int64_t blocks);
 /* Drops clean nodes above the limit; between calls only. */
 void store_trim(struct store *s);
