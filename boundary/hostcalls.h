@@ -95,7 +95,7 @@
     X(IOCTL, "fd, request, address, length: terminals only (TCGETS.., TIOCGWINSZ..); with " \
       "length 0 the address is a number", \
       "any bytes up to length") \
-    X(PREAD, "fd, address, length, offset: what of a file is in the host's memory, -EAGAIN else", \
+    X(PREAD, "fd, address, length, offset: what is in the host's memory, else -EAGAIN", \
       "any bytes up to length: for data that is verified") \
     X(PWRITE, "fd, address, length, offset: write to a file", \
       "write nothing, or something else: for data that is verified") \

@@ -19,7 +19,7 @@ struct command {
 };
 
 extern const struct command cmd_new, cmd_init, cmd_build, cmd_run, cmd_print, cmd_status,
-    cmd_try, cmd_version, cmd_doctor, cmd_package;
+    cmd_try, cmd_version, cmd_doctor, cmd_package, cmd_gen_key, cmd_fsck, cmd_store;
 
 /* ---- files of an instance, relative to it
  * ---------------------------------------------------- */

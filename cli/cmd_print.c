@@ -8,14 +8,37 @@
 
 #include "cli/cli.h"
 #include "image/file.h"
+#include "image/sefs/tools.h"
+
+static void print_hex(const uint8_t *value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        printf("%02x", value[i]);
+    printf("\n");
+}
+
+/* The newest root of a store, for the mount option root= later: no older state then opens. */
+static struct err *print_root(const char *path, int *status)
+{
+    uint8_t id[32];
+    int r = store_tool_newest(path, id);
+
+    if (r < 0)
+        return err_sys(-r, "%s: cannot be read", path);
+    print_hex(id, sizeof(id));
+    *status = 0;
+    return NULL;
+}
 
 static struct err *print_main(int argc, char **argv, int *status)
 {
     struct sgx_sigstruct sig;
     uint8_t value[32];
 
+    if (argc == 3 && !strcmp(argv[1], "root"))
+        return print_root(argv[2], status);
     if (argc != 2 || (strcmp(argv[1], "mrenclave") && strcmp(argv[1], "mrsigner")))
-        return usage_error(&cmd_print, "mrenclave or mrsigner is wanted");
+        return usage_error(&cmd_print, "mrenclave, mrsigner, or root and a store are wanted");
     struct err *err = instance_check_built();
 
     if (!err)
@@ -26,9 +49,7 @@ static struct err *print_main(int argc, char **argv, int *status)
         sigstruct_mrsigner(&sig, value);
     else
         memcpy(value, sig.enclave_hash, sizeof(value));
-    for (size_t i = 0; i < sizeof(value); i++)
-        printf("%02x", value[i]);
-    printf("\n");
+    print_hex(value, sizeof(value));
     *status = 0;
     return NULL;
 }
@@ -53,9 +74,11 @@ static struct err *status_main(int argc, char **argv, int *status)
 
 const struct command cmd_print = {
     .name = "print",
-    .arguments = "mrenclave|mrsigner",
-    .summary = "print the identity of a built instance, or of its signer",
-    .help = "64 hexadecimal digits. A remote party compares them with what a quote says.\n",
+    .arguments = "mrenclave|mrsigner|root STORE",
+    .summary = "print the identity of a built instance, of its signer, or of a store's state",
+    .help =
+        "64 hexadecimal digits. A remote party compares them with what a quote says. Those of\n"
+        "a store name its state: given as the mount option root=, no other state opens.\n",
     .failure = STATUS_FAILED,
     .run = print_main,
 };

@@ -2,10 +2,12 @@
 /*
  * The mounts of an instance. The root is the read-only image with a writable layer over it,
  * which "unionfs" says, too; the type "sefs" gives the image alone.
- * LIMIT: the writable layer is in memory; no sefs beside the root, no ext2.
+ * Elsewhere "sefs" is an encrypted store. LIMIT: the root's writable layer is in memory; no
+ * ext2.
  */
 #include "cli/config_mount.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,7 +93,7 @@ struct fs_type {
 };
 
 static const struct fs_type fs_types[] = {
-    {"sefs", CONFIG_FS_SEFS, " MAC temporary cache_size "},
+    {"sefs", CONFIG_FS_SEFS, " MAC temporary cache_size disk_size autokey root readonly "},
     {"unionfs", CONFIG_FS_UNIONFS, " layers cache_size "},
     {"hostfs", CONFIG_FS_HOSTFS, " readonly "},
     {"ramfs", CONFIG_FS_RAMFS, ""},
@@ -187,6 +189,62 @@ static struct err *add_root(struct json_place *place, const struct entry *entry,
     return err ? err : add_union_root(config);
 }
 
+/* An option of a store as mount(2) has it: a size or a word. */
+static struct err *store_option(struct json_place *place, const char *key, json_t *item,
+                                char *text, size_t room)
+{
+    size_t used = strlen(text);
+    const char *comma = used ? "," : "";
+    int n = 0;
+
+    if (!strcmp(key, "readonly"))
+        return json_is_boolean(item) ? NULL : json_refuse(place, item, "must be true or false");
+    if (!strcmp(key, "MAC"))
+        return json_refuse(place, item, "a store that is written has no MAC; use \"root\"");
+    if (!strcmp(key, "temporary") && json_is_boolean(item))
+        n = json_is_true(item) ? snprintf(text + used, room - used, "%stemporary", comma) : 0;
+    else if (json_is_integer(item) && json_integer_value(item) > 0)
+        n = snprintf(text + used, room - used, "%s%s=%lld", comma, key,
+                     (long long)json_integer_value(item));
+    else if (json_is_string(item) && !strpbrk(json_string_value(item), ",="))
+        n = snprintf(text + used, room - used, "%s%s=%s", comma, key, json_string_value(item));
+    else
+        return json_refuse(place, item, "must be a size or a word");
+    return (size_t)n < room - used ? NULL : json_refuse(place, item, "is too long");
+}
+
+/* An encrypted store in a file of the host. */
+static struct err *add_store(struct json_place *place, const struct entry *entry,
+                             struct instance_config *config)
+{
+    char text[256] = "";
+    const char *key;
+    json_t *item;
+    struct err *err = NULL;
+
+    if (!entry->source)
+        return json_refuse(place, NULL, "sefs needs a source, a file of the host");
+    json_object_foreach(entry->options, key, item)
+    {
+        size_t length = json_enter(place, key);
+
+        if (!err)
+            err = store_option(place, key, item, text, sizeof(text));
+        json_leave(place, length);
+    }
+    if (err)
+        return err;
+    uint32_t flags =
+        json_is_true(json_object_get(entry->options, "readonly")) ? CONFIG_MOUNT_RDONLY : 0;
+    err = config_add_mount(config, CONFIG_FS_SEFS, entry->target, entry->source, flags);
+    if (err)
+        return err;
+    struct mount_entry *mount = &config->mounts[config->mount_count - 1];
+    free(mount->options);
+    mount->options = strdup(text);
+    return mount->options ? NULL : err_sys(ENOMEM, "reading the configuration");
+}
+
 static struct err *add_entry(struct json_place *place, const struct entry *entry,
                              struct instance_config *config)
 {
@@ -194,7 +252,7 @@ static struct err *add_entry(struct json_place *place, const struct entry *entry
     uint32_t flags = 0;
 
     if (!strcmp(entry->type, "ext2"))
-        return json_refuse(place, NULL, "ext2 is not supported; use ramfs or hostfs");
+        return json_refuse(place, NULL, "ext2 is not supported; use sefs with disk_size");
     if (!type)
         return json_refuse(
             place, NULL,
@@ -215,9 +273,12 @@ static struct err *add_entry(struct json_place *place, const struct entry *entry
         return err;
     if (!strcmp(entry->target, "/"))
         return add_root(place, entry, type, config);
-    if (type->fs == CONFIG_FS_UNIONFS || type->fs == CONFIG_FS_SEFS)
-        return json_refuse(place, NULL, "%s is supported for \"/\" only; use ramfs or hostfs",
+    if (type->fs == CONFIG_FS_UNIONFS)
+        return json_refuse(place, NULL,
+                           "%s is supported for \"/\" only; use sefs, ramfs or hostfs",
                            type->name);
+    if (type->fs == CONFIG_FS_SEFS)
+        return add_store(place, entry, config);
     if (type->fs == CONFIG_FS_HOSTFS && !entry->source)
         return json_refuse(place, NULL, "hostfs needs a source, a directory of the host");
     if (json_is_true(json_object_get(entry->options, "readonly")))

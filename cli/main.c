@@ -10,8 +10,8 @@
 #include "cli/cli.h"
 
 static const struct command *const commands[] = {
-    &cmd_try,   &cmd_new,     &cmd_init,   &cmd_build,  &cmd_run,
-    &cmd_print, &cmd_package, &cmd_status, &cmd_doctor, &cmd_version,
+    &cmd_try,   &cmd_new,   &cmd_init,    &cmd_build,  &cmd_run,    &cmd_gen_key, &cmd_fsck,
+    &cmd_store, &cmd_print, &cmd_package, &cmd_status, &cmd_doctor, &cmd_version,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

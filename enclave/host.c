@@ -177,7 +177,8 @@ ssize_t host_pread(int fd, void *buffer, size_t size, uint64_t offset)
     if (!chunk)
         return -EAGAIN;
     size = MIN(size, (size_t)POOL_CHUNK_BYTES);
-    ssize_t r = bounded(hostcall(HOSTCALL_PREAD, (uint64_t)fd, chunk, size, offset, 0, 0), size);
+    ssize_t r =
+        bounded(hostcall(HOSTCALL_PREAD, (uint64_t)fd, chunk, size, offset, 0, 0), size);
     if (r > 0)
         host_copy_in(buffer, chunk, (size_t)r);
     pool_put(chunk);

@@ -160,6 +160,8 @@ int mount_detach(const struct path *at, bool lazy)
     if (m == root_mount)
         return -EBUSY;
     dentry_forget_super(m->sb);
+    if (m->sb->ops->sync) /* dirty inodes hold their file system */
+        (void)!m->sb->ops->sync(m->sb);
     spin_lock(&mounts_lock);
     /* references: the list's, and the caller's path */
     bool busy = has_children_locked(m) || (!lazy && atomic_load(&m->refs) > 2);

@@ -333,6 +333,16 @@ static int vs_sync_op(struct super *sb)
     return v->read_only ? 0 : vs_sync(v, true);
 }
 
+void vs_destroy(struct vsuper *v)
+{
+    store_close(v->store);
+    if (v->fd >= 0)
+        host_close(v->fd);
+    kfree(v->batch);
+    kfree(v->name);
+    kfree(v);
+}
+
 static void vs_free(struct super *sb)
 {
     struct vsuper *v = container_of(sb, struct vsuper, sb);
@@ -341,12 +351,10 @@ static void vs_free(struct super *sb)
         if (vs_sync(v, true) < 0)
             log_always("sefs %s: what was changed last could not be written", v->name);
     }
-    store_close(v->store);
-    if (v->fd >= 0)
-        host_close(v->fd);
-    kfree(v->batch);
-    kfree(v->name);
-    kfree(v);
+    if (v->flusher && current == v->flusher)
+        v->ended = true;
+    else
+        vs_destroy(v);
 }
 
 static const struct super_ops vs_ops = {

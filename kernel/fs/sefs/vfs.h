@@ -33,6 +33,8 @@ struct vsuper {
     struct list with_pages, with_attr; /* dirty inodes, referenced */
     struct wait_queue wake;            /* the flusher */
     _Atomic bool urgent, stop, stopped, idle;
+    struct task *flusher;
+    bool ended; /* the last reference was the flusher's: it takes the rest away */
 };
 
 enum vnode_dirt { VNODE_CLEAN, VNODE_ATTR, VNODE_PAGES };
@@ -85,3 +87,4 @@ int vs_reserve(struct vsuper *v, uint64_t pages) MUST_CHECK;
 void vs_throttle(struct vsuper *v);
 int vs_start_flusher(struct vsuper *v) MUST_CHECK;
 void vs_stop_flusher(struct vsuper *v);
+void vs_destroy(struct vsuper *v);

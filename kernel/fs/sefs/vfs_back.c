@@ -345,10 +345,22 @@ static void wait_for_work(struct vsuper *v)
     (void)!wait_event(&v->wake, !atomic_load(&v->idle) || atomic_load(&v->stop), NO_DEADLINE);
 }
 
+/* What it writes may be all that still holds a file system that nobody can reach any more; then
+ * it ends with this. */
+static void flush_or_sync(struct vsuper *v, bool sync)
+{
+    super_get(&v->sb);
+    int r = sync ? vs_sync(v, false) : vs_flush(v);
+    if (r < 0)
+        log_warn("sefs %s: what was changed could not be written: error %d", v->name, -r);
+    super_put(&v->sb);
+}
+
 static void flusher(void *arg)
 {
     struct vsuper *v = arg;
     uint64_t due = 0;
+    v->flusher = current;
     while (!atomic_load(&v->stop)) {
         if (all_clean(v)) {
             wait_for_work(v);
@@ -358,15 +370,16 @@ static void flusher(void *arg)
         if (atomic_load(&v->stop))
             break;
         if (atomic_exchange(&v->urgent, false))
-            (void)!vs_flush(v);
+            flush_or_sync(v, false);
         if (clock_monotonic_ns() < due)
             continue;
-        if (vs_sync(v, false) < 0)
-            log_warn("sefs %s: what was changed could not be made durable", v->name);
+        flush_or_sync(v, true);
         due = clock_monotonic_ns() + COMMIT_NS;
     }
-    atomic_store(&v->stopped, true);
-    wait_wake_all(&v->wake);
+    if (v->ended)
+        vs_destroy(v);
+    else
+        atomic_store(&v->stopped, true); /* v may be gone from here on */
     task_exit();
 }
 
@@ -393,7 +406,9 @@ int vs_start_flusher(struct vsuper *v)
 void vs_stop_flusher(struct vsuper *v)
 {
     atomic_store(&v->stop, true);
+    if (current == v->flusher) /* it goes when it is back in its loop */
+        return;
     wait_wake_all(&v->wake);
-    while (wait_event(&v->wake, atomic_load(&v->stopped), NO_DEADLINE) < 0)
+    while (!atomic_load(&v->stopped))
         task_yield();
 }
