@@ -13,7 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,7 +27,7 @@
 struct benchmark {
     const char *name;
     void (*run)(long count);
-    long count;             /* per round, so that a round takes some milliseconds natively */
+    long count; /* per round, so that a round takes some milliseconds natively */
     void (*prepare)(void);
 };
 
@@ -61,12 +65,11 @@ static long (*trap_site)(void);
 static void prepare_trap(void)
 {
     static const uint8_t code[] = {
-        0xb8, 0x6e, 0x00, 0x00, 0x00,   /* mov $110, %eax */
-        0xeb, 0x01,                     /* jmp 1f */
-        0x90,
-        0x0f, 0x05,                     /* 1: syscall */
-        0x48, 0x85, 0xc0,               /* 2: test %rax, %rax */
-        0x78, 0xfb,                     /* js 2b: never taken, getppid does not fail */
+        0xb8, 0x6e, 0x00, 0x00, 0x00, /* mov $110, %eax */
+        0xeb, 0x01,                   /* jmp 1f */
+        0x90, 0x0f, 0x05,             /* 1: syscall */
+        0x48, 0x85, 0xc0,             /* 2: test %rax, %rax */
+        0x78, 0xfb,                   /* js 2b: never taken, getppid does not fail */
         0xc3,
     };
     uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
@@ -295,6 +298,45 @@ static void futex_two_cpus(long count)
     pair(second_turn, first_turn, count, 1);
 }
 
+/* ---- sockets and readiness ---- */
+
+/* The two ends of one pair stand where the pipes' would. */
+static void prepare_sockets(void)
+{
+    int s[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, s))
+        die("socketpair");
+    pipes[0][0] = pipes[1][1] = s[1];
+    pipes[0][1] = pipes[1][0] = s[0];
+}
+
+#define WATCHED 10000
+#define ACTIVE  10
+static int watch = -1, watched[WATCHED];
+
+static void prepare_epoll(void)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    watch = epoll_create1(0);
+    for (int i = 0; i < WATCHED; i++) {
+        struct epoll_event e = {.events = EPOLLIN, .data.fd = i};
+        watched[i] = eventfd(i % (WATCHED / ACTIVE) == 0, EFD_NONBLOCK);
+        if (watched[i] < 0 || epoll_ctl(watch, EPOLL_CTL_ADD, watched[i], &e))
+            die("epoll");
+    }
+}
+
+static void epoll_some(long count)
+{
+    struct epoll_event out[64];
+    while (count--)
+        if (epoll_wait(watch, out, 64, -1) != ACTIVE)
+            die("epoll_wait");
+}
+
 /* A mebibyte through a pipe, in pieces of `piece` bytes. */
 static size_t piece;
 
@@ -489,6 +531,9 @@ static const struct benchmark benchmarks[] = {
     {"pipe-ping-pong-2cpu", pipe_two_cpus, 2000, NULL},
     {"pipe-1M-by-4K", pipe_4k, 20, NULL},
     {"pipe-1M-by-64K", pipe_64k, 20, NULL},
+    {"unix-ping-pong", pipe_one_cpu, 5000, prepare_sockets},
+    {"unix-ping-pong-2cpu", pipe_two_cpus, 2000, prepare_sockets},
+    {"epoll-10-of-10000", epoll_some, 5000, prepare_epoll},
     {"mutex-2", mutex_2, 256000, NULL},
     {"mutex-16", mutex_16, 256000, NULL},
     {"mutex-256", mutex_256, 256000, NULL},

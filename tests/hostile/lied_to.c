@@ -5,8 +5,12 @@
  * status 99 and a line say what did not.
  */
 #include <dirent.h>
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <spawn.h>
@@ -16,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/wait.h>
@@ -143,6 +148,97 @@ static void own_files(void)
     close(fd);
 }
 
+/* At most what was asked for, and nothing behind it. */
+static void receive(int fd, char *buffer, int datagrams)
+{
+    char control[64];
+    struct sockaddr_in6 from;
+    struct iovec part = {buffer, 3000};
+    struct msghdr m = {&from, sizeof(from), &part, 1, control, sizeof(control), 0};
+
+    memset(buffer + 3000, 0x5a, 64);
+    ssize_t r = datagrams ? recvmsg(fd, &m, 0) : recv(fd, buffer, 3000, 0);
+    if (r > 3000 || m.msg_controllen > sizeof(control))
+        broken("what was received");
+    for (int i = 0; i < 64; i++) {
+        if (buffer[3000 + i] != 0x5a)
+            broken("memory after what was received");
+    }
+}
+
+static void ask(int fd)
+{
+    char value[64], table[512];
+    socklen_t size = 40;
+    struct sockaddr_in6 name;
+    struct ifconf c = {.ifc_len = 256, .ifc_buf = table};
+
+    memset(value, 0x5a, sizeof(value));
+    (void)!getsockopt(fd, IPPROTO_TCP, TCP_INFO, value, &size);
+    if (size > 40 || value[40] != 0x5a)
+        broken("an option's size");
+    size = sizeof(name);
+    if (getsockname(fd, (void *)&name, &size) == 0 && size != sizeof(struct sockaddr_in))
+        broken("a name's size");
+    memset(table, 0x5a, sizeof(table));
+    if (ioctl(fd, SIOCGIFCONF, &c) == 0 && (c.ifc_len < 0 || c.ifc_len > 256))
+        broken("the table of interfaces");
+    if (table[256] != 0x5a)
+        broken("memory after the table of interfaces");
+}
+
+/* Sockets of the host: as with its files. */
+static void host_sockets(int type)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval patience = {0, 20000};
+    socklen_t size = sizeof(a);
+    char *buffer = calloc(1, 20000);
+    int l = socket(AF_INET, type, 0), c = socket(AF_INET, type | SOCK_NONBLOCK, 0), s = l;
+
+    (void)!setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    (void)!bind(l, (void *)&a, sizeof(a));
+    (void)!getsockname(l, (void *)&a, &size);
+    ask(l);
+    if (type == SOCK_STREAM)
+        (void)!listen(l, 4);
+    (void)!connect(c, (void *)&a, sizeof(a));
+    if (type == SOCK_STREAM)
+        s = accept(l, NULL, NULL);
+    (void)!setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    for (int i = 0; i < 3; i++) {
+        (void)!send(c, buffer, i * 7000, MSG_NOSIGNAL);
+        receive(s, buffer, type == SOCK_DGRAM);
+    }
+    (void)!send(s, buffer, 5000, MSG_NOSIGNAL);
+    (void)!shutdown(c, SHUT_WR);
+    receive(s, buffer, 0);
+    if (s != l)
+        close(s);
+    receive(c, buffer, 0);
+    close(c);
+    close(l);
+    free(buffer);
+}
+
+/* The host never hears of these. */
+static void own_sockets(void)
+{
+    char out[5000], in[5000];
+    int pair[2];
+
+    memset(out, 0x77, sizeof(out));
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+        return;
+    if (send(pair[0], out, sizeof(out), 0) != sizeof(out) ||
+        recv(pair[1], in, sizeof(in), MSG_WAITALL) != sizeof(in) || memcmp(in, out, sizeof(in)))
+        broken("a UNIX socket");
+    close(pair[0]);
+    if (recv(pair[1], in, 1, 0) != 0)
+        broken("the end of a UNIX socket");
+    close(pair[1]);
+}
+
 static void *thread(void *arg)
 {
     double x = 1;
@@ -181,6 +277,8 @@ int main(int argc, char **argv)
         clocks();
         host_files("/host");
         own_files();
+        host_sockets(round ? SOCK_DGRAM : SOCK_STREAM);
+        own_sockets();
         processes(argv[0]);
         (void)!poll(&in, 1, 1);
         (void)!ioctl(1, TIOCGWINSZ, &size);
