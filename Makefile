@@ -38,7 +38,7 @@ ifeq ($(MODE),dbg)
 HOST_CFLAGS += -O1 -U_FORTIFY_SOURCE
 endif
 HOST_LDFLAGS := -pie -Wl,-z,relro,-z,now
-# libarchive as an archive: the shared one brings fifteen libraries to every start.
+# libarchive statically: the shared one brings fifteen libraries to every start.
 HOST_LIBS := -lcrypto -ljansson -l:libarchive.a -l:libz.a -l:libzstd.a -l:libacl.a -luring -lpthread
 
 OCCLUM_SRC := $(wildcard cli/*.c oci/*.c image/*.c image/sefs/*.c host/*.c emu/*.c)

@@ -27,8 +27,9 @@ FUZZ_CFLAGS := -std=gnu17 -g -O1 -D_GNU_SOURCE -I. -iquote kernel -I$(O)/gen \
 	-DOCCLUM_UNIT -DOCCLUM_FUZZ -DOCCLUM_VERSION='"$(VERSION)"' -fno-strict-aliasing -Wno-comment
 FUZZ_SECONDS ?= 60
 
-# The LINK lines become rules, once, when a test changes.
-$(O)/gen/tests.mk: $(UNIT_SRC) $(GUEST_SRC) $(FUZZ_SRC) tools/test-rules.awk
+# The LINK lines become rules when a test changes, or a folder: their globs are expanded then.
+LINK_DIRS := $(shell find abi bom cli emu enclave host image kernel oci tests/unit -type d)
+$(O)/gen/tests.mk: $(UNIT_SRC) $(GUEST_SRC) $(FUZZ_SRC) tools/test-rules.awk $(LINK_DIRS)
 	@mkdir -p $(@D)
 	@awk -f tools/test-rules.awk $(UNIT_SRC) $(GUEST_SRC) $(FUZZ_SRC) /dev/null > $@
 TEST_GOALS := check fuzz test-programs run-fuzz/% \
