@@ -39,7 +39,8 @@ HOST_CFLAGS += -O1 -U_FORTIFY_SOURCE
 endif
 HOST_LDFLAGS := -pie -Wl,-z,relro,-z,now
 # libarchive statically: the shared one brings fifteen libraries to every start.
-HOST_LIBS := -lcrypto -ljansson -l:libarchive.a -l:libz.a -l:libzstd.a -l:libacl.a -luring -lpthread
+HOST_LIBS := -lcrypto -ljansson -luring -lpthread \
+	-l:libarchive.a -l:libz.a -l:libzstd.a -l:libacl.a
 
 OCCLUM_SRC := $(wildcard cli/*.c oci/*.c image/*.c image/sefs/*.c host/*.c emu/*.c)
 OCCLUM_ASM := $(wildcard host/*.S emu/*.S)

@@ -5,6 +5,7 @@
 #include "abi/errno.h"
 #include "enclave/boot.h"
 #include "lib/san.h"
+#include "lib/log.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "mm/vm.h"
@@ -12,6 +13,7 @@
 
 size_t user_copy_raw(void *dst, const void *src, size_t size);
 size_t user_clear_raw(void *dst, size_t size);
+size_t user_swap_raw(void *at, void *page);
 int user_cmpxchg_raw(void *address, uint32_t expected, uint32_t desired, uint32_t *old);
 
 bool user_range_ok(uaddr_t p, uint64_t size)
@@ -92,21 +94,10 @@ size_t user_clear_present(uaddr_t dst, size_t size)
     return user_clear_raw((void *)dst, size);
 }
 
-NO_SAN void user_swap_page(uaddr_t at, void *page)
+void user_swap_page(uaddr_t at, void *page)
 {
-    uint64_t *place = (uint64_t *)at, *buffer = page;
-
-    for (size_t i = 0; i < PAGE_SIZE / sizeof(*place); i += 4) {
-        uint64_t a = place[i], b = place[i + 1], c = place[i + 2], d = place[i + 3];
-        place[i] = buffer[i];
-        place[i + 1] = buffer[i + 1];
-        place[i + 2] = buffer[i + 2];
-        place[i + 3] = buffer[i + 3];
-        buffer[i] = a;
-        buffer[i + 1] = b;
-        buffer[i + 2] = c;
-        buffer[i + 3] = d;
-    }
+    if (user_swap_raw((void *)at, page))
+        panic("the host took a page in use away, at 0x%lx", at);
 }
 
 ssize_t strncpy_from_user(char *dst, uaddr_t src, size_t size)

@@ -35,7 +35,8 @@ bool user_range_ok(uaddr_t p, uint64_t size);
  * in. Bytes not copied or cleared. */
 size_t user_copy_present(uaddr_t dst, uaddr_t src, size_t size);
 size_t user_clear_present(uaddr_t dst, size_t size);
-/* A page in place, readable and writable, and one of the kernel's change contents. */
+/* A page in place, readable and writable, and one of the kernel's change contents. Only a host
+ * that takes the page away can make it fail: the enclave stops. */
 void user_swap_page(uaddr_t at, void *page);
 
 /* Atomics on guest memory for futexes: 0, -EFAULT. *old is what was there. */

@@ -3,6 +3,7 @@
  * The instructions that touch guest memory, each with the place where a fault continues.
  *   size_t user_copy_raw(dst, src, size)   bytes not copied
  *   size_t user_clear_raw(dst, size)       bytes not cleared
+ *   size_t user_swap_raw(at, page)         a page's bytes not exchanged
  *   int user_cmpxchg_raw(address, expected, desired, uint32_t *old)   0, or -1 on a fault
  *
  * A copy moves words where that is faster than the string instruction: up to 256 bytes, and
@@ -36,7 +37,7 @@
 .endm
 
         .text
-        .globl  user_copy_raw, user_clear_raw, user_cmpxchg_raw
+        .globl  user_copy_raw, user_clear_raw, user_swap_raw, user_cmpxchg_raw
         .p2align 5
 user_copy_raw:
         mov     %rdx, %rcx
@@ -111,6 +112,27 @@ user_clear_raw:
 2:      mov     %rcx, %rax
         ret
         FIXUP   1b, 2b
+
+user_swap_raw:
+        mov     $4096, %ecx
+1:      mov     (%rdi), %rax
+2:      mov     8(%rdi), %r8
+        mov     (%rsi), %r9
+        mov     8(%rsi), %r10
+3:      mov     %r9, (%rdi)
+4:      mov     %r10, 8(%rdi)
+        mov     %rax, (%rsi)
+        mov     %r8, 8(%rsi)
+        add     $16, %rdi
+        add     $16, %rsi
+        sub     $16, %ecx
+        jnz     1b
+5:      mov     %rcx, %rax
+        ret
+        FIXUP   1b, 5b
+        FIXUP   2b, 5b
+        FIXUP   3b, 5b
+        FIXUP   4b, 5b
 
 user_cmpxchg_raw:
         mov     %esi, %eax
