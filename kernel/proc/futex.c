@@ -14,7 +14,6 @@
  *
  * Keys: memory of one address space by mm and address; shared mappings by address alone, since
  * they lie at the same address in every process.
- * LIMIT: no priority inheritance.
  */
 #include "proc/futex.h"
 
@@ -179,15 +178,17 @@ int futex_pi_first(const struct futex_key *k, bool *more)
     struct futex_bucket *b = bucket_of(k);
     struct futex_waiter *w;
     int tid = 0;
+    uint8_t best = 0;
     *more = false;
     spin_lock(&b->lock);
     list_for_each (w, &b->waiters, node) {
         if (!key_equal(&w->key, k) || !w->pi_tid)
             continue;
-        if (tid)
-            *more = true;
-        else
+        *more = tid != 0;
+        if (!tid || w->thread->task.realtime > best) {
             tid = w->pi_tid;
+            best = w->thread->task.realtime;
+        }
     }
     spin_unlock(&b->lock);
     return tid;
@@ -205,6 +206,32 @@ void futex_pi_wake(const struct futex_key *k, int tid)
     }
     spin_unlock(&b->lock);
     wake_batch(&batch);
+}
+
+struct futex_waiter *futex_take_for_pi(const struct futex_key *k, uaddr_t target)
+{
+    struct futex_bucket *b = bucket_of(k);
+    struct futex_waiter *w, *found = NULL;
+    spin_lock(&b->lock);
+    list_for_each (w, &b->waiters, node) {
+        if (!found && key_equal(&w->key, k) && w->pi_target == target && !w->pi_tid)
+            found = w;
+    }
+    if (found) {
+        atomic_store(&found->bucket, (struct futex_bucket *)NULL);
+        list_remove(&found->node);
+    }
+    spin_unlock(&b->lock);
+    return found;
+}
+
+void futex_put(struct futex_waiter *w)
+{
+    struct futex_bucket *b = bucket_of(&w->key);
+    spin_lock(&b->lock);
+    list_append(&b->waiters, &w->node);
+    atomic_store(&w->bucket, b);
+    spin_unlock(&b->lock);
 }
 
 /* ---- operations ---- */
@@ -253,7 +280,7 @@ static uint32_t take_waiters(const struct futex_key *from, struct list *out, uin
     list_for_each_safe (w, tmp, &b->waiters, node) {
         if (n >= move)
             break;
-        if (!key_equal(&w->key, from) || w->pi_tid)
+        if (!key_equal(&w->key, from) || w->pi_tid || w->pi_target)
             continue;
         atomic_store(&w->bucket, (struct futex_bucket *)NULL);
         list_remove(&w->node);

@@ -41,6 +41,11 @@ int64_t futex_wake_op(uaddr_t a, uaddr_t b, bool is_private, uint32_t wake_a, ui
                       uint32_t operation) MUST_CHECK;
 int64_t futex_lock_pi(uaddr_t address, bool is_private, uint64_t deadline_ns,
                       bool try_only) MUST_CHECK;
+/* FUTEX_CMP_REQUEUE_PI and FUTEX_WAIT_REQUEUE_PI. */
+int64_t futex_requeue_pi(uaddr_t from, uaddr_t to, bool is_private, uint32_t wake,
+                         uint32_t move, uint32_t expected) MUST_CHECK;
+int64_t futex_wait_requeue_pi(uaddr_t address, bool is_private, uint32_t expected,
+                              uint64_t deadline_ns, uaddr_t lock) MUST_CHECK;
 int64_t futex_unlock_pi(uaddr_t address, bool is_private) MUST_CHECK;
 
 /* Locks that the exiting (or exec'ing) current thread still holds are marked and handed on. */

@@ -58,10 +58,10 @@ int64_t sys_futex(uaddr_t a, int op, uint32_t val, uaddr_t timeout, uaddr_t b, u
     int r = 0;
 
     if ((op & FUTEX_CLOCK_REALTIME) && command != FUTEX_WAIT && command != FUTEX_WAIT_BITSET &&
-        command != FUTEX_LOCK_PI2)
+        command != FUTEX_WAIT_REQUEUE_PI && command != FUTEX_LOCK_PI2)
         return -ENOSYS;
     if (command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI ||
-        command == FUTEX_LOCK_PI2)
+        command == FUTEX_LOCK_PI2 || command == FUTEX_WAIT_REQUEUE_PI)
         r = get_deadline(command, op, timeout, &deadline);
     if (r)
         return r;
@@ -85,6 +85,10 @@ int64_t sys_futex(uaddr_t a, int op, uint32_t val, uaddr_t timeout, uaddr_t b, u
         return futex_lock_pi(a, is_private, deadline, false);
     case FUTEX_TRYLOCK_PI:
         return futex_lock_pi(a, is_private, NO_DEADLINE, true);
+    case FUTEX_WAIT_REQUEUE_PI:
+        return futex_wait_requeue_pi(a, is_private, val, deadline, b);
+    case FUTEX_CMP_REQUEUE_PI:
+        return futex_requeue_pi(a, b, is_private, val, val2, val3);
     case FUTEX_UNLOCK_PI:
         return futex_unlock_pi(a, is_private);
     default:
