@@ -21,6 +21,7 @@
 #include "lib/string.h"
 #include "mm/heap.h"
 #include "mm/kmalloc.h"
+#include "net/names.h"
 #include "proc/process.h"
 #include "sched/internal.h"
 #include "sched/task.h"
@@ -97,6 +98,8 @@ static void first_task(void *arg)
         panic("no memory to boot");
     current->cred = cred;
     mount_all();
+    if (!try) /* there, the host's files are the root's */
+        names_import();
     if (!cwd)
         cwd = boot_args.cwd;
     if (fs_boot_context(cwd, &fs)) {
