@@ -166,10 +166,20 @@ _Static_assert(sizeof(struct abi_flock) == 32, "struct flock");
 #define MS_NOEXEC       8u
 #define MS_REMOUNT      32u
 #define MS_NOATIME      1024u
+#define MS_NODIRATIME   2048u
 #define MS_BIND         4096u
 #define MS_MOVE         8192u
 #define MS_REC          16384u
+#define MS_SILENT       32768u
+#define MS_UNBINDABLE   (1u << 17)
+#define MS_PRIVATE      (1u << 18)
+#define MS_SLAVE        (1u << 19)
+#define MS_SHARED       (1u << 20)
+#define MS_STRICTATIME  (1u << 24)
 #define MS_PROPAGATION  0x1e0000u
+#define MNT_FORCE       1u
+#define MNT_DETACH      2u
+#define MNT_EXPIRE      4u
 #define UMOUNT_NOFOLLOW 8u
 
 struct abi_owner {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* System calls that change names: mkdir, unlink, rename, link, symlink, mknod, mount. */
+/* System calls that change names: mkdir, unlink, rename, link, symlink, mknod. */
 #include "abi/errno.h"
 #include "fs/core/fd.h"
 #include "lib/string.h"
@@ -90,10 +90,12 @@ static int two_names(uaddr_t a, uaddr_t b, char **first, char **second)
 int64_t sys_renameat2(int olddirfd, uaddr_t old, int newdirfd, uaddr_t new_name, uint32_t flags)
 {
     char *from, *to;
-    if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
+    if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
         return -EINVAL;
-    if ((flags & RENAME_NOREPLACE) && (flags & RENAME_EXCHANGE))
+    if ((flags & RENAME_EXCHANGE) && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)))
         return -EINVAL;
+    if ((flags & RENAME_WHITEOUT) && fs_cred()->euid != 0)
+        return -EPERM;
     int r = two_names(old, new_name, &from, &to);
     if (r < 0)
         return r;
@@ -150,112 +152,4 @@ int64_t sys_symlinkat(uaddr_t target, int dirfd, uaddr_t path)
 int64_t sys_symlink(uaddr_t target, uaddr_t path)
 {
     return sys_symlinkat(target, AT_FDCWD, path);
-}
-
-/* ---- mount ---- */
-
-static int attach_root(struct super *sb, const struct path *at, uint32_t flags,
-                       const char *source)
-{
-    struct dentry *root = dentry_new_root(inode_get(sb->root), "/");
-    if (!root)
-        return -ENOMEM;
-    int r = mount_attach(sb, root, at, flags, source);
-    dentry_put(root);
-    return r;
-}
-
-static int mount_new_super(const char *type_name, const char *source, const char *options,
-                           const struct path *at, uint32_t flags)
-{
-    struct super *sb;
-    struct config_mount config = {.flags = flags & MS_RDONLY ? CONFIG_MOUNT_RDONLY : 0};
-    struct fs_type *type = fs_type_find(type_name);
-    if (!type || !type->user_mountable)
-        return -ENODEV;
-    int r = type->mount(&config, source, options, &sb);
-    if (r < 0)
-        return r;
-    r = attach_root(sb, at, flags & 0xf, *source ? source : type_name);
-    super_put(sb);
-    return r;
-}
-
-/* LIMIT: MS_REC takes only the one mount. */
-static int mount_bind(const char *source, const struct path *at)
-{
-    struct path from;
-    int r = path_walk(AT_FDCWD, source, WALK_FOLLOW, &from);
-    if (r < 0)
-        return r;
-    if (inode_is_dir(path_inode(&from)) != inode_is_dir(path_inode(at)))
-        r = -ENOTDIR;
-    else
-        r = mount_attach(from.mount->sb, from.dentry, at, atomic_load(&from.mount->flags),
-                         from.mount->source);
-    path_put(&from);
-    return r;
-}
-
-static int do_mount(const char *source, const char *type, const char *options,
-                    const struct path *at, uint64_t flags)
-{
-    if (flags & (MS_PROPAGATION | MS_MOVE))
-        return -EINVAL; /* LIMIT: mounts do not propagate or move */
-    if (flags & MS_REMOUNT) {
-        if (at->dentry != at->mount->root)
-            return -EINVAL;
-        atomic_store(&at->mount->flags, (uint32_t)flags & (0xf | MS_NOATIME));
-        return 0;
-    }
-    if (flags & MS_BIND)
-        return mount_bind(source, at);
-    return mount_new_super(type, source, options, at, (uint32_t)flags);
-}
-
-static int optional_string(uaddr_t from, size_t max, char **out)
-{
-    if (from)
-        return strdup_from_user(from, max, out);
-    *out = kstrdup("");
-    return *out ? 0 : -ENOMEM;
-}
-
-int64_t sys_mount(uaddr_t source, uaddr_t target, uaddr_t type, uint64_t flags, uaddr_t data)
-{
-    char *text[3] = {NULL, NULL, NULL};
-    struct path at;
-    if (fs_cred()->euid != 0)
-        return -EPERM;
-    int r = path_walk_user(AT_FDCWD, target, WALK_FOLLOW, &at);
-    if (r < 0)
-        return r;
-    r = optional_string(source, PATH_MAX, &text[0]);
-    if (r == 0)
-        r = optional_string(type, 64, &text[1]);
-    if (r == 0)
-        r = optional_string(data, PATH_MAX, &text[2]);
-    if (r == 0)
-        r = do_mount(text[0], text[1], text[2], &at, flags);
-    for (int i = 0; i < 3; i++)
-        kfree(text[i]);
-    path_put(&at);
-    return r;
-}
-
-int64_t sys_umount2(uaddr_t target, uint32_t flags)
-{
-    static const uint32_t detach = 2;
-    struct path at;
-    if (flags & ~0xfu)
-        return -EINVAL;
-    if (fs_cred()->euid != 0)
-        return -EPERM;
-    uint32_t how = flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW;
-    int r = path_walk_user(AT_FDCWD, target, how, &at);
-    if (r < 0)
-        return r;
-    r = mount_detach(&at, flags & detach);
-    path_put(&at);
-    return r;
 }

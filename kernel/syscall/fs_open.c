@@ -250,6 +250,9 @@ static int64_t file_control(struct file *f, int fd, int command, uint64_t arg)
         return owner_control(f, command, arg);
     case F_GETLEASE:
         return F_UNLCK;
+    case F_SETLEASE: /* as where fs.leases-enable and fs.dir-notify-enable are 0 */
+    case F_NOTIFY:
+        return -EINVAL;
     case F_SETPIPE_SZ:
     case F_GETPIPE_SZ:
         return f->ops->fcntl ? f->ops->fcntl(f, command, arg) : -EBADF;

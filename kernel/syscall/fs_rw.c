@@ -2,6 +2,7 @@
 /* System calls that move data: read, write and their vectored and positioned forms, seeking. */
 #include "abi/errno.h"
 #include "fs/core/fd.h"
+#include "fs/core/layer.h"
 #include "fs/core/notify.h"
 #include "mm/iter.h"
 #include "mm/kmalloc.h"
@@ -105,35 +106,91 @@ int64_t sys_pwritev(int fd, uaddr_t iov, uint64_t count, int64_t low, int64_t hi
     return low < 0 ? -EINVAL : transfer_vector(fd, iov, count, &position, true);
 }
 
-/* RWF_NOWAIT is refused: whether data is cached cannot be told in advance. */
-static int check_rwf(int flags)
+/* What a flagged transfer works on: the file as it is, or opened once more to append. */
+static int flagged_file(int fd, int flags, bool write, struct file **out)
 {
-    if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
-        return -EOPNOTSUPP;
-    return 0;
+    static const int known = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND;
+    struct file *f = fd_file(fd), *again;
+    int r = !f ? -EBADF : flags & ~known ? -EOPNOTSUPP : 0;
+    bool nowait = flags & RWF_NOWAIT;
+    if (r == 0 && nowait && (f->state & FILE_STREAM)) {
+        uint32_t ready = file_poll(f, NULL);
+        r = ready & ((write ? POLLOUT : POLLIN) | POLL_ALWAYS) ? 0 : -EAGAIN;
+    } else if (r == 0 && nowait && (write || !f->inode->cache.keep)) {
+        r = -EOPNOTSUPP; /* LIMIT: only what is always in memory never waits */
+    }
+    if (r == 0 && write && (flags & RWF_APPEND) && inode_is_reg(f->inode) &&
+        (f->state & FILE_WRITE)) {
+        r = layer_open(f->path.mount, f->path.dentry, O_WRONLY | O_APPEND, &again);
+        if (r == 0) {
+            file_put(f);
+            f = again;
+        }
+    }
+    if (r < 0)
+        file_put(f);
+    else
+        *out = f;
+    return r;
+}
+
+/* As Linux, an appending write leaves its file's position at its end. */
+static int64_t flagged_write(int fd, struct file *f, struct iter *it, uint64_t *pos, int flags)
+{
+    struct file *own = fd_file(fd);
+    bool appends = own && own != f;
+    if (appends && pos == NULL) {
+        mutex_lock(&own->pos_lock);
+        int64_t r = file_write(f, it, &own->pos);
+        mutex_unlock(&own->pos_lock);
+        file_put(own);
+        return r;
+    }
+    int64_t r = file_write(f, it, pos);
+    if (r > 0 && (flags & (RWF_DSYNC | RWF_SYNC)) && f->ops->fsync) {
+        int synced = f->ops->fsync(f, !(flags & RWF_SYNC));
+        r = synced < 0 ? synced : r;
+    }
+    file_put(own);
+    return r;
+}
+
+static int64_t flagged(int fd, uaddr_t iov, uint64_t count, int64_t offset, int flags,
+                       bool write)
+{
+    struct iter it;
+    struct iter_segment *segments;
+    struct file *f;
+    uint64_t position = (uint64_t)offset, *pos = offset == -1 ? NULL : &position;
+    if (offset < -1)
+        return -EINVAL;
+    int64_t r = flagged_file(fd, flags, write, &f);
+    if (r < 0)
+        return r;
+    if (pos && (f->state & FILE_STREAM))
+        r = -ESPIPE;
+    else if (count > ITER_MAX_SEGMENTS)
+        r = -EINVAL;
+    else
+        r = iter_user_vector(&it, iov, count, &segments);
+    if (r == 0) {
+        r = write ? flagged_write(fd, f, &it, pos, flags) : file_read(f, &it, pos);
+        kfree(segments);
+    }
+    file_put(f);
+    return r;
 }
 
 int64_t sys_preadv2(int fd, uaddr_t iov, uint64_t count, int64_t low, int64_t high, int flags)
 {
-    int r = check_rwf(flags);
-    if (r < 0)
-        return r;
-    return low == -1 ? sys_readv(fd, iov, count) : sys_preadv(fd, iov, count, low, high);
+    (void)high;
+    return flagged(fd, iov, count, low, flags, false);
 }
 
 int64_t sys_pwritev2(int fd, uaddr_t iov, uint64_t count, int64_t low, int64_t high, int flags)
 {
-    int64_t r = check_rwf(flags);
-    if (r < 0)
-        return r;
-    r = low == -1 ? sys_writev(fd, iov, count) : sys_pwritev(fd, iov, count, low, high);
-    struct file *f = r > 0 && (flags & (RWF_DSYNC | RWF_SYNC)) ? fd_file(fd) : NULL;
-    if (f && f->ops->fsync) {
-        int synced = f->ops->fsync(f, !(flags & RWF_SYNC));
-        r = synced < 0 ? synced : r;
-    }
-    file_put(f);
-    return r;
+    (void)high;
+    return flagged(fd, iov, count, low, flags, true);
 }
 
 int64_t sys_lseek(int fd, int64_t offset, int whence)

@@ -306,6 +306,14 @@ int path_truncate(const struct path *p, uint64_t size)
     return r;
 }
 
+static void file_accessed(struct file *f)
+{
+    if ((f->state & (FILE_ATIME | FILE_STRICT)) == (FILE_ATIME | FILE_STRICT))
+        f->inode->atime = fs_now();
+    else if (f->state & FILE_ATIME)
+        inode_touch_accessed(f->inode);
+}
+
 int file_readdir(struct file *f, struct dir_sink *sink)
 {
     if (!f->ops->readdir)
@@ -315,8 +323,10 @@ int file_readdir(struct file *f, struct dir_sink *sink)
     int r = f->inode->dead ? -ENOENT : f->ops->readdir(f, sink);
     mutex_unlock(&f->inode->lock);
     mutex_unlock(&f->pos_lock);
-    if (r == 0)
+    if (r == 0) {
+        file_accessed(f);
         notify_dentry(f->path.dentry, IN_ACCESS);
+    }
     return r;
 }
 
@@ -376,8 +386,7 @@ ssize_t file_read_cached(struct file *f, struct iter *to, uint64_t *pos)
     ssize_t r = cache_read(&f->inode->cache, to, *pos, f->inode->size);
     if (r > 0)
         *pos += (uint64_t)r;
-    if (f->state & FILE_ATIME)
-        inode_touch_accessed(f->inode);
+    file_accessed(f);
     return r;
 }
 

@@ -61,12 +61,13 @@ struct file_ops {
 /* struct file.state */
 #define FILE_READ       0x01u /* opened for reading */
 #define FILE_WRITE      0x02u
-#define FILE_SEEK       0x04u /* has a position; pread and pwrite work */
-#define FILE_STREAM     0x08u /* no position, no pos_lock: pipes, sockets, terminals */
-#define FILE_ATIME      0x10u /* reading touches the access time */
-#define FILE_TRUNC      0x20u /* to be emptied once it is open */
-#define FILE_NOCTTY     0x40u /* opened with O_NOCTTY */
-#define FILE_NO_SIGPIPE 0x80u /* EPIPE comes without a signal: sockets of datagrams */
+#define FILE_SEEK       0x04u  /* has a position; pread and pwrite work */
+#define FILE_STREAM     0x08u  /* no position, no pos_lock: pipes, sockets, terminals */
+#define FILE_ATIME      0x10u  /* reading touches the access time */
+#define FILE_TRUNC      0x20u  /* to be emptied once it is open */
+#define FILE_NOCTTY     0x40u  /* opened with O_NOCTTY */
+#define FILE_NO_SIGPIPE 0x80u  /* EPIPE comes without a signal: sockets of datagrams */
+#define FILE_STRICT     0x100u /* FILE_ATIME always, not only where it tells something new */
 
 struct file {
     const struct file_ops *ops;

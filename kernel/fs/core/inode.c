@@ -228,8 +228,11 @@ static bool time_before(struct timespec64 a, struct timespec64 b)
 
 void inode_touch_accessed(struct inode *i)
 {
-    if (time_before(i->atime, i->mtime) || time_before(i->atime, i->ctime))
-        i->atime = fs_now();
+    static const int64_t day = 24 * 60 * 60;
+    struct timespec64 now = fs_now();
+    if (time_before(i->atime, i->mtime) || time_before(i->atime, i->ctime) ||
+        now.sec - i->atime.sec >= day)
+        i->atime = now;
 }
 
 static bool seen_before(struct inode *const v[], size_t index)

@@ -53,7 +53,7 @@ struct rename_args {
     const char *old_name, *new_name;
     struct inode *inode;    /* what moves */
     struct inode *replaced; /* what is at the target, or NULL */
-    uint32_t flags;         /* RENAME_EXCHANGE or 0; NOREPLACE has been checked */
+    uint32_t flags; /* RENAME_EXCHANGE, RENAME_WHITEOUT or 0; NOREPLACE has been checked */
 };
 
 /*
@@ -105,14 +105,16 @@ struct inode_ops {
 };
 
 /* struct super.flags */
-#define SUPER_RDONLY 1u
-#define SUPER_NODEV  2u
-#define SUPER_PSEUDO 4u /* names are never remembered (procfs) */
+#define SUPER_RDONLY   1u
+#define SUPER_NODEV    2u
+#define SUPER_WHITEOUT 8u /* rename leaves whiteouts when asked to */
+#define SUPER_PSEUDO   4u /* names are never remembered (procfs) */
 
 struct super;
 struct super_ops {
     int (*statfs)(struct super *sb, struct abi_statfs *out); /* NULL: zeros */
     int (*sync)(struct super *sb);                           /* NULL: nothing to do */
+    int (*remount)(struct super *sb, const char *options);   /* NULL: there are none */
     void (*free)(struct super *sb);                          /* never NULL */
 };
 

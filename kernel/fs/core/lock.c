@@ -2,8 +2,8 @@
 /*
  * Advisory locks. An inode has one list of ranges; a range belongs to an owner: a descriptor
  * table (POSIX), or an open file (flock, OFD). flock's locks cover everything and are of a kind
- * of their own: they do not meet record locks. LIMIT: no deadlock detection; F_SETLKW of two
- * processes in a circle waits until a signal.
+ * of their own: they do not meet record locks. Who waits for a POSIX lock is on a list with
+ * whom it waits for, so that a circle is found before it closes.
  */
 #include "fs/core/lock.h"
 
@@ -117,24 +117,88 @@ static int try_lock(struct file_locks *l, const struct range_lock *want,
     return r;
 }
 
+/* ---- waiting for POSIX locks ---- */
+
+struct waiting {
+    struct list node;
+    const void *owner, *blocker;
+};
+static struct spinlock waiting_lock = SPINLOCK_INIT(RANK_INODE_DATA);
+static struct list all_waiting = LIST_INIT(all_waiting);
+
+static const void *blocker_of_locked(const void *owner)
+{
+    struct waiting *w;
+    list_for_each (w, &all_waiting, node) {
+        if (w->owner == owner)
+            return w->blocker;
+    }
+    return NULL;
+}
+
+/* Would waiting for `blocker` close a circle? Else it is noted. */
+static bool closes_circle(struct waiting *w, const void *blocker)
+{
+    bool circle = false;
+    spin_lock(&waiting_lock);
+    const void *at = blocker;
+    for (unsigned steps = 0; at && !circle && steps < 64; steps++) {
+        circle = at == w->owner;
+        at = blocker_of_locked(at);
+    }
+    w->blocker = circle ? NULL : blocker;
+    spin_unlock(&waiting_lock);
+    return circle;
+}
+
+static const void *blocker_now(struct file_locks *l, const struct range_lock *want)
+{
+    spin_lock(&l->lock);
+    struct range_lock *r = find_conflict(l, want);
+    const void *owner = r && !r->ofd ? r->owner : NULL;
+    spin_unlock(&l->lock);
+    return owner;
+}
+
+/* One more try of a task that waits: -EAGAIN to wait on. */
+static int retry_lock(struct file_locks *l, const struct range_lock *want,
+                      struct range_lock *spares[2], struct waiting *w)
+{
+    int r = try_lock(l, want, &spares[0], &spares[1]);
+    if (r == -EAGAIN && !want->flock && !want->ofd && closes_circle(w, blocker_now(l, want)))
+        r = -EDEADLK;
+    return r;
+}
+
+static int wait_for_lock(struct file_locks *l, const struct range_lock *want,
+                         struct range_lock *spares[2])
+{
+    struct waiting w = {.owner = want->owner};
+    int got = -EAGAIN;
+    spin_lock(&waiting_lock);
+    list_append(&all_waiting, &w.node);
+    spin_unlock(&waiting_lock);
+    int r = wait_event(&l->changed, (got = retry_lock(l, want, spares, &w)) != -EAGAIN,
+                       NO_DEADLINE);
+    spin_lock(&waiting_lock);
+    list_remove(&w.node);
+    spin_unlock(&waiting_lock);
+    return r == 0 ? got : r;
+}
+
 static int set_lock(struct file *f, const struct range_lock *want, bool wait)
 {
     struct file_locks *l = locks_of(f->inode, want->type != F_UNLCK);
     if (!l)
         return want->type == F_UNLCK ? 0 : -ENOLCK;
-    struct range_lock *own = kzalloc(sizeof(*own)), *spare = kzalloc(sizeof(*spare));
-    int r = own && spare ? try_lock(l, want, &own, &spare) : -ENOLCK;
-    if (r == -EAGAIN && wait) {
-        int got = -EAGAIN;
-        r = wait_event(&l->changed, (got = try_lock(l, want, &own, &spare)) != -EAGAIN,
-                       NO_DEADLINE);
-        if (r == 0)
-            r = got;
-    }
+    struct range_lock *spares[2] = {kzalloc(sizeof(*spares[0])), kzalloc(sizeof(*spares[0]))};
+    int r = spares[0] && spares[1] ? try_lock(l, want, &spares[0], &spares[1]) : -ENOLCK;
+    if (r == -EAGAIN && wait)
+        r = wait_for_lock(l, want, spares);
     if (r == 0 && (want->flock || want->ofd))
         atomic_store(&f->locked, true);
-    kfree(own);
-    kfree(spare);
+    kfree(spares[0]);
+    kfree(spares[1]);
     return r;
 }
 

@@ -116,8 +116,8 @@ static struct mount *mount_new(struct super *sb, struct dentry *root, uint32_t f
     return m;
 }
 
-int mount_attach(struct super *sb, struct dentry *root, const struct path *at, uint32_t flags,
-                 const char *source)
+static int attach(struct super *sb, struct dentry *root, const struct path *at, uint32_t flags,
+                  const char *source, struct mount **out)
 {
     struct mount *m = mount_new(sb, root, flags, source);
     if (!m)
@@ -133,7 +133,97 @@ int mount_attach(struct super *sb, struct dentry *root, const struct path *at, u
     if (!at)
         root_mount = m;
     spin_unlock(&mounts_lock);
+    *out = m;
     return 0;
+}
+
+int mount_attach(struct super *sb, struct dentry *root, const struct path *at, uint32_t flags,
+                 const char *source)
+{
+    struct mount *m;
+    return attach(sb, root, at, flags, source, &m);
+}
+
+/* ---- binding ---- */
+
+#define BIND_MAX 64u
+struct binding {
+    struct mount *old[BIND_MAX], *copy[BIND_MAX]; /* not counted: nothing detaches meanwhile */
+    size_t count;
+    struct dentry *top;
+};
+
+static bool is_below(struct dentry *d, const struct dentry *top)
+{
+    dcache_lock_names();
+    while (d != top && d->parent != d)
+        d = d->parent;
+    dcache_unlock_names();
+    return d == top;
+}
+
+/* A mount below one that has been copied is copied, too; parents come first. */
+static int bind_one(struct mount *m, void *arg)
+{
+    struct binding *b = arg;
+    size_t k = 0, own = 0;
+    while (own < b->count && b->copy[own] != m)
+        own++;
+    while (k < b->count && b->old[k] != m->parent)
+        k++;
+    if (own < b->count || k == b->count || (k == 0 && !is_below(m->mountpoint, b->top)))
+        return 0;
+    if (b->count == BIND_MAX)
+        return -ENOSPC;
+    struct path at = {b->copy[k], m->mountpoint};
+    int r = attach(m->sb, m->root, &at, atomic_load(&m->flags), m->source, &b->copy[b->count]);
+    if (r == 0)
+        b->old[b->count++] = m;
+    return r;
+}
+
+int mount_bind(const struct path *from, const struct path *at, bool recursive)
+{
+    struct binding *b = kzalloc(sizeof(*b));
+    if (!b)
+        return -ENOMEM;
+    b->top = from->dentry;
+    b->old[0] = from->mount;
+    int r = attach(from->mount->sb, from->dentry, at, atomic_load(&from->mount->flags),
+                   from->mount->source, &b->copy[0]);
+    b->count = 1;
+    if (r == 0 && recursive)
+        r = mount_walk(bind_one, b);
+    kfree(b);
+    return r;
+}
+
+/* Moves the mount whose root `from` is. */
+int mount_move(const struct path *from, const struct path *to)
+{
+    struct mount *m = from->mount, *old_parent = NULL;
+    struct dentry *old_place = NULL;
+    if (from->dentry != m->root || !m->parent ||
+        inode_is_dir(path_inode(from)) != inode_is_dir(path_inode(to)))
+        return -EINVAL;
+    spin_lock(&mounts_lock);
+    int r = m->detached ? -EINVAL : 0;
+    for (struct mount *up = to->mount; up && r == 0; up = up->parent)
+        r = up == m ? -ELOOP : 0;
+    if (r == 0) {
+        old_parent = m->parent;
+        old_place = m->mountpoint;
+        atomic_fetch_sub(&old_place->mounts, 1);
+        atomic_fetch_add(&to->dentry->mounts, 1);
+        m->parent = mount_get(to->mount);
+        m->mountpoint = dentry_get(to->dentry);
+        list_remove(&m->node); /* behind its new parent */
+        list_append(&mounts, &m->node);
+    }
+    spin_unlock(&mounts_lock);
+    dentry_put(old_place);
+    mount_put(old_parent);
+    return r;
 }
 
 int layer_mount(struct super *sb, struct dentry *root, uint32_t flags, struct mount **out)
@@ -142,19 +232,38 @@ int layer_mount(struct super *sb, struct dentry *root, uint32_t flags, struct mo
     return *out ? 0 : -ENOMEM;
 }
 
-static bool has_children_locked(struct mount *m)
+static struct mount *child_of_locked(const struct mount *m)
 {
     struct mount *i;
     list_for_each (i, &mounts, node) {
         if (i->parent == m)
-            return true;
+            return i;
     }
-    return false;
+    return NULL;
 }
 
-int mount_detach(const struct path *at, bool lazy)
+/* Off the list, with all that is mounted on it; each is put by the caller. */
+static void detach_locked(struct mount *m, struct list *gone)
+{
+    struct mount *top = m, *deepest;
+    for (;;) {
+        deepest = top;
+        while ((m = child_of_locked(deepest)) != NULL)
+            deepest = m;
+        deepest->detached = true;
+        list_remove(&deepest->node);
+        atomic_fetch_sub(&deepest->mountpoint->mounts, 1);
+        list_append(gone, &deepest->node);
+        if (deepest == top)
+            return;
+    }
+}
+
+int mount_detach(const struct path *at, uint32_t flags)
 {
     struct mount *m = at->mount;
+    struct list gone = LIST_INIT(gone);
+    bool lazy = flags & MNT_DETACH;
     if (at->dentry != m->root)
         return -EINVAL;
     if (m == root_mount)
@@ -164,16 +273,19 @@ int mount_detach(const struct path *at, bool lazy)
         (void)!m->sb->ops->sync(m->sb);
     spin_lock(&mounts_lock);
     /* references: the list's, and the caller's path */
-    bool busy = has_children_locked(m) || (!lazy && atomic_load(&m->refs) > 2);
+    bool busy = !lazy && (child_of_locked(m) || atomic_load(&m->refs) > 2);
     int r = m->detached ? -EINVAL : busy ? -EBUSY : 0;
-    if (r == 0) {
-        m->detached = true;
-        list_remove(&m->node);
-        atomic_fetch_sub(&m->mountpoint->mounts, 1);
+    if (r == 0 && (flags & MNT_EXPIRE) && !m->expires) {
+        m->expires = true;
+        r = -EAGAIN;
     }
-    spin_unlock(&mounts_lock);
     if (r == 0)
+        detach_locked(m, &gone);
+    spin_unlock(&mounts_lock);
+    while (!list_empty(&gone)) {
+        m = list_entry(list_pop(&gone), struct mount, node);
         mount_put(m);
+    }
     return r;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The tree of mounts. One for all processes.
- * LIMIT: no mount namespaces, no propagation.
+ * LIMIT: no mount namespaces; all mounts are private.
  */
 #pragma once
 
@@ -20,12 +20,13 @@ struct mount {
     struct dentry *root;
     struct mount *parent;      /* NULL: the root of all */
     struct dentry *mountpoint; /* in the parent's file system */
-    _Atomic uint32_t flags;    /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME */
+    _Atomic uint32_t flags;    /* MOUNT_FLAGS */
     uint32_t id;
     _Atomic uint32_t refs;
     char *source; /* for /proc/mounts */
     struct list node;
     bool detached;
+    bool expires; /* MNT_EXPIRE has been asked for once */
 };
 
 struct mount *mount_get(struct mount *m);
@@ -48,7 +49,12 @@ struct fs_type *fs_type_next(struct fs_type *prev);
 /* Mounts over `at` (NULL: the root of all). */
 int mount_attach(struct super *sb, struct dentry *root, const struct path *at, uint32_t flags,
                  const char *source) MUST_CHECK;
-int mount_detach(const struct path *at, bool lazy) MUST_CHECK;
+/* umount2's flags. MNT_DETACH takes along what is mounted on it. */
+int mount_detach(const struct path *at, uint32_t flags) MUST_CHECK;
+/* The tree of `from` once more at `at`; recursive: with what is mounted in it. */
+int mount_bind(const struct path *from, const struct path *at, bool recursive) MUST_CHECK;
+/* -EINVAL: `from` is no mount's root. -ELOOP: into itself. */
+int mount_move(const struct path *from, const struct path *to) MUST_CHECK;
 /* The topmost mount on this place, with a reference, or NULL. */
 struct mount *mount_over(struct mount *m, struct dentry *d);
 bool mount_have_root(void);
@@ -69,6 +75,9 @@ void mount_sync_all(void);
 int fs_boot_mount(const struct config_mount *m, const char *target, const char *source,
                   const char *options) MUST_CHECK;
 
+/* What mount(2) can set on each mount. */
+#define MOUNT_FLAGS                                                                            \
+    (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_STRICTATIME)
 #define MOUNT_RDONLY_FLAG 1u
 static inline bool mount_rdonly(const struct mount *m)
 {

@@ -250,6 +250,8 @@ static int link_in(const struct path *dir, const struct last_name *last,
         r = -EEXIST;
     else if (r == 0 && last->trailing_slash)
         r = -ENOENT;
+    if (r == 0)
+        r = read_only(dir);
     if (r == 0 && from->mount != dir->mount)
         r = -EXDEV;
     if (r == 0)
@@ -368,8 +370,13 @@ static int rename_locked(struct rename_side *from, struct rename_side *to, uint3
     if (from->d->inode == to->d->inode)
         return 0;
     struct rename_args args = {
-        path_inode(&from->dir), path_inode(&to->dir), from->last.buffer,       to->last.buffer,
-        from->d->inode,         to->d->inode,         flags & RENAME_EXCHANGE,
+        path_inode(&from->dir),
+        path_inode(&to->dir),
+        from->last.buffer,
+        to->last.buffer,
+        from->d->inode,
+        to->d->inode,
+        flags & (RENAME_EXCHANGE | RENAME_WHITEOUT),
     };
     if (!args.old_dir->ops->rename)
         return -EPERM;
@@ -450,6 +457,8 @@ int path_rename(int olddirfd, const char *old, int newdirfd, const char *new_nam
         r = -EBUSY;
     else if (!rename_last_ok(&to))
         r = flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+    else if ((flags & RENAME_WHITEOUT) && !(from.dir.mount->sb->flags & SUPER_WHITEOUT))
+        r = -EINVAL;
     else
         r = rename_may_begin(&from, &to);
     if (r < 0)

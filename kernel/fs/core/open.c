@@ -113,8 +113,9 @@ static int open_inode(struct file *f)
     struct inode *i = f->inode;
     f->ops = i->file_ops ? i->file_ops : &path_only_ops;
     uint32_t mount_flags = atomic_load_explicit(&f->path.mount->flags, memory_order_relaxed);
-    bool atime = inode_is_reg(i) && !(mount_flags & (MS_NOATIME | MS_RDONLY)) &&
-                 !(i->sb->flags & SUPER_RDONLY) && !(f->flags & O_NOATIME);
+    uint32_t none = MS_NOATIME | MS_RDONLY | (inode_is_dir(i) ? MS_NODIRATIME : 0);
+    bool atime =
+        !(mount_flags & none) && !(i->sb->flags & SUPER_RDONLY) && !(f->flags & O_NOATIME);
     if (i->file_ops && i->type != S_IFREG && i->type != S_IFDIR) { /* a stream of the host */
         f->state |= FILE_STREAM;
         return i->ops->open ? i->ops->open(i, f) : -ENXIO;
@@ -127,6 +128,7 @@ static int open_inode(struct file *f)
     case S_IFREG:
     case S_IFDIR:
         f->state |= FILE_SEEK | (atime ? FILE_ATIME : 0);
+        f->state |= mount_flags & MS_STRICTATIME ? FILE_STRICT : 0;
         return i->ops->open ? i->ops->open(i, f) : 0;
     default:
         return -ENXIO; /* block devices: there are none */

@@ -406,6 +406,19 @@ ssize_t path_text_from(const struct path *p, const struct path *root, char *buff
     return (ssize_t)(size - start - 1);
 }
 
+const char *dentry_text(struct dentry *d, char *buffer, size_t size)
+{
+    size_t start = size;
+    bool fits = prepend(buffer, &start, "", 1), any = false;
+    dcache_lock_names();
+    for (; fits && d->parent != d; d = d->parent) {
+        fits = prepend(buffer, &start, d->name, d->name_len) && prepend(buffer, &start, "/", 1);
+        any = true;
+    }
+    dcache_unlock_names();
+    return fits && any ? buffer + start : "/";
+}
+
 ssize_t path_text(const struct path *p, char *buffer, size_t size)
 {
     static const char deleted[] = " (deleted)";

@@ -129,6 +129,9 @@ ssize_t path_text(const struct path *p, char *buffer, size_t size) MUST_CHECK;
 ssize_t path_text_from(const struct path *p, const struct path *root, char *buffer, size_t size,
                        uint32_t *flags) MUST_CHECK;
 
+/* Where it is in its file system; "/" if that does not fit. */
+const char *dentry_text(struct dentry *d, char *buffer, size_t size);
+
 /* Names of files: what system calls do with a path. Permissions are checked. */
 int path_create(int dirfd, const char *name, uint32_t mode, uint64_t rdev,
                 const char *target) MUST_CHECK;

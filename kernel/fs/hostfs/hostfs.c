@@ -355,6 +355,7 @@ static int hostfs_mount(const struct config_mount *config, const char *source,
         return -ENOMEM;
     super_init(&s->sb, &host_super_ops, "hostfs");
     s->sb.magic = 0x484f5354;
+    s->sb.flags = SUPER_WHITEOUT;
     s->read_only = config->flags & CONFIG_MOUNT_RDONLY;
     s->sb.entry_ttl_ns = TTL_NS;
     s->sb.negative_ttl_ns = s->read_only ? TTL_NS : UINT64_MAX;

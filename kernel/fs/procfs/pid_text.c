@@ -281,8 +281,7 @@ int proc_pid_stat(const struct proc_key *key, struct text *t)
     stats_of(p, &s, &l);
     process_cpu_ns(p, &user, &system);
     text_add(t, "%d (%.15s) %c %d %d %d %u %d 4194304 0 0 0 0 ", key->tid ? key->tid : key->pid,
-             name_of(p, th), process_state_letter(p), f.ppid, f.pgid, f.sid, tty,
-             foreground);
+             name_of(p, th), process_state_letter(p), f.ppid, f.pgid, f.sid, tty, foreground);
     text_add(t, "%llu %llu %llu %llu 20 0 %u 0 %llu ", (unsigned long long)user / 10000000,
              (unsigned long long)system / 10000000,
              (unsigned long long)p->reaped.user_ns / 10000000,
@@ -421,7 +420,7 @@ int proc_pid_status(const struct proc_key *key, struct text *t)
 
 struct mounts {
     struct text *t;
-    char *path;
+    char *path, *inner;
     struct path root;
     bool info;
 };
@@ -441,13 +440,18 @@ static int add_mount(struct mount *m, void *arg)
         (flags & PATH_TEXT_UNREACHABLE))
         return 0;
     const char *mode = f & MS_RDONLY ? "ro" : "rw";
-    char options[48];
-    format_string(options, sizeof(options), "%s%s%s%s,relatime", mode,
+    char options[80];
+    format_string(options, sizeof(options), "%s%s%s%s%s%s", mode,
                   f & MS_NOSUID ? ",nosuid" : "", f & MS_NODEV ? ",nodev" : "",
-                  f & MS_NOEXEC ? ",noexec" : "");
+                  f & MS_NOEXEC ? ",noexec" : "", f & MS_NODIRATIME ? ",nodiratime" : "",
+                  f & MS_NOATIME       ? ",noatime"
+                  : f & MS_STRICTATIME ? ""
+                                       : ",relatime");
     if (a->info) {
-        text_add(a->t, "%u %u %u:%u / ", m->id, m->parent ? m->parent->id : 1,
+        text_add(a->t, "%u %u %u:%u ", m->id, m->parent ? m->parent->id : 1,
                  DEV_MAJOR(m->sb->dev), DEV_MINOR(m->sb->dev));
+        add_escaped(a->t, dentry_text(m->root, a->inner, PATH_MAX));
+        text_add(a->t, " ");
         add_escaped(a->t, a->path);
         text_add(a->t, " %s - %s ", options, m->sb->type);
         add_escaped(a->t, m->source);
@@ -463,13 +467,15 @@ static int add_mount(struct mount *m, void *arg)
 
 static int show_mounts(struct text *t, bool info)
 {
-    struct mounts a = {.t = t, .path = kmalloc(PATH_MAX), .info = info};
-    if (!a.path)
-        return -ENOMEM;
-    fs_current_root(&a.root);
-    int r = mount_walk(add_mount, &a);
-    path_put(&a.root);
+    struct mounts a = {t, kmalloc(PATH_MAX), kmalloc(PATH_MAX), {0}, info};
+    int r = a.path && a.inner ? 0 : -ENOMEM;
+    if (r == 0) {
+        fs_current_root(&a.root);
+        r = mount_walk(add_mount, &a);
+        path_put(&a.root);
+    }
     kfree(a.path);
+    kfree(a.inner);
     return r;
 }
 

@@ -226,6 +226,15 @@ static int exchange(struct ram_node *from, struct ram_entry *a, struct ram_node 
     return 0;
 }
 
+/* The entry that stays at the old name leads to a whiteout from now on. */
+static void leave_whiteout(struct ram_node *dir, struct ram_entry *old, struct ram_node *white)
+{
+    if (inode_is_dir(&old->node->inode))
+        dir->inode.nlink--;
+    old->node = white;
+    inode_touch_modified(&dir->inode);
+}
+
 static int ram_rename(const struct rename_args *args)
 {
     struct ram_node *from = ram_node(args->old_dir), *to = ram_node(args->new_dir);
@@ -237,21 +246,30 @@ static int ram_rename(const struct rename_args *args)
         return there ? exchange(from, old, to, there) : -ENOENT;
     if (there && inode_is_dir(args->replaced) && there->node->names.node)
         return -ENOTEMPTY;
+    struct inode_init white_init = {
+        .mode = S_IFCHR, .uid = fs_cred()->fsuid, .gid = fs_cred()->fsgid};
     struct ram_entry *e = entry_new(args->new_name);
-    if (!e)
-        return -ENOSPC;
+    struct ram_node *white = NULL;
+    int r = e ? 0 : -ENOSPC;
+    if (r == 0 && (args->flags & RENAME_WHITEOUT))
+        r = node_new(ram_super(args->inode), &white_init, &white);
+    if (r < 0)
+        goto free_new;
     e->node = old->node;
     if (there)
         entry_remove(to, there);
-    int r = entry_add(to, e);
+    r = entry_add(to, e);
     if (r < 0) {
         if (there && entry_add(to, there) < 0)
             assert(!"a cookie just removed can be set again");
-        kfree(e);
-        return r;
+        goto free_new;
     }
-    entry_remove(from, old);
-    kfree(old); /* its reference went to e */
+    if (white) {
+        leave_whiteout(from, old, white);
+    } else {
+        entry_remove(from, old);
+        kfree(old); /* its reference went to e */
+    }
     args->inode->ctime = fs_now();
     if (there) {
         unlinked(args->replaced);
@@ -259,6 +277,11 @@ static int ram_rename(const struct rename_args *args)
         kfree(there);
     }
     return 0;
+free_new:
+    if (white)
+        inode_put(&white->inode);
+    kfree(e);
+    return r;
 }
 
 static ssize_t ram_readlink(struct inode *i, char *buffer, size_t size)
@@ -354,7 +377,12 @@ static void ram_super_free(struct super *sb)
     kfree(container_of(sb, struct ram_super, sb));
 }
 
-static const struct super_ops ram_super_ops = {.statfs = ram_statfs, .free = ram_super_free};
+static int ram_remount(struct super *sb, const char *options);
+static const struct super_ops ram_super_ops = {
+    .statfs = ram_statfs,
+    .remount = ram_remount,
+    .free = ram_super_free,
+};
 
 /* "size=64m": bytes with k, m or g. */
 static int parse_size(const char *text, uint64_t *pages)
@@ -407,6 +435,20 @@ static int parse_options(const char *options, struct ram_super *s, uint32_t *mod
     return 0;
 }
 
+/* Only the size changes, and never below what is there. */
+static int ram_remount(struct super *sb, const char *options)
+{
+    struct ram_super *s = container_of(sb, struct ram_super, sb), wanted = {0};
+    uint32_t mode;
+    wanted.limit_pages = s->limit_pages;
+    int r = parse_options(options, &wanted, &mode);
+    if (r == 0 && wanted.limit_pages && wanted.limit_pages < atomic_load(&s->pages))
+        r = -EINVAL;
+    if (r == 0)
+        s->limit_pages = wanted.limit_pages;
+    return r;
+}
+
 static int super_new(struct ram_super **out)
 {
     struct ram_super *s = kzalloc(sizeof(*s));
@@ -414,6 +456,7 @@ static int super_new(struct ram_super **out)
         return -ENOMEM;
     super_init(&s->sb, &ram_super_ops, "tmpfs");
     s->sb.magic = TMPFS_MAGIC;
+    s->sb.flags = SUPER_WHITEOUT;
     *out = s;
     return 0;
 }
