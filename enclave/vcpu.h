@@ -62,6 +62,7 @@ struct vcpu {
     bool vector_clean;          /* the vector registers hold nothing but the initial state */
     uint64_t fault_rip;         /* of a kernel fault, for the panic message */
     struct task *idle;
+    struct task *incoming; /* chosen, soon `running`; the scheduler's */
     void *sched;           /* the scheduler's per-vCPU data */
     void *ring;            /* the ring client's */
     void *crypto;          /* the crypto library's */

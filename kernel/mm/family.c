@@ -103,22 +103,22 @@ static unsigned member_count(struct family *f)
     return n;
 }
 
-/* The member after `previous` (NULL: the first), leaving out `mm`. Members do not go while the
- * family is exclusive or its caller has a claim. */
-static struct mm *other_member(struct mm *mm, struct mm *previous)
+/* The member after `previous` (NULL: the first). Members do not go while the family is
+ * exclusive or its caller has a claim. */
+static struct mm *next_member(struct family *f, struct mm *previous)
 {
-    struct family *f = mm->family;
-    struct mm *found = NULL;
-
     spin_lock(&family_lock);
     struct list *l = previous ? previous->in_family.next : f->members.next;
-    for (; l != &f->members && !found; l = l->next) {
-        struct mm *m = list_entry(l, struct mm, in_family);
-        if (m != mm)
-            found = m;
-    }
     spin_unlock(&family_lock);
-    return found;
+    return l == &f->members ? NULL : list_entry(l, struct mm, in_family);
+}
+
+/* The same, leaving out `mm`. */
+static struct mm *other_member(struct mm *mm, struct mm *previous)
+{
+    struct mm *m = next_member(mm->family, previous);
+
+    return m == mm ? next_member(mm->family, m) : m;
 }
 
 static void enter_exclusive(struct family *f)
@@ -172,6 +172,18 @@ static void give_perms(uaddr_t at, uint8_t state)
     present_set(at, at + PAGE_SIZE, state);
 }
 
+/* Text, mostly: the same file mapped twice. */
+NO_SAN static bool same_page(uaddr_t at, const uint64_t *buffer)
+{
+    const uint64_t *place = (const uint64_t *)at;
+    uint64_t differ = 0;
+
+    for (size_t i = 0; i < PAGE_SIZE / sizeof(*place) && !differ; i += 4)
+        differ = (place[i] ^ buffer[i]) | (place[i + 1] ^ buffer[i + 1]) |
+                 (place[i + 2] ^ buffer[i + 2]) | (place[i + 3] ^ buffer[i + 3]);
+    return !differ;
+}
+
 /* One page goes out; if `in` has one for the place, it comes in. False: the place is to be
  * given back. Where there is no memory for it, the page is lost, and with it the process. */
 static bool page_out(struct mm *out, struct mm *in, uaddr_t at, uint8_t state)
@@ -186,6 +198,9 @@ static bool page_out(struct mm *out, struct mm *in, uaddr_t at, uint8_t state)
         e = copy_take(out, at, state);
         if (now != state)
             present_set(at, at + PAGE_SIZE, now);
+    } else if ((state & (PAGES_R | PAGES_W)) == PAGES_R && copy_state(entry) == state &&
+               same_page(at, copy_page(entry))) {
+        e = copy_put(out, at, copy_page(entry), state);
     } else {
         make_writable(at, &now);
         user_swap_page(at, copy_page(entry));
@@ -396,6 +411,15 @@ static int fork_locked(struct mm *parent, struct mm *child)
     return 0;
 }
 
+/* Where others may come, nothing lies that is not mapped. The caller holds the lock, or all
+ * tasks of mm are frozen. */
+static void keep_nothing(struct mm *mm) UNCHECKED_LOCKING
+{
+    warm_drop(mm);
+    image_laid_out(mm);
+    images_fork(mm);
+}
+
 int mm_fork(struct mm **out)
 {
     struct mm *parent = current->mm, *child;
@@ -405,9 +429,7 @@ int mm_fork(struct mm **out)
         return e;
     mutex_lock(&parent->lock);
     sched_freeze(&parent->sched);
-    warm_drop(parent);
-    image_laid_out(parent);
-    images_fork(parent);
+    keep_nothing(parent);
     e = fork_locked(parent, child);
     sched_thaw(&parent->sched);
     mutex_unlock(&parent->lock);
@@ -521,20 +543,80 @@ bool family_shares(struct mm *mm, uaddr_t start, uaddr_t end)
     return false;
 }
 
-/* Common pages of the rival lie where current->mm has no mapping: they become copies, too. */
-static int part_all(struct mm *resident)
+/* ---- another memory comes to the same addresses ---- */
+
+static int common_copy(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
+{
+    int e = 0;
+
+    for (uaddr_t at = start; at < end && !e; at += PAGE_SIZE)
+        e = copy_take(mm, at, state & (uint8_t)~PAGE_COMMON);
+    return e;
+}
+
+static int common_uncopy(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
+{
+    for (uaddr_t at = start; at < end; at += PAGE_SIZE) {
+        void *entry = radix_remove(&mm->copies, at / PAGE_SIZE);
+        if (entry)
+            pages_free(copy_page(entry), 1);
+    }
+    return 0;
+}
+
+static int common_drop(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
+{
+    drop_place(start, end);
+    return 0;
+}
+
+/* Calls `act` for what is common, for each member that has it. */
+static int for_common(struct family *f,
+                      int (*act)(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state))
 {
     uint8_t state;
 
-    for (struct vma *v = vma_next_from(resident, 0); v; v = vma_next(v)) {
-        for (uaddr_t at = v->start; !v->shared && at < v->end;) {
-            uaddr_t next = present_run(at, v->end, &state);
-            int e = is_common(state) ? part_run(resident, at, next, state) : 0;
-            if (e)
-                return e;
-            at = next;
+    for (struct mm *m = next_member(f, NULL); m; m = next_member(f, m)) {
+        for (struct vma *v = vma_next_from(m, 0); v; v = vma_next(v)) {
+            for (uaddr_t at = v->start; !v->shared && at < v->end;) {
+                uaddr_t next = present_run(at, v->end, &state);
+                int e = is_common(state) ? act(m, at, next, state) : 0;
+                if (e)
+                    return e;
+                at = next;
+            }
         }
     }
+    return 0;
+}
+
+/* What a member left in place for its heir (leave_pages), who has not come yet. */
+static void drop_left(struct family *f)
+{
+    for (struct mm *m = next_member(f, NULL); m; m = next_member(f, m)) {
+        uint64_t key = 0;
+        for (; radix_next(&m->copies, &key); key++) {
+            if (present_get(key * PAGE_SIZE))
+                drop_place(key * PAGE_SIZE, (key + 1) * PAGE_SIZE);
+        }
+    }
+}
+
+/* No member's private pages stay in place: the newcomer shares nothing with any of them. */
+static int clear_places(struct family *f)
+{
+    struct sched_mm *resident = f->sched.resident;
+    int e = for_common(f, common_copy);
+
+    if (e) {
+        (void)for_common(f, common_uncopy);
+        return e;
+    }
+    (void)for_common(f, common_drop);
+    if (resident)
+        stash(container_of(resident, struct mm, sched), NULL);
+    else
+        drop_left(f);
     return 0;
 }
 
@@ -554,6 +636,24 @@ static void merge(struct family *to, struct family *from)
     spin_unlock(&family_lock);
 }
 
+/* With a reference; NULL: all are being destroyed. */
+static struct mm *living_member(struct family *f)
+{
+    struct mm *found = NULL;
+    struct list *l;
+
+    spin_lock(&family_lock);
+    for (l = f->members.next; l != &f->members && !found; l = l->next) {
+        struct mm *m = list_entry(l, struct mm, in_family);
+        uint32_t refs = atomic_load(&m->refs);
+        while (refs && !atomic_compare_exchange_weak(&m->refs, &refs, refs + 1))
+            ;
+        found = refs ? m : NULL;
+    }
+    spin_unlock(&family_lock);
+    return found;
+}
+
 /* `mm` is current->mm, or being built by exec: the current task turns to it. */
 int family_join(struct mm *mm, struct family *rival)
 {
@@ -563,24 +663,20 @@ int family_join(struct mm *mm, struct family *rival)
     if (member_count(mine) != 1)
         return -ENOMEM; /* LIMIT: a fixed mapping of one family over another family's */
     sched_exchange = exchange;
-    spin_lock(&family_lock);
-    if (!list_empty(&rival->members))
-        first = mm_get(list_entry(rival->members.next, struct mm, in_family));
-    spin_unlock(&family_lock);
-    if (!first)
-        return -EAGAIN; /* it has just gone */
+    if (!(first = living_member(rival))) {
+        task_yield();
+        return -EAGAIN; /* its places are being given back */
+    }
     sched_freeze(&first->sched);
     if (!atomic_load(&first->sched.family)) {
+        keep_nothing(first);
         set_resident(rival, first);
         atomic_store(&first->sched.family, &rival->sched);
     }
     sched_thaw(&first->sched);
     enter_exclusive(rival);
-    struct sched_mm *resident = rival->sched.resident;
-    struct mm *out = resident ? container_of(resident, struct mm, sched) : NULL;
-    int e = out ? part_all(out) : 0;
-    if (!e && out)
-        stash(out, NULL);
+    keep_nothing(mm);
+    int e = clear_places(rival);
     if (!e) {
         merge(rival, mine);
         set_resident(rival, mm);
@@ -618,6 +714,16 @@ static void leave_pages(struct mm *mm, struct mm *heir)
             drop_place(keep, at);
         }
     }
+}
+
+bool family_close(struct mm *mm)
+{
+    spin_lock(&family_lock);
+    bool alone = !atomic_load(&mm->sched.family) && !list_empty(&mm->in_family);
+    if (alone)
+        list_remove(&mm->in_family);
+    spin_unlock(&family_lock);
+    return alone;
 }
 
 void family_leave(struct mm *mm)

@@ -200,6 +200,8 @@ int family_join(struct mm *mm, struct family *rival) MUST_CHECK;
 void family_leave(struct mm *mm);
 /* The current task's claim, if it was for mm, which is gone. */
 void family_unclaim(struct mm *mm);
+/* `mm` has no references any more. True if it is alone; then nobody joins it from now on. */
+bool family_close(struct mm *mm);
 
 /* ---- fault.c ---- */
 uint32_t prot_to_perms(uint32_t prot);

@@ -73,7 +73,6 @@ static void destroy_alone(struct mm *mm) HELD(mm->lock)
     images_keep(mm, &images);
     list_for_each (a, &mm->family->areas, in_family)
         pages_drop(mm, a->start, a->end); /* warm ones */
-    list_remove(&mm->in_family);
 }
 
 static void mm_destroy(struct mm *mm)
@@ -81,10 +80,10 @@ static void mm_destroy(struct mm *mm)
     struct vma *v;
 
     mutex_lock(&mm->lock);
-    if (atomic_load(&mm->sched.family))
-        destroy_in_family(mm);
-    else if (!list_empty(&mm->in_family))
+    if (family_close(mm))
         destroy_alone(mm);
+    else if (!list_empty(&mm->in_family))
+        destroy_in_family(mm);
     while ((v = vma_next_from(mm, 0))) {
         vma_remove(mm, v);
         vma_free(v);

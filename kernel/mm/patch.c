@@ -448,7 +448,9 @@ static bool window_present(uaddr_t start)
 static void restore_site(struct mm *mm, struct patches *p, uaddr_t at)
 {
     uint8_t now[PATCH_JUMP], old[PATCH_JUMP], jump[PATCH_JUMP];
-    sched_freeze(&mm->sched);
+    bool frozen = atomic_load(&mm->sched.frozen_by) == current;
+    if (!frozen)
+        sched_freeze(&mm->sched);
     spin_lock(&p->lock);
     struct site *s = site_from(p, at);
     uaddr_t start = s->p.start;
@@ -460,7 +462,8 @@ static void restore_site(struct mm *mm, struct patches *p, uaddr_t at)
     if (window_present(start) && !user_copy_raw(now, (const void *)start, sizeof(now)) &&
         !memcmp(now, jump, sizeof(now)) && write_pages(start, old, sizeof(old)))
         log_warn("a rewritten system call at 0x%lx could not be put back", start);
-    sched_thaw(&mm->sched);
+    if (!frozen)
+        sched_thaw(&mm->sched);
 }
 
 void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)

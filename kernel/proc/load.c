@@ -8,6 +8,7 @@
 #include "lib/string.h"
 #include "mm/vm.h"
 #include "proc/exec.h"
+#include "sched/family.h"
 
 #define STACK_MIN   (132ull << 10)
 #define STACK_MAX   (1ull << 30)
@@ -207,10 +208,8 @@ int load_program(struct exec *e)
     int r = mm_new(&e->mm);
     if (r)
         return r;
-    r = map_all(e);
-    if (r) {
-        mm_put(e->mm);
-        e->mm = NULL;
-    }
-    return r;
+    /* Another exec may come to live at the same addresses at any time: who builds a memory can
+     * be stopped like one who runs in it. */
+    sched_use_mm((struct sched_mm *)e->mm);
+    return map_all(e);
 }

@@ -40,7 +40,14 @@ static bool claim_resident(struct sched_family *f) HELD(f->lock)
         f->wanted = false; /* nobody came */
     }
     f->running++;
+    f->unfinished = false;
     return true;
+}
+
+/* The resident member has a quantum, too, when it does not run because of somebody else. */
+static bool may_replace(const struct sched_family *f) HELD(f->lock)
+{
+    return !f->running && !(f->unfinished && resident_ns(f) < quantum_ns(f));
 }
 
 bool family_claim(struct task *t)
@@ -49,14 +56,14 @@ bool family_claim(struct task *t)
     struct sched_family *f = mm ? atomic_load(&mm->family) : NULL;
     bool ok = false;
 
-    if (!f)
+    if (!f || t->claim)
         return true;
     spin_lock(&f->lock);
     if (f->exchanging) {
         ok = false;
     } else if (f->resident == mm) {
         ok = claim_resident(f);
-    } else if (!f->running) {
+    } else if (may_replace(f)) {
         f->exchanging = true;
         f->running = 1;
         ok = true;
@@ -82,6 +89,17 @@ void family_release(struct task *t)
     spin_unlock(&f->lock);
 }
 
+void family_preempt(void)
+{
+    struct sched_family *f = current->claim;
+
+    if (!f)
+        return;
+    spin_lock(&f->lock);
+    f->unfinished = true;
+    spin_unlock(&f->lock);
+}
+
 void family_settle(void)
 {
     struct task *t = current;
@@ -94,7 +112,7 @@ void family_settle(void)
     spin_lock(&f->lock);
     f->resident = (struct sched_mm *)t->mm;
     f->exchanging = false;
-    f->wanted = false;
+    f->wanted = f->unfinished = false;
     f->since_tsc = rdtsc();
     f->cost_tsc = f->since_tsc - start;
     spin_unlock(&f->lock);

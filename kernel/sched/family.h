@@ -21,6 +21,7 @@ struct sched_family {
     uint32_t running;          /* claims */
     bool exchanging;           /* the only claim is bringing its member in */
     bool wanted;               /* a task of another member was passed over */
+    bool unfinished;           /* a task of the resident member was preempted */
     uint64_t since_tsc;        /* of the last exchange */
     uint64_t cost_tsc;         /* of it */
 };
@@ -38,6 +39,8 @@ void sched_use_mm(struct sched_mm *mm);
 /* For the scheduler: may `t` run now? Takes a claim if it may. */
 bool family_claim(struct task *t);
 void family_release(struct task *t);
+/* The current task is about to be preempted; it wants to go on. */
+void family_preempt(void);
 /* On the chosen task's stack, before anything else: makes its member resident. */
 void family_settle(void);
 /* Its member has been resident long enough while another one waits. */

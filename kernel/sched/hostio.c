@@ -69,6 +69,7 @@ static int run_once(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_
     bool cancelled = false;
 
     current->pinned = this_vcpu()->index + 1; /* a ring cancels only its own */
+    current->keeps_claim = whole; /* an exchange costs more than most disk accesses */
     submit(sqe, &q.ring);
     while (!atomic_load(&q.done)) {
         atomic_store(&current->state,
@@ -84,6 +85,7 @@ static int run_once(struct ring_sqe *sqe, int32_t max_result, uint64_t deadline_
         (void)schedule_until(cancelled ? NO_DEADLINE : deadline_ns);
     }
     atomic_store(&current->state, TASK_RUNNABLE);
+    current->keeps_claim = false;
     current->pinned = 0;
     if (!task_allowed(current, this_vcpu()->index)) /* changed meanwhile */
         atomic_fetch_or(&current->flags, TASK_RESCHED);

@@ -147,11 +147,24 @@ void queue_put_back(struct run_queue *q, struct task *t)
     insert(q, t);
 }
 
+/* Whoever freezes first says so and then looks at who runs; so this vCPU first says who comes
+ * and then looks whether it is frozen. */
+static bool take_on(struct task *t)
+{
+    struct vcpu *v = this_vcpu();
+
+    __atomic_store_n(&v->incoming, t, __ATOMIC_SEQ_CST);
+    if (!frozen(t) && family_claim(t))
+        return true;
+    __atomic_store_n(&v->incoming, NULL, __ATOMIC_SEQ_CST);
+    return false;
+}
+
 struct task *queue_take(struct run_queue *q, uint32_t me)
 {
     for (struct rb_node *n = rb_first(&q->tasks); n; n = rb_next(n)) {
         struct task *t = of_node(n);
-        if (!task_allowed(t, me) || frozen(t) || busy_elsewhere(t) || !family_claim(t))
+        if (!task_allowed(t, me) || frozen(t) || busy_elsewhere(t) || !take_on(t))
             continue;
         take_out(q, t);
         if (t->key & KEY_NORMAL && t->vruntime > atomic_load(&q->floor))

@@ -41,6 +41,12 @@ struct task *watch_running(struct vcpu *v)
     return __atomic_load_n(&v->running, __ATOMIC_SEQ_CST);
 }
 
+static struct task *watch_incoming(struct vcpu *v)
+{
+    atomic_fetch_add(&watchers, 1);
+    return __atomic_load_n(&v->incoming, __ATOMIC_SEQ_CST);
+}
+
 void watch_end(void)
 {
     atomic_fetch_sub(&watchers, 1);
@@ -89,7 +95,8 @@ static void switch_to(struct run_queue *q, struct task *prev, struct task *next,
     account_switch(prev, next, now);
     atomic_store(&q->running_key, next == &q->idle ? UINT64_MAX : next->key);
     q->previous = prev;
-    v->running = next;
+    __atomic_store_n(&v->running, next, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&v->incoming, NULL, __ATOMIC_SEQ_CST);
     v->kernel_stack = next == &q->idle ? 0 : next->stack_top;
     if (next->mm)
         __asm__ volatile("wrfsbase %0" : : "r"(next->fs_base));
@@ -152,12 +159,14 @@ void schedule(void)
     uint64_t now = rdtsc();
     if (prev != &q->idle)
         account_sync(q, now);
-    family_release(prev);
+    if (!prev->keeps_claim)
+        family_release(prev);
     account_charge(prev, now);
     struct task *next = choose_next(q, prev);
     queue_call(q, false);
     atomic_fetch_and(&prev->flags, ~TASK_RESCHED);
     if (next == prev) {
+        __atomic_store_n(&q->vcpu->incoming, NULL, __ATOMIC_SEQ_CST);
         family_settle();
         return;
     }
@@ -277,8 +286,10 @@ void sched_user_return(void)
 
     if (this_vcpu()->tick_pending)
         sched_tick();
-    if (flags & TASK_RESCHED)
+    if (flags & TASK_RESCHED) {
+        family_preempt();
         give_way();
+    }
     if (atomic_fetch_and(&current->flags, ~TASK_TICK) & TASK_TICK) {
         struct run_queue *q = my_queue();
         if (ring_urgent())
@@ -296,10 +307,26 @@ static bool frozen_by_me(const struct task *t)
     return mm && t != current && atomic_load(&mm->frozen_by) == current;
 }
 
+/* Not one that will run at any moment, either. */
+static void wait_until_decided(struct vcpu *v)
+{
+    bool comes = true;
+
+    while (comes) {
+        struct task *t = watch_incoming(v);
+        comes = t && frozen_by_me(t);
+        watch_end();
+        if (comes)
+            __asm__ volatile("pause");
+    }
+}
+
 static void wait_until_off(struct run_queue *q)
 {
     struct vcpu *v = q->vcpu;
     struct task *asked = NULL;
+
+    wait_until_decided(v);
 
     for (;;) {
         struct task *t = watch_running(v);

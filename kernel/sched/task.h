@@ -70,6 +70,7 @@ struct task {
     _Atomic bool on_cpu;    /* its stack is in use */
     _Atomic uint32_t vcpu;  /* whose run queue it belongs to */
     struct sched_family *claim; /* counted in it while this task runs; sched/family.h */
+    bool keeps_claim;           /* even asleep: what it waits for comes soon, and surely */
 
     /* Under the lock of its run queue; sched/queue.c. */
     struct rb_node run_node;
