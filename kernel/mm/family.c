@@ -172,18 +172,6 @@ static void give_perms(uaddr_t at, uint8_t state)
     present_set(at, at + PAGE_SIZE, state);
 }
 
-/* Text, mostly: the same file mapped twice. */
-NO_SAN static bool same_page(uaddr_t at, const uint64_t *buffer)
-{
-    const uint64_t *place = (const uint64_t *)at;
-    uint64_t differ = 0;
-
-    for (size_t i = 0; i < PAGE_SIZE / sizeof(*place) && !differ; i += 4)
-        differ = (place[i] ^ buffer[i]) | (place[i + 1] ^ buffer[i + 1]) |
-                 (place[i + 2] ^ buffer[i + 2]) | (place[i + 3] ^ buffer[i + 3]);
-    return !differ;
-}
-
 /* One page goes out; if `in` has one for the place, it comes in. False: the place is to be
  * given back. Where there is no memory for it, the page is lost, and with it the process. */
 static bool page_out(struct mm *out, struct mm *in, uaddr_t at, uint8_t state)
@@ -199,7 +187,8 @@ static bool page_out(struct mm *out, struct mm *in, uaddr_t at, uint8_t state)
         if (now != state)
             present_set(at, at + PAGE_SIZE, now);
     } else if ((state & (PAGES_R | PAGES_W)) == PAGES_R && copy_state(entry) == state &&
-               same_page(at, copy_page(entry))) {
+               user_same_page(at, copy_page(entry))) {
+        /* Text, mostly: the same file mapped twice. */
         e = copy_put(out, at, copy_page(entry), state);
     } else {
         make_writable(at, &now);

@@ -38,6 +38,8 @@ size_t user_clear_present(uaddr_t dst, size_t size);
 /* A page in place, readable and writable, and one of the kernel's change contents. Only a host
  * that takes the page away can make it fail: the enclave stops. */
 void user_swap_page(uaddr_t at, void *page);
+/* A page in place, readable, has these contents. */
+bool user_same_page(uaddr_t at, const void *page);
 
 /* Atomics on guest memory for futexes: 0, -EFAULT. *old is what was there. */
 int user_cmpxchg32(uaddr_t address, uint32_t expected, uint32_t desired,
