@@ -70,7 +70,8 @@ struct boot_info {
      */
     uint64_t cpuid_address;
     uint32_t cpuid_count;
-    uint32_t pad;
+    uint32_t service; /* 1: no program; requests come through the control page */
+    uint64_t control; /* host address of a struct control_page; 0: none */
 };
 
 struct boot_cpuid {

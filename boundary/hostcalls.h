@@ -120,7 +120,9 @@
     X(IFCONF, "fd, address, room: SIOCGIFCONF, the length", \
       "any bytes and length: bounded by the room") \
     X(CPU_TIME, "the vCPU's thread's CPU time in ns", \
-      "lie: CPU times are wrong, within what the TSC says")
+      "lie: CPU times are wrong, within what the TSC says") \
+    X(REPLY, "id, enum control_reply, value, address, length: the answer to a request", \
+      "drop it")
 
 enum hostcall_nr {
 #define X(name, args, hostile) HOSTCALL_##name,

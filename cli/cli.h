@@ -19,7 +19,8 @@ struct command {
 };
 
 extern const struct command cmd_new, cmd_init, cmd_build, cmd_run, cmd_print, cmd_status,
-    cmd_try, cmd_version, cmd_doctor, cmd_package, cmd_gen_key, cmd_fsck, cmd_store;
+    cmd_try, cmd_version, cmd_doctor, cmd_package, cmd_gen_key, cmd_fsck, cmd_store, cmd_start,
+    cmd_stop, cmd_exec, cmd_ps, cmd_kill, cmd_logs;
 
 /* ---- files of an instance, relative to it
  * ---------------------------------------------------- */
@@ -59,6 +60,14 @@ uint32_t date_bcd(void);
 int source_epoch(int64_t *epoch);
 /* Runs an enclave to its end; *status is the exit status for the shell. */
 MUST_CHECK struct err *launch(const struct host_run_params *params, int *status);
+
+/* cmd_run.c: the instance's enclave as a service on a listening socket, to its end. */
+struct run_service {
+    int listen_fd;
+    void (*ready)(void *arg);
+    void *arg;
+};
+MUST_CHECK struct err *run_as_service(const struct run_service *service, int *status);
 
 /* ---- options
  * --------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/client.h"
 #include "image/file.h"
 #include "image/sefs/tools.h"
 
@@ -61,7 +62,13 @@ static struct err *status_main(int argc, char **argv, int *status)
     if (argc > 1)
         return usage_error(&cmd_status, "%s: no arguments are wanted", argv[1]);
     struct err *err = instance_check();
+    int pid;
 
+    if (!err && service_running(&pid)) {
+        puts("running");
+        *status = 0;
+        return NULL;
+    }
     if (!err)
         err = file_map(INSTANCE_STATUS, &map);
     if (err)
@@ -86,7 +93,7 @@ const struct command cmd_print = {
 const struct command cmd_status = {
     .name = "status",
     .arguments = "",
-    .summary = "print how far the instance got: initialized, built",
+    .summary = "print how far the instance got: initialized, built, running",
     .help = "",
     .failure = STATUS_FAILED,
     .run = status_main,

@@ -116,37 +116,64 @@ static char **configured_command(const struct page_plan *plan)
     return command;
 }
 
-static struct err *run_instance(struct run *run, char **argv, int *status)
+/* Everything but the program. */
+static struct err *open_instance(struct run *run)
 {
-    char **configured = NULL;
     struct err *err = open_enclave(run);
 
     if (!err)
         err = open_images(run);
+    if (!err)
+        err = choose_mode(run);
+    if (!err)
+        err = log_level(run->config.max_log_level, &run->params.log_level);
+    run->params.plan = &run->plan;
+    run->params.sigstruct = &run->sig;
+    run->params.base_zero = !(run->config.flags & CONFIG_FLAG_ANY_BASE);
+    run->params.debug = !!(run->config.flags & CONFIG_FLAG_DEBUGGABLE);
+    run->params.cwd = "/";
+    return err;
+}
+
+static struct err *run_instance(struct run *run, char **argv, int *status)
+{
+    char **configured = NULL;
+    struct err *err = open_instance(run);
+
     if (!err && !argv[0]) {
         argv = configured = configured_command(&run->plan);
         if (!argv || !argv[0])
             err = usage_error(&cmd_run, "PROGRAM is missing, and Occlum.json has no "
                                         "process.command");
     }
-    if (!err)
-        err = choose_mode(run);
-    if (!err)
-        err = log_level(run->config.max_log_level, &run->params.log_level);
     if (err) {
         free(configured);
         return err;
     }
-    run->params.plan = &run->plan;
-    run->params.sigstruct = &run->sig;
-    run->params.base_zero = !(run->config.flags & CONFIG_FLAG_ANY_BASE);
-    run->params.debug = !!(run->config.flags & CONFIG_FLAG_DEBUGGABLE);
     run->params.program = argv[0];
     run->params.argv = argv;
     run->params.envp = environ;
-    run->params.cwd = "/";
     err = launch(&run->params, status);
     free(configured);
+    return err;
+}
+
+struct err *run_as_service(const struct run_service *service, int *status)
+{
+    struct run *run = calloc(1, sizeof(*run));
+
+    if (!run)
+        return err_sys(ENOMEM, "starting");
+    struct err *err = open_instance(run);
+    if (!err) {
+        run->params.service = 1;
+        run->params.listen_fd = service->listen_fd;
+        run->params.ready = service->ready;
+        run->params.ready_arg = service->arg;
+        err = launch(&run->params, status);
+    }
+    plan_free(&run->plan);
+    free(run);
     return err;
 }
 

@@ -9,6 +9,7 @@
 
 #include "abi/errno.h"
 #include "enclave/config.h"
+#include "enclave/control.h"
 #include "enclave/exception.h"
 #include "enclave/hostcall.h"
 #include "enclave/pages.h"
@@ -158,7 +159,7 @@ void boot_copy(haddr_t info)
     boot_args.program = copy_string(&b->program, "program");
     boot_args.cwd = copy_string(&b->cwd, "working directory");
     boot_args.hostname = copy_string(&b->hostname, "host name");
-    if (!boot_args.argv[0])
+    if (!boot_args.argv[0] && !b->service)
         panic("arguments from the host are malformed");
     for (unsigned i = 0; i < BOOT_MAX_IMAGES; i++) {
         struct boot_image *image = &b->image[i];
@@ -166,6 +167,7 @@ void boot_copy(haddr_t info)
             (image->host_address % 4096 || !host_range_ok(image->host_address, image->size)))
             panic("image %u from the host is out of range", i);
     }
+    control_init(b->control);
     b->cpuid_count = MIN(b->cpuid_count, CPUID_MAX);
     cpuid_table = copy_area(b->cpuid_address, b->cpuid_count * sizeof(struct boot_cpuid),
                             CPUID_MAX * sizeof(struct boot_cpuid), "cpuid leaves");

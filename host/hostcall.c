@@ -18,6 +18,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "host/terminal.h"
 #include "host/vcpu.h"
 
 typedef int64_t hostcall_fn(struct vcpu_host *v, const uint64_t *a);
@@ -273,7 +274,11 @@ static int64_t do_FLOCK(struct vcpu_host *v, const uint64_t *a)
 
 static int64_t do_IOCTL(struct vcpu_host *v, const uint64_t *a)
 {
-    return result(ioctl((int)a[0], a[1], a[2]));
+    int64_t rc = result(ioctl((int)a[0], a[1], a[2]));
+
+    if (!rc && a[1] >= TCSETS && a[1] <= TCSETSF)
+        terminal_touched();
+    return rc;
 }
 
 static int64_t do_FADVISE(struct vcpu_host *v, const uint64_t *a)
@@ -336,6 +341,12 @@ static int64_t do_IFCONF(struct vcpu_host *v, const uint64_t *a)
     struct ifconf c = {.ifc_len = (int)a[2], .ifc_buf = (char *)a[1]};
 
     return ioctl((int)a[0], SIOCGIFCONF, &c) < 0 ? -errno : c.ifc_len;
+}
+
+static int64_t do_REPLY(struct vcpu_host *v, const uint64_t *a)
+{
+    host_control_reply(v->machine, a);
+    return 0;
 }
 
 static hostcall_fn *const table[HOSTCALL_COUNT] = {

@@ -14,6 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/control.h"
+#include "host/service.h"
+#include "host/terminal.h"
 #include "host/vcpu.h"
 
 #define POOL_BYTES  (512ull << 20) /* touched as far as it is used */
@@ -227,7 +230,7 @@ static int fill_strings(struct loan *l, struct boot_info *b, const struct host_r
     int rc;
 
     if ((rc = strings(l, p->argv, &b->argv)) || (rc = strings(l, p->envp, &b->envp)) ||
-        (rc = one_string(l, p->program, &b->program)) ||
+        (rc = one_string(l, p->program ? p->program : "", &b->program)) ||
         (rc = one_string(l, p->cwd ? p->cwd : "/", &b->cwd)) ||
         (rc = one_string(l, p->hostname ? p->hostname : "occlum", &b->hostname)))
         return host_fail(err, rc, "arguments and environment: %s", strerror(-rc));
@@ -258,6 +261,8 @@ static int fill_boot(struct machine *m, struct loan *l, const struct host_run_pa
         .platform = m->dev->ops->platform,
         .uid = getuid(),
         .gid = getgid(),
+        .service = (uint32_t)p->service,
+        .control = (uint64_t)m->control->page,
     };
     for (uint32_t i = 0; i < m->count; i++) {
         m->vcpu[i].machine = m;
@@ -284,10 +289,65 @@ static uint32_t vcpu_count(const struct host_run_params *p)
 
 static int check(const struct host_run_params *p, struct host_error *err)
 {
-    if (!p->plan || !p->sigstruct || !p->program || !p->argv || !p->plan->tcs_count ||
-        p->plan->tcs_count > 64)
+    int what = p->service || (p->program && p->argv);
+
+    if (!p->plan || !p->sigstruct || !what || !p->plan->tcs_count || p->plan->tcs_count > 64)
         return host_fail(err, -EINVAL, "incomplete parameters for a run");
     return 0;
+}
+
+static int control_new(struct machine *m, struct loan *l, const struct host_run_params *p,
+                       struct host_error *err)
+{
+    struct host_control *c = calloc(1, sizeof(*c));
+    struct control_page *page = lend(l, sizeof(*page));
+
+    if (!c || !page) {
+        free(c);
+        return host_fail(err, -ENOMEM, "out of memory");
+    }
+    m->control = c;
+    int rc = host_control_init(c, m, page, err);
+    if (!rc && p->service) {
+        c->service = service_new(c, p->listen_fd, p->ready, p->ready_arg);
+        rc = c->service ? 0 : host_fail(err, -ENOMEM, "out of memory");
+    }
+    return rc;
+}
+
+static void control_free(struct machine *m)
+{
+    if (!m->control)
+        return;
+    host_control_fini(m->control);
+    service_free(m->control->service);
+    free(m->control);
+    m->control = NULL;
+}
+
+/* From a loaded enclave to its end; `m->hung`: what it uses must stay. */
+static int run_loaded(struct machine *m, struct loan *l, const struct host_run_params *p,
+                      struct host_error *err)
+{
+    int rc = control_new(m, l, p, err);
+
+    if (!rc)
+        rc = fill_boot(m, l, p, err);
+    if (!rc)
+        rc = host_signals_init(m->dev, err);
+    if (rc) {
+        control_free(m);
+        return rc;
+    }
+    terminal_save();
+    rc = host_control_start(m->control, err);
+    if (!rc)
+        rc = machine_run(m, err);
+    terminal_restore();
+    control_free(m);
+    if (!m->hung)
+        host_signals_fini();
+    return rc;
 }
 
 int host_run(const struct host_run_params *params, uint32_t *status, struct host_error *err)
@@ -310,14 +370,10 @@ int host_run(const struct host_run_params *params, uint32_t *status, struct host
     m->count = vcpu_count(params);
     if ((rc = load(params, ops, &m->dev, err)))
         goto out_free;
-    if ((rc = fill_boot(m, &loan, params, err)) || (rc = host_signals_init(m->dev, err)))
-        goto out_destroy;
-    rc = machine_run(m, err);
+    rc = run_loaded(m, &loan, params, err);
     *status = m->status;
     if (m->hung)
         return rc;
-    host_signals_fini();
-out_destroy:
     ops->destroy(m->dev);
     lend_end(&loan);
 out_free:

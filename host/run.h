@@ -40,6 +40,11 @@ struct host_run_params {
     uint32_t log_level;                   /* enum log_level */
     const struct host_observer *observer; /* NULL: nobody wants to know */
     uint32_t vcpus;                       /* 0: online CPUs, at most the plan's TCSs */
+    /* A service: no program, but a listening socket through which they are asked for. `ready`
+     * is called when requests are taken. */
+    int service, listen_fd;
+    void (*ready)(void *arg);
+    void *ready_arg;
 };
 
 #define HOST_STATUS_PANIC 0x80000000u

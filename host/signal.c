@@ -15,6 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host/terminal.h"
+
 __thread struct host_thread *host_self;
 volatile int host_stopping;
 
@@ -60,6 +62,7 @@ static void sync_signal(struct host_signal *s)
                rip == (uint64_t)host_enclu_resume0 || rip == (uint64_t)host_enclu_resume1) {
         leave(s->uc, (uint64_t)HOST_EXIT_FAULT | (s->number == SIGILL ? 6 : 13));
     } else {
+        terminal_restore();
         signal((int)s->number, SIG_DFL);
         if (s->info->si_code <= 0) /* sent, so it will not come again by itself */
             syscall(SYS_tgkill, getpid(), t->tid, (int)s->number);

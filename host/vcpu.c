@@ -88,6 +88,16 @@ int vcpu_kick(struct machine *m, uint64_t index)
     return v->thread->waiting ? poke(v) : 0;
 }
 
+void vcpu_alert(struct machine *m, uint64_t index)
+{
+    struct vcpu_host *v = running(m, index);
+
+    if (!v)
+        return;
+    __atomic_store_n(&v->thread->kicked, 1, __ATOMIC_SEQ_CST);
+    poke(v);
+}
+
 void machine_end(struct machine *m, uint32_t status, int failed, const char *message)
 {
     pthread_mutex_lock(&m->lock);

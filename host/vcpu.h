@@ -7,6 +7,7 @@
 
 #include "boundary/boot.h"
 #include "boundary/hostcalls.h"
+#include "host/control.h"
 #include "host/dev.h"
 #include "host/ring.h"
 #include "host/run.h"
@@ -35,6 +36,7 @@ struct machine {
     uint32_t count;
     struct vcpu_host vcpu[64];
     struct boot_info *boot;
+    struct host_control *control; /* NULL: none */
     struct tsc_sample begin;
     pthread_mutex_t lock;
     int exited;
@@ -51,6 +53,8 @@ int machine_run(struct machine *m, struct host_error *err);
 int vcpu_start(struct machine *m, uint64_t index);
 int vcpu_interrupt(struct machine *m, uint64_t index);
 int vcpu_kick(struct machine *m, uint64_t index);
+/* Both: whatever it does, the kernel soon looks for what is new. */
+void vcpu_alert(struct machine *m, uint64_t index);
 int vcpu_timer_new(struct vcpu_host *v);
 int vcpu_set_timer(struct vcpu_host *v, uint64_t deadline_ns);
 /* Ends the run: from HOSTCALL_EXIT, or because something broke (failed < 0, with a message). */

@@ -8,6 +8,7 @@
 #include "enclave/boot.h"
 #include "enclave/clock.h"
 #include "enclave/config.h"
+#include "enclave/control.h"
 #include "enclave/exception.h"
 #include "enclave/hostcall.h"
 #include "enclave/pages.h"
@@ -26,6 +27,7 @@
 #include "sched/internal.h"
 #include "sched/task.h"
 #include "sched/vector.h"
+#include "service/service.h"
 
 #define BOOT_FAILED (125u << 8)
 
@@ -106,8 +108,16 @@ static void first_task(void *arg)
         log_always("the working directory %s does not exist inside", cwd);
         kernel_stop(BOOT_FAILED);
     }
+    if (boot_info->service) {
+        fd_table_put(files);
+        fs_context_put(fs);
+        service_start();
+        control_reply(0, REPLY_STARTED, 0, NULL, 0);
+        task_exit();
+    }
     if (fs_boot_console(files))
         panic("no memory to boot");
+    service_start();
     proc_boot_configured(files, fs, try ? cred_get(cred) : configured_user());
     task_exit();
 }

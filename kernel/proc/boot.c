@@ -20,7 +20,6 @@
 #include "proc/oom.h"
 
 #define EXIT_REFUSED   (126u << 8)
-#define EXIT_NOT_FOUND (127u << 8)
 #define ENV_MAX        65536u
 
 static const struct signal_ops ops = {
@@ -78,7 +77,7 @@ int proc_init(void)
 
 /* ---- starting ---- */
 
-static void explain(const char *path, int error)
+const char *proc_exec_error(int error, int *status)
 {
     const char *why = "cannot be executed";
     switch (-error) {
@@ -113,10 +112,11 @@ static void explain(const char *path, int error)
     default:
         break;
     }
-    log_always("%s: %s", path, why);
+    *status = error == -ENOENT || error == -ENOTDIR ? 127 : 126;
+    return why;
 }
 
-static int first_exec(const struct proc_boot_args *a)
+static int first_exec(const struct proc_start *a)
 {
     struct exec *e = exec_new();
     if (!e)
@@ -134,7 +134,7 @@ static int first_exec(const struct proc_boot_args *a)
     if ((r == -ENOENT || r == -ENOTDIR) && e->file) {
         log_always("%s: its interpreter %s is missing", a->path,
                    e->image && e->image->interp[0] ? e->image->interp : "");
-        kernel_stop(EXIT_REFUSED);
+        r = -ELIBBAD;
     }
     exec_free(e);
     return r;
@@ -142,35 +142,37 @@ static int first_exec(const struct proc_boot_args *a)
 
 static void first_thread(void *arg)
 {
-    const struct proc_boot_args *a = arg;
-    current_process->outside = true;
-    if (proc_session_began)
-        proc_session_began(current_process->sid);
-    int r = first_exec(a);
-    if (r) {
-        explain(a->path, r);
-        kernel_stop(r == -ENOENT || r == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_REFUSED);
-    }
+    struct proc_start *s = arg;
+    current_process->outside = s->id;
+    if (s->began)
+        s->began(s);
+    int r = first_exec(s);
+    if (r)
+        current_process->outside = 0;
+    s->ran(s, r);
+    if (r)
+        process_exit(126 << 8);
     user_enter();
 }
 
-int proc_boot(const struct proc_boot_args *args)
+int proc_start(struct proc_start *s)
 {
-    static struct proc_boot_args kept; /* there is one first program */
-    kept = *args;
     struct process *p = process_new(process_init);
     if (!p)
         return -ENOMEM;
     p->pgid = p->sid = 0; /* its own session; filled in with its pid */
-    struct thread *t = thread_new(p, first_thread, &kept);
+    struct thread *t = thread_new(p, first_thread, s);
     process_put(p);
     if (!t)
         return -ENOMEM;
-    t->task.files = args->files;
-    t->task.fs = args->fs;
-    t->task.cred = args->cred;
+    t->task.files = s->files;
+    t->task.fs = s->fs;
+    t->task.cred = s->cred;
     int r = thread_publish(t, p, process_init);
     if (r) {
+        t->task.files = NULL;
+        t->task.fs = NULL;
+        t->task.cred = NULL;
         thread_discard(t);
         return r;
     }
@@ -191,7 +193,7 @@ static bool climbs(const char *path)
     return false;
 }
 
-static bool entry_allowed(const char *path)
+bool proc_entry_allowed(const char *path)
 {
     if (config_get()->flags & CONFIG_FLAG_TRY)
         return true;
@@ -229,9 +231,9 @@ static bool env_allowed(const char *s, size_t n)
     return false;
 }
 
-static char *const *host_value(const char *s, size_t n)
+static char *const *host_value(char *const *host, const char *s, size_t n)
 {
-    for (char *const *e = boot_args.envp; *e; e++) {
+    for (char *const *e = host; *e; e++) {
         if (name_length(*e) == n && !strncmp(*e, s, n))
             return e;
     }
@@ -239,25 +241,25 @@ static char *const *host_value(const char *s, size_t n)
 }
 
 /* The defaults, overridden by what the host may set, then the rest of what it may set. */
-static char **merge_environment(void)
+char **proc_environment(char *const *host)
 {
     size_t n = 0, count = 1;
-    for (char *const *e = boot_args.envp; *e; e++)
+    for (char *const *e = host; *e; e++)
         count++;
     for (const struct config_record *r = NULL; (r = config_next(r)) != NULL;)
         count += r->type == CONFIG_ENV_DEFAULT;
     char **out = count <= ENV_MAX ? kcalloc(count, sizeof(*out)) : NULL;
     if (!out)
-        panic("too many environment variables");
+        return NULL;
     for (const struct config_record *r = NULL; (r = config_next(r)) != NULL;) {
         char *s = (char *)(uintptr_t)config_payload(r);
         if (r->type != CONFIG_ENV_DEFAULT)
             continue;
         size_t name = name_length(s);
-        if (!name || !env_allowed(s, name) || !host_value(s, name))
+        if (!name || !env_allowed(s, name) || !host_value(host, s, name))
             out[n++] = s;
     }
-    for (char **e = boot_args.envp; *e; e++) {
+    for (char *const *e = host; *e; e++) {
         size_t name = name_length(*e);
         if (name && env_allowed(*e, name))
             out[n++] = *e;
@@ -265,23 +267,38 @@ static char **merge_environment(void)
     return out;
 }
 
+static void first_ran(struct proc_start *s, int error)
+{
+    int status;
+    if (!error)
+        return;
+    if (error != -ELIBBAD) /* explained already */
+        log_always("%s: %s", s->path, proc_exec_error(error, &status));
+    (void)proc_exec_error(error, &status);
+    kernel_stop((uint32_t)status << 8);
+}
+
 void proc_boot_configured(struct fd_table *files, struct fs_context *fs, struct cred *cred)
 {
-    struct proc_boot_args a = {
+    static struct proc_start first; /* there is one */
+    first = (struct proc_start){
         .path = boot_args.program,
         .argv = boot_args.argv,
         .files = files,
         .fs = fs,
         .cred = cred,
+        .id = PROC_FIRST,
+        .began = proc_first_began,
+        .ran = first_ran,
     };
-    if (!entry_allowed(a.path)) {
+    if (!proc_entry_allowed(first.path)) {
         log_always("%s: not under an allowed entry point (entry_points in Occlum.json)",
-                   a.path);
+                   first.path);
         kernel_stop(EXIT_REFUSED);
     }
-    a.envp = merge_environment();
-    if (proc_boot(&a)) {
-        log_always("%s: not enough memory to start it", a.path);
+    first.envp = proc_environment(boot_args.envp);
+    if (!first.envp || proc_start(&first)) {
+        log_always("%s: not enough memory to start it", first.path);
         kernel_stop(EXIT_REFUSED);
     }
 }

@@ -23,8 +23,6 @@
 
 #define DRAIN_NS 5000000000ull /* for the last bytes of closed sockets */
 
-static int boot_pid = PID_INIT + 1;
-
 void vfork_finish(struct thread *t)
 {
     struct thread *parent = NULL;
@@ -114,6 +112,8 @@ void process_stop_changed(struct signal_group *g, int sig)
     }
     spin_unlock(&proc_lock);
     give_notice(&n);
+    if (sig && p->outside && proc_outside_changed)
+        proc_outside_changed(p->outside, sig, true);
 }
 
 void process_reap_locked(struct process *p)
@@ -160,16 +160,22 @@ static void give_children_away(struct process *p, struct list *dead) HELD(proc_l
     wait_wake_all(&reaper->child_wait);
 }
 
+NORETURN void proc_stop_kernel(uint32_t wait_status)
+{
+    net_drain(clock_monotonic_ns() + DRAIN_NS);
+    mount_sync_all();
+    kernel_stop(wait_status);
+}
+
 static void process_finish(struct process *p)
 {
     struct list dead = LIST_INIT(dead), *n;
     struct notice notice;
     struct orphans orphans = {0};
-    if (p->pid == boot_pid) {
-        net_drain(clock_monotonic_ns() + DRAIN_NS);
-        mount_sync_all();
-        kernel_stop((uint32_t)p->wait_status);
-    }
+    if (p->outside == PROC_FIRST)
+        proc_stop_kernel((uint32_t)p->wait_status);
+    if (p->outside && proc_outside_changed)
+        proc_outside_changed(p->outside, p->wait_status, false);
     if (p->pid == p->sid && proc_session_ended)
         proc_session_ended(p->sid);
     process_timers_exit(p);

@@ -6,7 +6,8 @@
 #include "proc/internal.h"
 
 void (*proc_session_ended)(int sid);
-void (*proc_session_began)(int sid);
+void (*proc_first_began)(struct proc_start *s);
+void (*proc_outside_changed)(uint32_t id, int status, bool stopped);
 
 bool group_exists(int pgid, int sid)
 {

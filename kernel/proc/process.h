@@ -77,7 +77,7 @@ struct process {
     enum process_state state;
     int pgid, sid;
     bool no_tty;  /* gave up its session's terminal; only the process itself changes it */
-    bool outside; /* started from outside the enclave, where somebody waits for it */
+    uint32_t outside; /* started from outside the enclave, where somebody waits; 0: not */
     int exit_signal;
     uint32_t uid;              /* its user, for SIGCHLD */
     int wait_status; /* of a zombie */
@@ -157,27 +157,45 @@ uint64_t process_limit(const struct process *p, unsigned which); /* soft */
 /* Boot: the kernel's process 1. */
 int proc_init(void) MUST_CHECK;
 /*
- * Starts the first program (process 2) with these arguments; on its end the kernel stops with
- * its wait(2) status. The caller has mounted the root. `files` and `fs` are taken over. Returns
- * 0, or a negative errno with nothing started.
+ * Starting programs from outside. The caller has mounted the root. It keeps the struct until
+ * `ran` is called; files, fs and cred are taken over unless proc_start() fails.
  */
-struct proc_boot_args {
+struct proc_start {
     const char *path;
     char *const *argv;
     char *const *envp;
     struct fd_table *files;
     struct fs_context *fs;
     struct cred *cred;
+    uint32_t id; /* becomes process.outside */
+    /* In the program's first thread: it leads a session of its own, and has run nothing yet. */
+    void (*began)(struct proc_start *s);
+    /* There as well: the program is loaded, or cannot be (and the process ends). */
+    void (*ran)(struct proc_start *s, int error);
 };
-int proc_boot(const struct proc_boot_args *args) MUST_CHECK;
-/* The same from boot_info and the measured configuration: checks the entry point, merges the
- * environment; explains a refusal and stops with 126 or 127. */
+/* A new process; negative errno: nothing was started. */
+int proc_start(struct proc_start *s) MUST_CHECK;
+/* What the measured configuration says: may that program be started, and the environment that
+ * it has if the host wants `host`; an array to be freed, whose strings are not copied. NULL: no
+ * memory. */
+bool proc_entry_allowed(const char *path);
+char **proc_environment(char *const *host) MUST_CHECK;
+/* Why exec failed, in words, and the exit status that shells give it. */
+const char *proc_exec_error(int error, int *status);
+
+#define PROC_FIRST UINT32_MAX /* the id of the first program: the kernel ends with it */
+/* The first program from boot_info and the measured configuration; explains a refusal and
+ * stops with 126 or 127. */
 void proc_boot_configured(struct fd_table *files, struct fs_context *fs, struct cred *cred);
+/* Filled in by the layers above: the first program's session begins; may be NULL. */
+extern void (*proc_first_began)(struct proc_start *s);
+/* Filled in by the layers above: a program from outside stopped (by a signal), or ended. */
+extern void (*proc_outside_changed)(uint32_t id, int status, bool stopped);
 
 /* Filled in by the layers above: what the end of a session's leader means to its terminal. */
 extern void (*proc_session_ended)(int sid);
-/* The first program is about to start as the leader of this one. */
-extern void (*proc_session_began)(int sid);
+/* The end of all: what is written reaches files and sockets first. */
+NORETURN void proc_stop_kernel(uint32_t wait_status);
 
 /* Ends the calling process (all threads) or thread. */
 NORETURN void process_exit(int wait_status);

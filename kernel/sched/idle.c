@@ -4,6 +4,7 @@
  * enclave to wait on its ring: a kick, a completion or the next timer brings it back.
  */
 #include "enclave/clock.h"
+#include "enclave/control.h"
 #include "enclave/hostcall.h"
 #include "enclave/ring.h"
 #include "lib/string.h"
@@ -100,6 +101,7 @@ NORETURN void sched_idle(void)
     unsigned stalls = 0;
 
     for (;;) {
+        control_poll();
         schedule();
         if (ring_has_completions())
             continue;

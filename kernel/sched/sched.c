@@ -12,6 +12,7 @@
 #include "abi/errno.h"
 #include "enclave/boot.h"
 #include "enclave/clock.h"
+#include "enclave/control.h"
 #include "enclave/hostcall.h"
 #include "enclave/ring.h"
 #include "lib/log.h"
@@ -268,6 +269,7 @@ void sched_tick(void)
     struct task *t = current;
 
     q->vcpu->tick_pending = false;
+    control_poll();
     if (ring_unsubmitted())
         (void)hostcall2(HOSTCALL_WAIT, 0, 0);
     ring_reap();

@@ -256,8 +256,10 @@ int fs_boot_console(struct fd_table *t)
 }
 
 /* The first program leads a session, whose terminal this is. */
-static void session_began(int sid)
+static void session_began(struct proc_start *s)
 {
+    int sid = current_process->sid;
+    (void)s;
     if (boot_tty)
         tty_set_session(boot_tty, sid, sid);
 }
@@ -305,6 +307,6 @@ void devfs_register_tty(void)
                                     .open = console_device_open};
     device_register(&tty);
     device_register(&console);
-    proc_session_began = session_began;
+    proc_first_began = session_began;
     tty_boot();
 }

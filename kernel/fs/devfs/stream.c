@@ -18,6 +18,7 @@ struct stream {
     struct wait_queue work;  /* the watcher */
     _Atomic uint32_t wanted; /* events that pollers wait for */
     _Atomic bool ending;
+    _Atomic bool told; /* nobody else touches it, or the watcher, any more */
     struct task *watcher;
     struct mutex lock; /* of `watcher` */
 };
@@ -117,6 +118,8 @@ static void watch(void *arg)
             (void)!hostio_poll(s->fd, wanted, NO_DEADLINE);
         wait_wake_all(&s->ready);
     }
+    while (!atomic_load(&s->told))
+        task_yield();
     end(s);
     task_exit();
 }
@@ -136,6 +139,7 @@ void stream_free(struct stream *s)
     struct task *t = s->watcher;
     atomic_store(&s->ending, true);
     task_notify(t); /* out of its sleep, or its poll */
+    atomic_store(&s->told, true);
 }
 
 /* Asks the watcher, made at the first use, to announce one of the events. */

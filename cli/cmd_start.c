@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * occlum start, stop: the instance as a service. start returns when programs can be started in
+ * it, or with what went wrong.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+
+#define STOP_SECONDS 10
+
+/* ---- the service's own process ---- */
+
+struct start {
+    int report; /* the pipe to the command: 'k' when all is well, else it ends */
+    int lock, listen_fd;
+};
+
+static struct err *take_lock(struct start *s)
+{
+    char text[16];
+
+    if (mkdir(INSTANCE_RUN, 0755) && errno != EEXIST)
+        return err_sys(errno, INSTANCE_RUN);
+    s->lock = open(SERVICE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock < 0)
+        return err_sys(errno, SERVICE_LOCK);
+    if (flock(s->lock, LOCK_EX | LOCK_NB)) {
+        close(s->lock);
+        return err_new("a service runs here already; occlum stop ends it");
+    }
+    int n = snprintf(text, sizeof(text), "%d\n", getpid());
+    if (ftruncate(s->lock, 0) || write(s->lock, text, (size_t)n) != n)
+        return err_sys(errno, SERVICE_LOCK);
+    return NULL;
+}
+
+static struct err *open_socket(struct start *s)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SERVICE_SOCKET};
+    mode_t mask = umask(0177);
+
+    unlink(SERVICE_SOCKET);
+    s->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int failed = s->listen_fd < 0 ||
+                 bind(s->listen_fd, (struct sockaddr *)&address, sizeof(address)) ||
+                 listen(s->listen_fd, 1024);
+    int why = errno;
+
+    umask(mask);
+    return failed ? err_sys(why, SERVICE_SOCKET) : NULL;
+}
+
+/* Standard output and error become the log. */
+static struct err *open_log(void)
+{
+    int null = open("/dev/null", O_RDWR);
+    int log = open(SERVICE_LOG, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
+
+    if (null < 0 || log < 0)
+        return err_sys(errno, SERVICE_LOG);
+    dup2(null, 0);
+    dup2(log, 1);
+    dup2(log, 2);
+    close(null);
+    close(log);
+    return NULL;
+}
+
+static void ready(void *arg)
+{
+    struct start *s = arg;
+
+    if (write(s->report, "k", 1) != 1)
+        fprintf(stderr, "occlum: the command that started this is gone\n");
+    close(s->report);
+    s->report = -1;
+}
+
+/* Says why to the command that waits; to the log once that is gone. */
+static void tell(struct start *s, const struct err *err)
+{
+    char text[1024];
+    const char *what = err_text(err, text, sizeof(text));
+
+    if (s->report < 0)
+        fprintf(stderr, "occlum: %s\n", what);
+    else if (write(s->report, what, strlen(what)) < 0)
+        return;
+}
+
+static int serve(struct start *s)
+{
+    int status = 0;
+    struct err *err = take_lock(s);
+    int owns = !err;
+
+    if (!err)
+        err = open_socket(s);
+    if (!err)
+        err = open_log();
+    if (!err) {
+        struct run_service service = {s->listen_fd, ready, s};
+        err = run_as_service(&service, &status);
+    }
+    if (err)
+        tell(s, err);
+    if (owns)
+        unlink(SERVICE_SOCKET);
+    status = err ? err_status(err) : status;
+    err_free(err);
+    return status;
+}
+
+/* ---- start ---- */
+
+static struct err *wait_ready(int fd)
+{
+    char text[1024];
+    size_t used = 0;
+    ssize_t n;
+
+    while ((n = read(fd, text + used, sizeof(text) - 1 - used)) > 0)
+        used += (size_t)n;
+    close(fd);
+    text[used] = 0;
+    if (used == 1 && text[0] == 'k')
+        return NULL;
+    if (used)
+        return err_new("%s", text);
+    return err_hint(err_new("the service ended before it was ready"), "its log is %s",
+                    SERVICE_LOG);
+}
+
+static struct err *start_main(int argc, char **argv, int *status)
+{
+    struct start s = {.report = -1};
+    int pipe_fds[2];
+
+    if (argc > 1)
+        return usage_error(&cmd_start, "%s: not an option", argv[1]);
+    struct err *err = instance_check_built();
+    if (err)
+        return err;
+    fflush(NULL);
+    if (pipe2(pipe_fds, O_CLOEXEC))
+        return err_sys(errno, "pipe");
+    pid_t pid = fork();
+    if (pid < 0)
+        return err_sys(errno, "fork");
+    if (!pid) {
+        close(pipe_fds[0]);
+        s.report = pipe_fds[1];
+        setsid();
+        _exit(serve(&s));
+    }
+    close(pipe_fds[1]);
+    *status = 0;
+    return wait_ready(pipe_fds[0]);
+}
+
+/* ---- stop ---- */
+
+static struct err *wait_gone(int fd)
+{
+    struct ctl_head head;
+    char *text;
+    int pid;
+
+    while (1) { /* the end of the connection is the answer */
+        struct err *err = client_receive(fd, &head, &text);
+        free(text);
+        if (err) {
+            err_free(err);
+            break;
+        }
+    }
+    close(fd);
+    /* The enclave is gone; the process ends next, and with it the lock. */
+    int lock = open(SERVICE_LOCK, O_RDWR | O_CLOEXEC);
+    if (lock >= 0) {
+        int r;
+        do
+            r = flock(lock, LOCK_EX);
+        while (r && errno == EINTR);
+        close(lock);
+    }
+    return service_running(&pid) ? err_new("the service (process %d) does not end", pid) : NULL;
+}
+
+static struct err *stop_main(int argc, char **argv, int *status)
+{
+    long seconds = STOP_SECONDS;
+    char nothing = 0, *end = &nothing;
+    int fd, i = 1;
+
+    if (i + 1 < argc && (!strcmp(argv[i], "-t") || !strcmp(argv[i], "--time"))) {
+        seconds = strtol(argv[i + 1], &end, 10);
+        i += 2;
+    }
+    if (i < argc || *end || seconds < 0 || seconds > 86400)
+        return usage_error(&cmd_stop, "%s: not an option, or not a number of seconds",
+                           argv[i < argc ? i : argc - 1]);
+    struct err *err = instance_check();
+    if (!err)
+        err = client_connect(&fd);
+    if (!err)
+        err = client_send(fd, CTL_STOP, seconds * 1000, NULL, 0, NULL, 0);
+    *status = 0;
+    return err ? err : wait_gone(fd);
+}
+
+const struct command cmd_start = {
+    .name = "start",
+    .arguments = "",
+    .summary = "run the instance as a service, in which exec starts programs",
+    .help = "Returns when programs can be started. The service's messages go to " SERVICE_LOG
+            ".\nIts socket, " SERVICE_SOCKET ", is its owner's alone.\n",
+    .failure = STATUS_OCCLUM,
+    .run = start_main,
+};
+
+const struct command cmd_stop = {
+    .name = "stop",
+    .arguments = "[-t SECONDS]",
+    .summary = "end the service and all its programs",
+    .help = "Sends SIGTERM to all programs, waits for them to end, 10 seconds at most or as\n"
+            "-t says, and kills the rest.\n",
+    .failure = STATUS_FAILED,
+    .run = stop_main,
+};
