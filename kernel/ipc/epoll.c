@@ -21,6 +21,7 @@
 struct epoll {
     struct mutex lock;
     struct rb_root items; /* by file and descriptor; lock */
+    uint64_t rounds;      /* calls of epoll_wait(2) that found something; lock */
     struct spinlock ready_lock;
     struct list ready; /* ready_lock */
     struct wait_queue wait;
@@ -36,7 +37,8 @@ struct epoll_item {
     int fd;
     uint32_t events; /* with EPOLLET, EPOLLONESHOT */
     uint64_t data;
-    bool disabled; /* one shot was fired */
+    bool disabled;  /* one shot was fired */
+    uint64_t round; /* told in that one; the epoll's lock */
     struct poll_table table;
 };
 
@@ -241,21 +243,28 @@ static void epoll_forget(struct file *f)
 }
 
 /* Polls what is on the ready list until `max` events are found; what stays ready, being
- * level-triggered, goes to its end. */
-static int collect(struct epoll *ep, struct abi_epoll_event *out, int max)
+ * level-triggered, goes to its end, and is not told again in the same round. */
+static int collect(struct epoll *ep, struct abi_epoll_event *out, int max, uint64_t *round)
 {
     struct list again = LIST_INIT(again), *n;
     int count = 0;
     mutex_lock(&ep->lock);
+    if (!*round)
+        *round = ++ep->rounds;
     spin_lock(&ep->ready_lock);
     while (count < max && (n = list_pop(&ep->ready)) != NULL) {
         struct epoll_item *item = list_entry(n, struct epoll_item, ready_node);
+        if (item->round == *round) {
+            list_append(&again, n);
+            break;
+        }
         spin_unlock(&ep->ready_lock);
         uint32_t ready = item->disabled ? 0 : item_poll(item, NULL);
         spin_lock(&ep->ready_lock);
         if (!ready)
             continue;
         out[count++] = (struct abi_epoll_event){ready, item->data};
+        item->round = *round;
         if (item->events & EPOLLONESHOT)
             item->disabled = true;
         else if (!(item->events & EPOLLET) && list_empty(&item->ready_node))
@@ -304,11 +313,11 @@ static int sleep_for_ready(struct epoll *ep, uint64_t deadline_ns)
 }
 
 int epoll_wait_events(struct file *file, struct abi_epoll_event *out, int max,
-                      uint64_t deadline_ns)
+                      uint64_t deadline_ns, uint64_t *round)
 {
     struct epoll *ep = file->private;
     for (;;) {
-        int count = maybe_ready(ep) ? collect(ep, out, max) : 0;
+        int count = maybe_ready(ep) ? collect(ep, out, max, round) : 0;
         if (count || deadline_ns == 0)
             return count;
         int r = sleep_for_ready(ep, deadline_ns);

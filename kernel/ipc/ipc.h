@@ -22,6 +22,7 @@ bool epoll_is(const struct file *f);
 struct abi_epoll_event;
 int epoll_control(struct file *ep, int op, int fd, struct file *f,
                   const struct abi_epoll_event *event) MUST_CHECK;
-/* Up to `max` events into `out`; 0 at the deadline (0: do not wait). */
+/* Up to `max` events into `out`; 0 at the deadline (0: do not wait). *round is 0 at first; with
+ * it, another call goes on without telling anything twice. */
 int epoll_wait_events(struct file *ep, struct abi_epoll_event *out, int max,
-                      uint64_t deadline_ns) MUST_CHECK;
+                      uint64_t deadline_ns, uint64_t *round) MUST_CHECK;

@@ -25,6 +25,7 @@ struct inet_sock {
     enum inet_state state;
     bool in_busy, out_busy, ctl_busy; /* that operation is on its way */
     bool eof;                         /* the peer sends no more, or there was an error */
+    bool dialled;                     /* connect(2) has not yet told that it succeeded */
     bool large;                       /* data comes fast: receive into a large buffer */
     bool closing, closed, shut_sent;
     bool shut_write; /* the host is to be told when all is out */

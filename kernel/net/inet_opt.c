@@ -138,16 +138,16 @@ static bool asks(uint32_t request)
     return false;
 }
 
-static int64_t interface_request(struct inet_sock *i, uint32_t request, uaddr_t arg)
+static int64_t interface_request(int fd, uint32_t request, uaddr_t arg)
 {
     uint8_t req[IFREQ_BYTES];
     if (copy_from_user(req, arg, sizeof(req)) < 0)
         return -EFAULT;
-    int r = host_ioctl(i->fd, request, req, sizeof(req));
+    int r = host_ioctl(fd, request, req, sizeof(req));
     return r < 0 ? r : copy_to_user(arg, req, sizeof(req));
 }
 
-static int64_t interface_table(struct inet_sock *i, uaddr_t arg)
+static int64_t interface_table(int fd, uaddr_t arg)
 {
     struct {
         int32_t size, pad;
@@ -159,11 +159,30 @@ static int64_t interface_table(struct inet_sock *i, uaddr_t arg)
     void *table = kmalloc(IFCONF_MAX);
     if (!table)
         return -ENOMEM;
-    ssize_t r = host_ifconf(i->fd, table, room);
+    ssize_t r = host_ifconf(fd, table, room);
     if (r >= 0 && c.buffer && copy_to_user(c.buffer, table, (size_t)r) < 0)
         r = -EFAULT;
     kfree(table);
     return r < 0 ? r : put_user(arg, (int32_t)r);
+}
+
+static int64_t ask_interfaces(int fd, uint32_t request, uaddr_t arg)
+{
+    if (request == SIOCGIFCONF)
+        return interface_table(fd, arg);
+    return asks(request) ? interface_request(fd, request, arg) : -ENOTTY;
+}
+
+int64_t net_interface_ioctl(uint32_t request, uaddr_t arg)
+{
+    if (request != SIOCGIFCONF && !asks(request))
+        return -ENOTTY;
+    int fd = host_socket(AF_INET, SOCK_DGRAM, 0);
+    if (fd < 0)
+        return fd;
+    int64_t r = ask_interfaces(fd, request, arg);
+    host_close(fd);
+    return r;
 }
 
 int64_t inet_ioctl(struct socket *s, uint32_t request, uaddr_t arg)
@@ -180,9 +199,7 @@ int64_t inet_ioctl(struct socket *s, uint32_t request, uaddr_t arg)
         return put_user(arg, (int32_t)atomic_load(&i->out.bytes));
     case SIOCATMARK:
         return stream ? put_user(arg, (int32_t)0) : -ENOTTY;
-    case SIOCGIFCONF:
-        return interface_table(i, arg);
     default:
-        return asks(request) ? interface_request(i, request, arg) : -ENOTTY;
+        return ask_interfaces(i->fd, request, arg);
     }
 }

@@ -236,23 +236,49 @@ static void connected(struct net_op *op, int result)
     socket_put(&i->sock);
 }
 
-/* Sent to the host at once: what it can tell at once is the call's own result. */
-static int stream_connect(struct socket *s, const struct sock_name *name, uint32_t file_flags)
+/* What a program that does not wait hears of a connection that the host has already made, or
+ * found refused: that it is under way, as if the network had taken its time. */
+static int told_later(struct inet_sock *i, uint32_t file_flags)
+{
+    int error = atomic_load(&i->sock.error);
+    bool waits = !(file_flags & O_NONBLOCK);
+    if (i->state == INET_CONNECTED) {
+        i->dialled = !waits;
+        return waits ? 0 : -EINPROGRESS;
+    }
+    if (!waits && (error == ECONNREFUSED || error == ETIMEDOUT || error == EHOSTUNREACH))
+        return -EINPROGRESS;
+    return socket_error(&i->sock);
+}
+
+static int may_connect(struct inet_sock *i, uint32_t file_flags)
 {
     static const int busy[] = {
         [INET_FRESH] = 0, [INET_LISTENING] = -EISCONN, [INET_CONNECTED] = -EISCONN};
+    if (i->state == INET_CONNECTING)
+        return file_flags & O_NONBLOCK ? -EALREADY : -EINPROGRESS;
+    if (i->state == INET_FRESH && atomic_load(&i->sock.error))
+        return socket_error(&i->sock); /* how the last attempt ended */
+    return i->ctl_busy ? -EALREADY : busy[i->state];
+}
+
+/* Sent to the host at once: what it can tell at once is the call's own result. */
+static int stream_connect(struct socket *s, const struct sock_name *name, uint32_t file_flags)
+{
     struct inet_sock *i = inet_of(s);
     struct bounce b;
     if (name->size < sizeof(name->family))
         return -EINVAL;
     if (name->family != s->family)
         return -EAFNOSUPPORT; /* LIMIT: no way back by AF_UNSPEC */
-    if (i->state == INET_CONNECTING)
-        return file_flags & O_NONBLOCK ? -EALREADY : -EINPROGRESS;
+    if (i->dialled) {
+        i->dialled = false;
+        return 0;
+    }
     if (!bounce_get(&b, BOUNCE_SMALL))
         return -ENOBUFS;
     spin_lock(&i->lock);
-    int r = i->ctl_busy ? -EALREADY : busy[i->state];
+    int r = may_connect(i, file_flags);
     if (r == 0) {
         i->state = INET_CONNECTING;
         i->ctl_busy = true;
@@ -267,9 +293,7 @@ static int stream_connect(struct socket *s, const struct sock_name *name, uint32
     i->ctl_op.bounce = b;
     netop_connect(&i->ctl_op, i->fd, name->bytes, name->size);
     netop_flush();
-    if (i->state == INET_CONNECTING)
-        return -EINPROGRESS;
-    return i->state == INET_CONNECTED ? 0 : socket_error(s);
+    return i->state == INET_CONNECTING ? -EINPROGRESS : told_later(i, file_flags);
 }
 
 /* ---- accepting ---- */

@@ -91,6 +91,9 @@ int socket_setopt(struct socket *s, int level, int name, const void *value,
 /* Takes and clears SO_ERROR: 0 or negative. */
 int socket_error(struct socket *s);
 
+/* netdevice(7)'s questions, on a socket of any family. -ENOTTY: it is none. */
+int64_t net_interface_ioctl(uint32_t request, uaddr_t arg);
+
 /* The families' ways in. UNIX: type and protocol are not checked. */
 int inet_socket_new(uint32_t family, uint32_t type, uint32_t protocol,
                     struct socket **out) MUST_CHECK;

@@ -266,7 +266,7 @@ int64_t unix_ioctl(struct socket *s, uint32_t request, uaddr_t arg)
         return put_user(arg, n);
     }
     if (request != SIOCOUTQ)
-        return -ENOTTY;
+        return net_interface_ioctl(request, arg);
     struct unix_sock *peer = unix_peer_get(u);
     n = peer ? (int32_t)atomic_load(&peer->in.charge) : 0;
     unix_put(peer);

@@ -318,22 +318,38 @@ int64_t sys_epoll_ctl(int epfd, int op, int fd, uaddr_t event)
 
 #define EPOLL_BATCH 32
 
-static int64_t epoll_user(int epfd, uaddr_t events, int max, uint64_t deadline)
+/* In batches, which do not need memory of the program's size. */
+static int64_t epoll_batches(struct file *ep, uaddr_t events, int max, uint64_t deadline)
 {
     struct abi_epoll_event batch[EPOLL_BATCH];
-    if (max <= 0 || max > INT32_MAX / (int)sizeof(batch[0]))
+    uint64_t round = 0;
+    int done = 0;
+    for (;;) {
+        int room = MIN(max - done, EPOLL_BATCH);
+        int r = epoll_wait_events(ep, batch, room, done ? 0 : deadline, &round);
+        if (r <= 0)
+            return done ? done : r;
+        if (copy_to_user(events + (uint64_t)done * sizeof(batch[0]), batch,
+                         (size_t)r * sizeof(batch[0])) < 0)
+            return done ? done : -EFAULT;
+        done += r;
+        if (r < EPOLL_BATCH || done == max)
+            return done;
+    }
+}
+
+static int64_t epoll_user(int epfd, uaddr_t events, int max, uint64_t deadline)
+{
+    const size_t size = sizeof(struct abi_epoll_event);
+    if (max <= 0 || max > INT32_MAX / (int)size)
         return -EINVAL;
-    if (!user_range_ok(events, (uint64_t)max * sizeof(batch[0])))
+    if (!user_range_ok(events, (uint64_t)max * size))
         return -EFAULT;
     struct file *ep = fd_file(epfd);
     if (!ep)
         return -EBADF;
-    int64_t r = -EINVAL;
-    if (epoll_is(ep))
-        r = epoll_wait_events(ep, batch, MIN(max, EPOLL_BATCH), deadline);
+    int64_t r = epoll_is(ep) ? epoll_batches(ep, events, max, deadline) : -EINVAL;
     file_put(ep);
-    if (r > 0 && copy_to_user(events, batch, (size_t)r * sizeof(batch[0])) < 0)
-        return -EFAULT;
     return r == -ERESTARTSYS ? -EINTR : r;
 }
 

@@ -156,6 +156,19 @@ static void large_set(void)
             out[0].data.fd != fd[pick] || read(fd[pick], &one, 8) != 8)
             expect(round, -1, 0);
     }
+    /* All of them at once, each told once. */
+    struct epoll_event *all = calloc((size_t)count + 1, sizeof(*all));
+    char *seen = calloc((size_t)count + 10000, 1);
+    for (int i = 0; i < count; i++)
+        (void)!write(fd[i], &one, 8);
+    expect(epoll_wait(ep, all, count + 1, 1000), count, 0);
+    for (int i = 0; i < count; i++)
+        seen[all[i].data.fd]++;
+    for (int i = 0; i < count; i++)
+        if (seen[fd[i]] != 1)
+            expect(seen[fd[i]], 1, 0);
+    free(all);
+    free(seen);
     for (int i = 0; i < count; i++)
         close(fd[i]);
     expect(epoll_wait(ep, out, 8, 0), 0, 0);

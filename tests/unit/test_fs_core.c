@@ -347,7 +347,8 @@ static void test_pipes(void)
 static int wait_one(struct file *ep, uint64_t *data)
 {
     struct abi_epoll_event e[4];
-    int n = epoll_wait_events(ep, e, 4, 0);
+    uint64_t round = 0;
+    int n = epoll_wait_events(ep, e, 4, 0, &round);
     if (n > 0)
         *data = e[0].data;
     return n;
