@@ -239,6 +239,12 @@ int64_t sys_access(uaddr_t path, int mode)
     return sys_faccessat2(AT_FDCWD, path, mode, 0);
 }
 
+static bool is_empty(uaddr_t path)
+{
+    char first;
+    return get_user(&first, path) == 0 && first == 0;
+}
+
 int64_t sys_readlinkat(int dirfd, uaddr_t path, uaddr_t buffer, int size)
 {
     struct path p;
@@ -252,7 +258,7 @@ int64_t sys_readlinkat(int dirfd, uaddr_t path, uaddr_t buffer, int size)
     if (!text)
         r = -ENOMEM;
     else if (!inode_is_link(i) || !i->ops->readlink)
-        r = -EINVAL;
+        r = is_empty(path) ? -ENOENT : -EINVAL;
     else
         r = i->ops->readlink(i, text, PATH_MAX);
     if (r > size)
