@@ -109,6 +109,8 @@ struct family *range_rival(struct mm *mm, uaddr_t start, uaddr_t end);
 uint8_t present_get(uaddr_t address);
 /* Makes room for the state of [start,end). -ENOMEM. */
 int present_reserve(uaddr_t start, uaddr_t end) MUST_CHECK;
+/* What is known of [start,end) is not needed any more, where it is `unused`. */
+void present_forget(uaddr_t start, uaddr_t end, bool (*unused)(uaddr_t start, uaddr_t end));
 void present_set(uaddr_t start, uaddr_t end, uint8_t state);
 /* The run of pages from `start` with the same state; returns its end, at most `end`. */
 uaddr_t present_run(uaddr_t start, uaddr_t end, uint8_t *state);

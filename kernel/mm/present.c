@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * One byte for each page of the user range, in leaves of 2 MiB's worth: what is present and
- * with which permissions, as the EPCM has it. Leaves come when needed and stay. A page's byte
- * is changed by the mm that owns the page's range, under its lock.
+ * with which permissions, as the EPCM has it. A page's byte is changed by the mm that owns the
+ * page's range, under its lock. Leaves come when needed, and go when no range reaches into what
+ * they are for: nobody looks at them then (ranges.c).
  */
 #include "abi/errno.h"
 #include "enclave/boot.h"
@@ -83,6 +84,41 @@ int present_reserve(uaddr_t start, uaddr_t end)
             return e;
     }
     return 0;
+}
+
+static bool all_zero(const void *bytes, size_t size)
+{
+    const uint64_t *word = bytes;
+    for (size_t i = 0; i < size / sizeof(*word); i++) {
+        if (word[i])
+            return false;
+    }
+    return true;
+}
+
+void present_forget(uaddr_t start, uaddr_t end, bool (*unused)(uaddr_t start, uaddr_t end))
+{
+    for (uaddr_t a = start; a < end;) {
+        uint64_t n = (a - enclave.base) / NODE_BYTES;
+        uaddr_t node_start = enclave.base + n * NODE_BYTES;
+        uaddr_t stop = MIN(end, node_start + NODE_BYTES);
+        struct node *node = n < NODES ? atomic_load(&nodes[n]) : NULL;
+        for (uaddr_t leaf = node_start + align_down(a - node_start, LEAF_BYTES);
+             node && leaf < stop; leaf += LEAF_BYTES) {
+            struct leaf *_Atomic *at = &node->leaf[(leaf - node_start) / LEAF_BYTES];
+            struct leaf *l = atomic_load(at);
+            if (!l || !unused(leaf, leaf + LEAF_BYTES) || !all_zero(l, sizeof(*l)))
+                continue;
+            atomic_store(at, NULL);
+            kfree(l);
+        }
+        if (node && unused(node_start, node_start + NODE_BYTES) &&
+            all_zero(node, sizeof(*node))) {
+            atomic_store(&nodes[n], NULL);
+            kfree(node);
+        }
+        a = stop;
+    }
 }
 
 void present_set(uaddr_t start, uaddr_t end, uint8_t state)

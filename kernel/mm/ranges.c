@@ -233,6 +233,7 @@ void range_release(struct family *f, uaddr_t start, uaddr_t end)
     if (a) {
         list_remove(&a->in_family);
         rb_remove(&ranges, &a->node);
+        present_forget(start, end, is_free);
     }
     spin_unlock(&range_lock);
     kfree(a);
@@ -273,6 +274,7 @@ void family_put(struct family *f)
         struct area *a = list_entry(n, struct area, in_family);
         spin_lock(&range_lock);
         rb_remove(&ranges, &a->node);
+        present_forget(a->start, a->end, is_free);
         spin_unlock(&range_lock);
         kfree(a);
     }

@@ -9,6 +9,7 @@
 #include "fs/procfs/node.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
+#include "mm/vm.h"
 #include "proc/process.h"
 #include "proc/uts.h"
 #include "sched/internal.h"
@@ -31,7 +32,8 @@ static int show_meminfo(const struct proc_key *key, struct text *t)
     heap_stats(&heap);
     cache_stats(&cache);
     uint64_t total = MIN(boot_info->memory_bytes, enclave.user_end - enclave.user_start) / 1024;
-    uint64_t used = MIN(total, heap.committed_bytes / 1024), cached = cache.pages * 4;
+    uint64_t used = MIN(total, heap.committed_bytes / 1024 + vm_used_pages() * 4);
+    uint64_t cached = cache.pages * 4;
     static const char *const zeros[] = {"SwapCached", "Unevictable", "Mlocked",  "SwapTotal",
                                         "SwapFree",   "Dirty",       "Writeback"};
     text_add(t, "MemTotal:       %8llu kB\n", (unsigned long long)total);
