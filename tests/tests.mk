@@ -85,4 +85,5 @@ stress: all
 		echo "== $$how, round $$round"; \
 		env $$how sh tools/run-tests $(O) '^guest/.*$(T)' | grep -v '^PASS'; \
 		[ $$(grep -l '^FAIL' $(O)/tests/*.line | wc -l) -eq 0 ] || failed=1; \
-	done; done; exit $$failed
+	done; done; \
+	LIVE=1000 SPAWNS=100000 sh tools/run-tests $(O) '^apps/scale' || failed=1; exit $$failed

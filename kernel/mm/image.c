@@ -241,6 +241,7 @@ static int64_t place_new(struct mm *mm, const struct image *wanted, uint64_t ali
         return at;
     }
     *im = *wanted;
+    list_init(&im->patches.zones);
     im->start = (uaddr_t)at;
     im->end += im->start;
     list_push(&mm->images, &im->node);
@@ -310,6 +311,7 @@ int vm_claim_image(struct mm *mm, void *file, const struct vm_file_ops *ops, uad
     if (!im && !e && wanted.identity && !atomic_load(&mm->sched.family) &&
         (im = kzalloc(sizeof(*im)))) {
         *im = wanted;
+        list_init(&im->patches.zones);
         im->start = start;
         im->end += start;
         list_push(&mm->images, &im->node);
@@ -583,6 +585,8 @@ static void release(struct mm *mm, struct image *im) HELD(mm->lock)
     list_remove(&im->node);
     if (mm->laid_out == im)
         mm->laid_out = NULL;
+    if (mm->reuse_address >= im->start && mm->reuse_address < im->end)
+        mm->reuse_pages = 0;
     kfree(im);
 }
 

@@ -10,7 +10,7 @@
 #include "mm/patch.h"
 #include "mm/user.h"
 
-#define BRK_RESERVE     (4ull << 30)
+#define BRK_RESERVE     (64ull << 20) /* at least; more is claimed when it grows */
 #define BRK_RESERVE_MIN (1ull << 20)
 #define MAP_AT_ONCE     16u /* pages */
 #define DATA_AT_ONCE    64u
@@ -503,8 +503,14 @@ static bool brk_grow(struct mm *mm, uaddr_t from, uaddr_t to) HELD(mm->lock)
                             .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
                             .name = "[heap]"};
 
-    if (to > mm->brk_limit || to - mm->brk_start > mm->rlimit_data)
+    if (to - mm->brk_start > mm->rlimit_data)
         return false;
+    if (to > mm->brk_limit) {
+        images_evict(mm->brk_limit, to);
+        if (to > enclave.user_end || range_claim(mm, mm->brk_limit, to))
+            return false;
+        mm->brk_limit = to;
+    }
     int64_t at = map_locked(mm, &a);
     if (at < 0)
         return false;

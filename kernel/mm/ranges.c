@@ -12,7 +12,8 @@
 #include "mm/internal.h"
 #include "mm/kmalloc.h"
 
-#define AREA_BYTES (1ull << 30)
+#define AREA_BYTES (128ull << 20)
+#define AREA_SMALL (8ull << 20) /* where there is no room for that */
 #define RANDOM_LOW (4ull << 30)
 #define LOW_END    (2ull << 30)
 #define TRIES      64
@@ -173,6 +174,8 @@ int64_t range_find(struct mm *mm, uint64_t length)
     a = area_new(mm->family,
                  length >= AREA_BYTES / 4 ? align_up(length, 2ull << 20) : AREA_BYTES,
                  PAGE_SIZE, false);
+    if (!a)
+        a = area_new(mm->family, MAX(length, AREA_SMALL), PAGE_SIZE, false);
     if (!a)
         return -ENOMEM;
     a->search = true;

@@ -14,7 +14,8 @@
 #define STACK_MAX   (1ull << 30)
 #define STACK_GUARD (256ull << 10)
 #define STACK_FIRST (32ull << 10) /* brought in at once */
-#define HEAP_ROOM   (1ull << 30)
+#define HEAP_ROOM   (128ull << 20)
+#define HEAP_SMALL  (8ull << 20) /* where there is no room for that */
 #define PLACE_TRIES 8
 
 static int reserve_at(struct mm *mm, uaddr_t at, uint64_t length)
@@ -191,6 +192,8 @@ static int map_all(struct exec *e)
     if (!r)
         r = vdso_map(e->mm, &e->vdso);
     int64_t heap = r ? r : vm_find_random(e->mm, HEAP_ROOM, PAGE_SIZE);
+    if (!r && heap < 0)
+        heap = vm_find_random(e->mm, HEAP_SMALL, PAGE_SIZE);
     if (heap < 0)
         return (int)heap;
     r = vm_brk_init(e->mm, (uaddr_t)heap);
