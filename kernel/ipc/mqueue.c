@@ -130,7 +130,7 @@ bool mq_is(const struct file *f)
 
 static int check_attr(const struct abi_mq_attr *a)
 {
-    bool root = current->cred->euid == 0;
+    bool root = cred_can(current->cred, CAP_SYS_RESOURCE);
     if (a->maxmsg <= 0 || a->msgsize <= 0)
         return -EINVAL;
     if (a->maxmsg > (root ? HARD_COUNT : DEFAULT_COUNT) ||
@@ -182,7 +182,7 @@ static int check_room(const struct mqueue *fresh, uint64_t limit) HELD(mq_lock)
     }
     if (sum > limit)
         return -EMFILE;
-    return count >= QUEUES_MAX && current->cred->euid ? -ENOSPC : 0;
+    return count >= QUEUES_MAX && !cred_can(current->cred, CAP_SYS_RESOURCE) ? -ENOSPC : 0;
 }
 
 static int permit(const struct mqueue *q, uint32_t flags)
@@ -194,7 +194,8 @@ static int permit(const struct mqueue *q, uint32_t flags)
         granted >>= 6;
     else if (cred_in_group(c, q->gid))
         granted >>= 3;
-    return (wanted[flags & O_ACCMODE] & ~granted) && !cred_fs_root(c) ? -EACCES : 0;
+    return (wanted[flags & O_ACCMODE] & ~granted) && !cred_can(c, CAP_DAC_OVERRIDE) ? -EACCES
+                                                                                    : 0;
 }
 
 /* A reference to what is there already, or to `fresh`, which then gets its name. */
@@ -258,7 +259,7 @@ int mq_unlink(const char *name)
     struct mqueue *q = find(name);
     if (!q)
         e = -ENOENT;
-    else if (!cred_fs_root(c) && c->fsuid != q->uid)
+    else if (!cred_can(c, CAP_FOWNER) && c->fsuid != q->uid)
         e = -EACCES;
     if (!e) {
         list_remove(&q->node);

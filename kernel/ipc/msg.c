@@ -275,7 +275,7 @@ static int set(int id, uaddr_t buffer)
         return e;
     struct queue *q = queue_of(o);
     e = ipc_owner(o);
-    if (!e && d.qbytes > QUEUE_BYTES && current->cred->euid)
+    if (!e && d.qbytes > QUEUE_BYTES && !cred_can(current->cred, CAP_SYS_RESOURCE))
         e = -EPERM;
     if (!e)
         e = ipc_set_perm(o, &d.perm);

@@ -140,7 +140,8 @@ int64_t shm_get(int key, uint64_t size, int flags)
 {
     struct ipc_get g = {.key = key, .flags = flags, .size = size, .fits = fits, .make = make};
     if (flags & SHM_HUGETLB)
-        return current->cred->euid ? -EPERM : -ENOMEM; /* no huge pages are set aside */
+        return cred_can(current->cred, CAP_IPC_LOCK) ? -ENOMEM
+                                                     : -EPERM; /* no huge pages are set aside */
     return ipc_get(&table, &g);
 }
 

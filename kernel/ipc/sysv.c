@@ -23,13 +23,15 @@ static int permit(const struct ipc_object *o, uint32_t wanted)
         granted >>= 6;
     else if (cred_in_group(c, o->perm.cgid) || cred_in_group(c, o->perm.gid))
         granted >>= 3;
-    return (wanted & ~granted & 7) && c->euid ? -EACCES : 0;
+    return (wanted & ~granted & 7) && !cred_can(c, CAP_IPC_OWNER) ? -EACCES : 0;
 }
 
 int ipc_owner(const struct ipc_object *o)
 {
     uint32_t me = current->cred->euid;
-    return me && me != o->perm.cuid && me != o->perm.uid ? -EPERM : 0;
+    return !cred_can(current->cred, CAP_SYS_ADMIN) && me != o->perm.cuid && me != o->perm.uid
+               ? -EPERM
+               : 0;
 }
 
 int ipc_set_perm(struct ipc_object *o, const struct abi_ipc_perm *p)

@@ -217,13 +217,12 @@ static int set_user_ids(struct exec *e)
     e->gid = c->gid;
     e->euid = euid;
     e->egid = egid;
-    if (euid == c->suid && egid == c->sgid && euid == c->euid && egid == c->egid)
-        return 0;
     e->cred = cred_dup(c);
     if (!e->cred)
         return -ENOMEM;
     e->cred->euid = e->cred->suid = e->cred->fsuid = euid;
     e->cred->egid = e->cred->sgid = e->cred->fsgid = egid;
+    cred_exec(e->cred, euid != c->uid || egid != c->gid);
     return 0;
 }
 
@@ -235,7 +234,6 @@ static void use_cred(struct exec *e)
     struct cred *old = current->cred;
     current->cred = e->cred;
     e->cred = old;
-    current_process->dumpable = e->uid == e->euid && e->gid == e->egid;
     spin_unlock(&proc_lock);
 }
 
@@ -255,7 +253,7 @@ static void replace_strings(struct process *p, struct exec *e)
     p->auxv_size = e->auxv_size;
     memcpy(current->name, e->comm, sizeof(current->name));
     p->did_exec = true;
-    p->dumpable = true;
+    p->dumpable = e->uid == e->euid && e->gid == e->egid;
     spin_unlock(&proc_lock);
 }
 

@@ -60,7 +60,7 @@ int pidfd_process(struct file *f, struct process **out)
 bool process_may_signal(struct process *p, int sig)
 {
     const struct cred *me = current->cred;
-    if (!me->euid || p == current_process)
+    if (cred_can(me, CAP_KILL) || p == current_process)
         return true;
     struct cred *c = process_cred(p);
     if (!c)
@@ -74,7 +74,7 @@ bool process_may_signal(struct process *p, int sig)
 bool process_may_inspect(struct process *p)
 {
     const struct cred *me = current->cred;
-    if (p == current_process || !me->euid)
+    if (p == current_process || cred_can(me, CAP_SYS_PTRACE))
         return true;
     struct cred *c = process_cred(p);
     if (!c)

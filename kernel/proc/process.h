@@ -58,7 +58,7 @@ struct thread {
     uint32_t personality;
     int io_priority; /* ioprio_set(2) */
     int wanted_tid;  /* clone3's set_tid; 0: any */
-    bool keep_caps, no_new_privs;
+    bool no_new_privs;
 };
 _Static_assert(offsetof(struct thread, signals) == offsetof(struct signal_task, signals),
                "task_signals() relies on it");

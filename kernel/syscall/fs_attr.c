@@ -33,7 +33,7 @@ static int chmod_path(const struct path *p, uint32_t mode)
         return -EPERM;
     if (inode_is_link(i))
         return -EOPNOTSUPP;
-    if (!cred_fs_root(c) && !cred_in_group(c, i->gid))
+    if (!cred_can(c, CAP_FSETID) && !cred_in_group(c, i->gid))
         change.mode &= ~S_ISGID;
     return change_path(p, &change);
 }
@@ -89,9 +89,9 @@ static int chown_path(const struct path *p, uint32_t uid, uint32_t gid)
     if (r < 0)
         return r;
     bool owner = c->fsuid == i->uid;
-    if (uid != UINT32_MAX && !cred_fs_root(c) && !(owner && uid == i->uid))
+    if (uid != UINT32_MAX && !cred_can(c, CAP_CHOWN) && !(owner && uid == i->uid))
         return -EPERM;
-    if (gid != UINT32_MAX && !cred_fs_root(c) &&
+    if (gid != UINT32_MAX && !cred_can(c, CAP_CHOWN) &&
         !(owner && (gid == i->gid || cred_in_group(c, gid))))
         return -EPERM;
     if (uid != UINT32_MAX)
@@ -270,9 +270,9 @@ static int name_allowed(const struct inode *i, const char *name, bool change)
         return inode_permission(i, c, change ? W_OK : R_OK);
     }
     if (str_starts(name, "trusted."))
-        return cred_fs_root(c) ? 0 : change ? -EPERM : -ENODATA;
+        return cred_can(c, CAP_SYS_ADMIN) ? 0 : change ? -EPERM : -ENODATA;
     if (str_starts(name, "security."))
-        return change && !cred_fs_root(c) ? -EPERM : 0;
+        return change && !cred_can(c, CAP_SYS_ADMIN) ? -EPERM : 0;
     if (str_starts(name, "system."))
         return 0;
     int r = inode_permission(i, c, change ? W_OK : R_OK);

@@ -114,7 +114,7 @@ int64_t sys_mount(uaddr_t source, uaddr_t target, uaddr_t type, uint64_t flags, 
     int r = path_walk_user(AT_FDCWD, target, WALK_FOLLOW, &at);
     if (r < 0)
         return r;
-    if (fs_cred()->euid != 0)
+    if (!cred_can(fs_cred(), CAP_SYS_ADMIN))
         r = -EPERM;
     if (r == 0)
         r = optional_string(source, PATH_MAX, &text[0]);
@@ -136,7 +136,7 @@ int64_t sys_umount2(uaddr_t target, uint32_t flags)
     struct path at;
     if ((flags & ~known) || ((flags & MNT_EXPIRE) && (flags & (MNT_FORCE | MNT_DETACH))))
         return -EINVAL;
-    if (fs_cred()->euid != 0)
+    if (!cred_can(fs_cred(), CAP_SYS_ADMIN))
         return -EPERM;
     uint32_t how = flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW;
     int r = path_walk_user(AT_FDCWD, target, how, &at);

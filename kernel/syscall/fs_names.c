@@ -36,7 +36,7 @@ int64_t sys_mknodat(int dirfd, uaddr_t path, uint32_t mode, uint64_t dev)
     if (type != S_IFREG && type != S_IFCHR && type != S_IFBLK && type != S_IFIFO &&
         type != S_IFSOCK)
         return -EINVAL;
-    if ((type == S_IFCHR || type == S_IFBLK) && fs_cred()->euid != 0)
+    if ((type == S_IFCHR || type == S_IFBLK) && !cred_can(fs_cred(), CAP_MKNOD))
         return -EPERM;
     bool device = type == S_IFCHR || type == S_IFBLK;
     return create_at(dirfd, path, type | (mode & 07777), device ? dev : 0);

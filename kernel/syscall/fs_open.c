@@ -400,7 +400,7 @@ int64_t sys_chroot(uaddr_t path)
     if (r < 0)
         return r;
     r = may_enter(&p);
-    if (r == 0 && fs_cred()->euid != 0)
+    if (r == 0 && !cred_can(fs_cred(), CAP_SYS_CHROOT))
         r = -EPERM;
     if (r == 0)
         fs_context_set_root(current->fs, &p);

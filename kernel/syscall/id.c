@@ -2,6 +2,7 @@
 /* Who a program is: ids of processes, groups and sessions, users and groups. */
 #include "abi/errno.h"
 #include "fs/core/cred.h"
+#include "mm/kmalloc.h"
 #include "mm/user.h"
 #include "proc/group.h"
 #include "proc/process.h"
@@ -117,7 +118,7 @@ int64_t sys_getegid(void)
     return current->cred->egid;
 }
 
-static void publish(struct cred *fresh)
+void cred_publish(struct cred *fresh)
 {
     spin_lock(&proc_lock);
     struct cred *old = current->cred;
@@ -126,9 +127,9 @@ static void publish(struct cred *fresh)
     cred_put(old);
 }
 
-static bool is_root(void)
+static bool may_set(bool group)
 {
-    return current->cred->euid == 0;
+    return cred_can(current->cred, group ? CAP_SETGID : CAP_SETUID);
 }
 
 /* The four ids of one kind, users' or groups'. */
@@ -144,6 +145,15 @@ static struct ids get_ids(bool group)
     return (struct ids){c->uid, c->euid, c->suid, c->fsuid};
 }
 
+/* Capabilities go with the user ids; setfsuid(2) changes the last one alone. */
+static void follow(struct cred *c, const struct cred *old)
+{
+    if (c->uid != old->uid || c->euid != old->euid || c->suid != old->suid)
+        cred_users_changed(c, old);
+    else
+        cred_fsuid_changed(c, old);
+}
+
 static int64_t set_ids(bool group, struct ids n)
 {
     struct cred *c = cred_dup(current->cred);
@@ -153,8 +163,9 @@ static int64_t set_ids(bool group, struct ids n)
         c->gid = n.real, c->egid = n.effective, c->sgid = n.saved, c->fsgid = n.fs;
     } else {
         c->uid = n.real, c->euid = n.effective, c->suid = n.saved, c->fsuid = n.fs;
+        follow(c, current->cred);
     }
-    publish(c);
+    cred_publish(c);
     return 0;
 }
 
@@ -168,7 +179,7 @@ static int64_t set_one(bool group, uint32_t id)
     struct ids o = get_ids(group);
     if (id == KEEP)
         return -EINVAL;
-    if (is_root())
+    if (may_set(group))
         return set_ids(group, (struct ids){id, id, id, id});
     if (id != o.real && id != o.saved)
         return -EPERM;
@@ -178,7 +189,7 @@ static int64_t set_one(bool group, uint32_t id)
 static int64_t set_two(bool group, uint32_t real, uint32_t effective)
 {
     struct ids o = get_ids(group), n = o;
-    if (!is_root() && (!one_of(real, &o, false) || !one_of(effective, &o, true)))
+    if (!may_set(group) && (!one_of(real, &o, false) || !one_of(effective, &o, true)))
         return -EPERM;
     if (real != KEEP)
         n.real = real;
@@ -193,7 +204,7 @@ static int64_t set_two(bool group, uint32_t real, uint32_t effective)
 static int64_t set_three(bool group, uint32_t real, uint32_t effective, uint32_t saved)
 {
     struct ids o = get_ids(group), n = o;
-    if (!is_root() &&
+    if (!may_set(group) &&
         (!one_of(real, &o, true) || !one_of(effective, &o, true) || !one_of(saved, &o, true)))
         return -EPERM;
     if (real != KEEP)
@@ -210,7 +221,8 @@ static int64_t set_fs(bool group, uint32_t id)
 {
     struct ids o = get_ids(group), n = o;
     n.fs = id;
-    if (id != KEEP && (is_root() || one_of(id, &o, true) || id == o.fs) && set_ids(group, n))
+    if (id != KEEP && (may_set(group) || one_of(id, &o, true) || id == o.fs) &&
+        set_ids(group, n))
         return o.fs;
     return o.fs;
 }
@@ -280,19 +292,25 @@ int64_t sys_getgroups(int size, uaddr_t list)
 
 int64_t sys_setgroups(uint64_t size, uaddr_t list)
 {
-    if (!is_root())
+    uint32_t *groups = NULL;
+    if (!cred_can(current->cred, CAP_SETGID))
         return -EPERM;
     if (size > CRED_MAX_GROUPS)
         return -EINVAL;
-    struct cred *c = cred_dup(current->cred);
-    if (!c)
+    if (size && !(groups = kmalloc(size * sizeof(*groups))))
         return -ENOMEM;
-    c->group_count = (uint32_t)size;
-    int r = copy_from_user(c->groups, list, size * sizeof(uint32_t));
-    if (r) {
-        cred_put(c);
-        return r;
+    if (size && copy_from_user(groups, list, size * sizeof(*groups))) {
+        kfree(groups);
+        return -EFAULT;
     }
-    publish(c);
+    struct cred *c = cred_dup(current->cred);
+    if (!c) {
+        kfree(groups);
+        return -ENOMEM;
+    }
+    kfree(c->groups);
+    c->groups = groups;
+    c->group_count = (uint32_t)size;
+    cred_publish(c);
     return 0;
 }

@@ -21,7 +21,7 @@ static int check_prio(int prio)
 {
     switch (prio >> CLASS_SHIFT) {
     case CLASS_RT:
-        return current->cred->euid ? -EPERM : 0;
+        return cred_can(current->cred, CAP_SYS_NICE) ? 0 : -EPERM;
     case CLASS_BE:
     case CLASS_IDLE:
         return 0;

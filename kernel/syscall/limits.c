@@ -17,7 +17,7 @@ static int check_limit(uint32_t resource, const struct abi_rlimit *n,
         return -EINVAL;
     if (resource == RLIMIT_NOFILE && n->max > NOFILE_MAX)
         return -EPERM;
-    if (n->max > o->max && current->cred->euid)
+    if (n->max > o->max && !cred_can(current->cred, CAP_SYS_RESOURCE))
         return -EPERM;
     return 0;
 }
@@ -60,7 +60,7 @@ static bool may_look(struct process *p)
 {
     const struct cred *me = current->cred;
     struct cred *c;
-    if (!me->euid || p == current_process)
+    if (cred_can(me, CAP_SYS_RESOURCE) || p == current_process)
         return true;
     c = process_cred(p);
     bool ok = c && me->uid == c->uid && me->uid == c->euid && me->uid == c->suid;

@@ -77,7 +77,8 @@ static int get_set_tid(struct abi_clone_args *a)
         return -EFAULT;
     if (tid < 1 || tid >= PID_MAX)
         return -EINVAL;
-    if (current->cred->euid)
+    if (!cred_can(current->cred, CAP_CHECKPOINT_RESTORE) &&
+        !cred_can(current->cred, CAP_SYS_ADMIN))
         return -EPERM;
     a->set_tid = (uint64_t)tid;
     return 0;

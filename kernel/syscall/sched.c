@@ -37,7 +37,7 @@ static struct thread *target(int tid)
 static bool may_change(const struct thread *t)
 {
     const struct cred *me = current->cred, *c = t->task.cred;
-    return !me->euid || t->process == current_process ||
+    return cred_can(me, CAP_SYS_NICE) || t->process == current_process ||
            (c && (me->euid == c->euid || me->euid == c->uid));
 }
 
@@ -100,7 +100,7 @@ static int may_renice(const struct thread *t, int nice)
 {
     if (!may_change(t))
         return -EPERM;
-    if (nice < t->task.nice && current->cred->euid &&
+    if (nice < t->task.nice && !cred_can(current->cred, CAP_SYS_NICE) &&
         (uint64_t)(20 - nice) > process_limit(t->process, RLIMIT_NICE))
         return -EACCES;
     return 0;
@@ -130,7 +130,7 @@ static int set_policy(int pid, uint32_t policy, uint32_t priority, const int32_t
     if (!t)
         return -ESRCH;
     int r = may_change(t) ? 0 : -EPERM;
-    if (!r && is_realtime(base) && current->cred->euid &&
+    if (!r && is_realtime(base) && !cred_can(current->cred, CAP_SYS_NICE) &&
         priority > process_limit(t->process, RLIMIT_RTPRIO))
         r = -EPERM;
     if (!r && nice && !is_realtime(base))

@@ -162,7 +162,7 @@ static void user_info(struct abi_siginfo *info, int sig, int code)
 static int send_process(struct process *p, const struct abi_siginfo *info)
 {
     if (p == process_init)
-        return current->cred->euid ? -EPERM : 0; /* it hears nothing */
+        return cred_can(current->cred, CAP_KILL) ? 0 : -EPERM; /* it hears nothing */
     if (!process_may_signal(p, info->si_signo))
         return -EPERM;
     return info->si_signo ? signal_send_group(&p->signals, info) : 0;

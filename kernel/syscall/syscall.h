@@ -15,6 +15,9 @@ struct syscall_entry {
 
 /* Runs the call that `regs` asks for and stores its result in regs->rax. */
 void syscall_run(struct regs *regs);
+/* The current thread gets other credentials: takes over the reference. */
+struct cred;
+void cred_publish(struct cred *fresh);
 /* Tracing (OCCLUM_LOG_LEVEL=trace): one line before and one after a call. */
 void trace_enter(const struct syscall_entry *e, const struct regs *regs);
 void trace_exit(const struct syscall_entry *e, const struct regs *regs);

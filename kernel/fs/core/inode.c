@@ -118,10 +118,9 @@ struct inode *inode_find(struct super *sb, uint64_t ino)
 int inode_permission(const struct inode *i, const struct cred *c, int access)
 {
     uint32_t mode = i->mode;
-    if (cred_fs_root(c)) {
-        bool runnable = i->type == S_IFDIR || (mode & 0111);
-        return (access & X_OK) && !runnable ? -EACCES : 0;
-    }
+    bool runnable = i->type == S_IFDIR || (mode & 0111);
+    if (cred_can(c, CAP_DAC_OVERRIDE) && (runnable || !(access & X_OK)))
+        return 0;
     uint32_t bits = mode;
     if (c->fsuid == i->uid)
         bits = mode >> 6;
@@ -129,17 +128,20 @@ int inode_permission(const struct inode *i, const struct cred *c, int access)
         bits = mode >> 3;
     if (likely(!((uint32_t)access & ~bits & 7)))
         return 0;
+    if (cred_can(c, CAP_DAC_READ_SEARCH) && !(access & W_OK) &&
+        (i->type == S_IFDIR || !(access & X_OK)))
+        return 0;
     return i->ops->permission ? i->ops->permission(i, c, access) : -EACCES;
 }
 
 bool inode_owner_or_root(const struct inode *i, const struct cred *c)
 {
-    return cred_fs_root(c) || c->fsuid == i->uid;
+    return cred_can(c, CAP_FOWNER) || c->fsuid == i->uid;
 }
 
 int inode_may_remove(const struct inode *dir, const struct inode *victim, const struct cred *c)
 {
-    if (!(dir->mode & S_ISVTX) || cred_fs_root(c) || c->fsuid == dir->uid ||
+    if (!(dir->mode & S_ISVTX) || cred_can(c, CAP_FOWNER) || c->fsuid == dir->uid ||
         c->fsuid == victim->uid)
         return 0;
     return -EPERM;
@@ -202,7 +204,7 @@ uint32_t inode_suid_bits(const struct inode *i, const struct cred *c)
 {
     uint32_t kill = i->mode & S_ISUID;
     if ((i->mode & S_ISGID) &&
-        ((i->mode & 010) || (!cred_fs_root(c) && !cred_in_group(c, i->gid))))
+        ((i->mode & 010) || (!cred_can(c, CAP_FSETID) && !cred_in_group(c, i->gid))))
         kill |= S_ISGID;
     return kill;
 }
@@ -210,7 +212,7 @@ uint32_t inode_suid_bits(const struct inode *i, const struct cred *c)
 void inode_kill_suid(struct inode *i, const struct cred *c)
 {
     uint32_t kill = inode_suid_bits(i, c);
-    if (!kill || cred_fs_root(c) || !i->ops->setattr)
+    if (!kill || cred_can(c, CAP_FSETID) || !i->ops->setattr)
         return;
     struct attr_change change = {.mask = ATTR_MODE, .mode = i->mode & ~kill};
     (void)!i->ops->setattr(i, &change);

@@ -35,7 +35,7 @@ struct inode_init inode_child_init(const struct inode *dir, const struct inode_i
         child.gid = dir->gid;
         if ((init->mode & S_IFMT) == S_IFDIR)
             child.mode |= S_ISGID;
-        else if ((child.mode & 010) && !cred_fs_root(c) && !cred_in_group(c, dir->gid))
+        else if ((child.mode & 010) && !cred_can(c, CAP_FSETID) && !cred_in_group(c, dir->gid))
             child.mode &= ~S_ISGID;
     }
     return child;

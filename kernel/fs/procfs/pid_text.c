@@ -388,7 +388,6 @@ int proc_pid_status(const struct proc_key *key, struct text *t)
     char state = process_state_letter(p);
     struct cred *c = process_cred(p);
     struct fs_context *fs = process_fs(p);
-    bool root = c && c->euid == 0;
     text_add(t, "Name:\t%.15s\nUmask:\t%04o\nState:\t%c (%s)\n", name_of(p, th),
              fs ? atomic_load(&fs->umask) : 0, state, state_name(state));
     text_add(t, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", key->pid,
@@ -397,10 +396,11 @@ int proc_pid_status(const struct proc_key *key, struct text *t)
     add_memory(t, p);
     text_add(t, "Threads:\t%u\nSigQ:\t%u/%u\n", f.threads, p->signals.queued, SIGNAL_QUEUE_MAX);
     add_signals(t, p, th);
-    static const char *const sets[] = {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"};
-    for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
-        text_add(t, "%s:\t%016llx\n", sets[i],
-                 root && i >= 1 && i <= 3 ? 0x1ffffffffffull : 0ull);
+    if (c)
+        text_add(t,
+                 "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\n"
+                 "CapAmb:\t%016lx\n",
+                 c->inheritable, c->permitted, c->effective, c->bounding, c->ambient);
     uint32_t cpus = atomic_load(&vcpu_online);
     uint64_t mask = cpus >= 64 ? UINT64_MAX : (1ull << cpus) - 1;
     text_add(t, "NoNewPrivs:\t%d\nSeccomp:\t0\n", th ? th->no_new_privs : 0);
