@@ -316,9 +316,12 @@ static void activate(struct mm *mm)
 static int copy_mappings(struct mm *child, struct mm *parent)
 {
     for (struct vma *v = vma_next_from(parent, 0); v; v = vma_next(v)) {
-        struct vma *copy = vma_new(v);
-        if (!copy)
+        struct vma *copy = v->flags & VMA_DONTFORK ? NULL : vma_new(v);
+        if (!copy && !(v->flags & VMA_DONTFORK))
             return -ENOMEM;
+        if (!copy)
+            continue;
+        copy->flags &= ~VMA_LOCKED;
         vma_insert(child, copy);
     }
     child->brk_start = parent->brk_start;
@@ -327,6 +330,7 @@ static int copy_mappings(struct mm *child, struct mm *parent)
     child->rlimit_as = parent->rlimit_as;
     child->rlimit_data = parent->rlimit_data;
     child->rlimit_stack = parent->rlimit_stack;
+    child->rlimit_memlock = parent->rlimit_memlock;
     child->layout = parent->layout;
     atomic_store(&child->resident_pages, atomic_load(&parent->resident_pages));
     atomic_store(&child->peak_resident_pages, atomic_load(&parent->peak_resident_pages));
@@ -357,12 +361,59 @@ static int copy_run(struct mm *parent, uaddr_t start, uaddr_t end, uint8_t state
     return e;
 }
 
+static bool not_for_child(const struct vma *v)
+{
+    return !v->shared && (v->flags & (VMA_DONTFORK | VMA_WIPEONFORK));
+}
+
+/* All pages are copied for the parent: those in place are nobody's then. */
+static int keep_for_parent(struct mm *parent, struct vma *v)
+{
+    uint8_t state;
+    int e = family_part(parent, v->start, v->end);
+
+    for (uaddr_t at = v->start; at < v->end && !e;) {
+        uaddr_t next = present_run(at, v->end, &state);
+        bool closed = (state & PAGE_PRESENT) && !(state & PAGES_R);
+        if (closed)
+            enclave_pages_protect(at, (next - at) / PAGE_SIZE, state & PAGE_PERMS, PAGES_R);
+        for (uaddr_t page = at; page < next && (state & PAGE_PRESENT) && !e; page += PAGE_SIZE)
+            e = copy_take(parent, page, state & (uint8_t)~PAGE_COMMON);
+        if (closed)
+            enclave_pages_protect(at, (next - at) / PAGE_SIZE, PAGES_R, state & PAGE_PERMS);
+        at = next;
+    }
+    return e;
+}
+
+static void drop_for_child(struct mm *parent, struct mm *child)
+{
+    uint8_t state;
+
+    for (struct vma *v = vma_next_from(parent, 0); v; v = vma_next(v)) {
+        for (uaddr_t at = v->start; not_for_child(v) && at < v->end;) {
+            uaddr_t next = present_run(at, v->end, &state);
+            if (state & PAGE_PRESENT) {
+                drop_place(at, next);
+                atomic_fetch_sub(&child->resident_pages, (next - at) / PAGE_SIZE);
+            }
+            at = next;
+        }
+    }
+}
+
 static int copy_pages_for(struct mm *parent)
 {
     bool alone = member_count(parent->family) == 1;
     uint8_t state;
 
     for (struct vma *v = vma_next_from(parent, 0); v; v = vma_next(v)) {
+        if (not_for_child(v)) {
+            int kept = keep_for_parent(parent, v);
+            if (kept)
+                return kept;
+            continue;
+        }
         for (uaddr_t at = v->start; !v->shared && at < v->end;) {
             uaddr_t next = present_run(at, v->end, &state);
             int e = 0;
@@ -390,6 +441,7 @@ static int fork_locked(struct mm *parent, struct mm *child)
         copies_free(parent); /* they are still in place */
         return e;
     }
+    drop_for_child(parent, child);
     patch_mm_fork(child, parent);
     spin_lock(&family_lock);
     list_append(&parent->family->members, &child->in_family);

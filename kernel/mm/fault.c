@@ -13,6 +13,7 @@
 #include "mm/internal.h"
 #include "mm/patch.h"
 
+#define GROW_GUARD   (1ull << 20) /* kept free below what grows */
 #define WINDOW_FIRST 16u
 #define WINDOW_FILE  32u
 #define WINDOW_MAX   512u
@@ -155,12 +156,33 @@ static bool allowed(const struct vma *v, uint32_t access)
     return v->prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
 }
 
+/* MAP_GROWSDOWN: the mapping above comes down to the page, unless it gets too close to another
+ * one. */
+static struct vma *grow_down(struct mm *mm, uaddr_t page)
+{
+    struct vma *v = vma_next_from(mm, page);
+
+    if (!v || !(v->flags & VMA_GROWSDOWN) || v->end - page > mm->rlimit_stack ||
+        mm->total_pages * PAGE_SIZE + (v->start - page) > mm->rlimit_as)
+        return NULL;
+    struct vma *below = vma_prev(v);
+    if ((below && below->end + GROW_GUARD > page) || range_claim(mm, page, v->start))
+        return NULL;
+    pages_drop(mm, page, v->start); /* warm ones */
+    vma_remove(mm, v);
+    v->start = page;
+    vma_insert(mm, v);
+    return v;
+}
+
 static int fault_locked(struct mm *mm, uaddr_t address, uint32_t access) HELD(mm->lock)
 {
     uaddr_t page = align_down(address, PAGE_SIZE), start, end;
     struct vma *v = vma_at(mm, page);
 
     image_laid_out(mm);
+    if (!v)
+        v = grow_down(mm, page);
     if (!v) {
         warm_fault(mm, address);
         return -EFAULT;

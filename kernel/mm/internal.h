@@ -11,11 +11,17 @@
 #include "sched/lock.h"
 #include "sched/task.h"
 
+#define VMA_DONTFORK   1u /* madvise(2) */
+#define VMA_WIPEONFORK 2u
+#define VMA_LOCKED     4u /* counts as locked: mlock(2) */
+#define VMA_GROWSDOWN  8u
+
 /* One mapping. All fields under mm->lock. */
 struct vma {
     struct rb_node node;
     uaddr_t start, end;
     uint32_t prot, max_prot;
+    uint32_t flags; /* VMA_* */
     bool shared;
     void *file;
     const struct vm_file_ops *file_ops;
@@ -62,7 +68,9 @@ struct mm {
     struct list in_family; /* under family_lock */
     uaddr_t brk_start, brk, brk_limit;
     uint64_t rlimit_as, rlimit_data, rlimit_stack;
-    uint64_t total_pages;
+    uint64_t rlimit_memlock; /* for those who may not lock as they like: UINT64_MAX */
+    uint64_t total_pages, peak_pages, data_pages, locked_pages;
+    bool lock_future; /* MCL_FUTURE */
     _Atomic uint64_t resident_pages, peak_resident_pages;
     struct mm_layout layout;
     struct list images;    /* see image.c */
@@ -182,6 +190,9 @@ struct vma *
 vma_new(const struct vma *like) MUST_CHECK; /* a copy, with its own file reference */
 void vma_free(struct vma *v);
 void vma_insert(struct mm *mm, struct vma *v);
+/* Its pages come to (1) or leave (-1) the counts; around changes of what they are counted as. */
+void vma_count(struct mm *mm, const struct vma *v, int sign);
+bool vma_is_data(const struct vma *v); /* counts for RLIMIT_DATA */
 void vma_remove(struct mm *mm, struct vma *v);
 /* Makes `at` a border between mappings if it lies inside one. -ENOMEM. */
 int vma_split(struct mm *mm, uaddr_t at) MUST_CHECK;

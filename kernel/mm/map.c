@@ -35,7 +35,7 @@ int mm_new(struct mm **out)
         return -ENOMEM;
     }
     list_append(&mm->family->members, &mm->in_family);
-    mm->rlimit_as = mm->rlimit_data = mm->rlimit_stack = UINT64_MAX;
+    mm->rlimit_as = mm->rlimit_data = mm->rlimit_stack = mm->rlimit_memlock = UINT64_MAX;
     *out = mm;
     return 0;
 }
@@ -204,7 +204,12 @@ static int protect_one(struct mm *mm, struct vma *v, uint32_t prot)
         return -EACCES;
     if (prot & PROT_WRITE && v->prot & PROT_EXEC)
         patch_restore(mm, v->start, v->end);
+    if (!vma_is_data(v) && (prot & PROT_WRITE) && !v->shared &&
+        mm->data_pages * PAGE_SIZE + (v->end - v->start) > mm->rlimit_data)
+        return -ENOMEM;
+    vma_count(mm, v, -1);
     v->prot = prot;
+    vma_count(mm, v, 1);
     v->changed |= (prot & PROT_WRITE) != 0;
     if (v->object)
         object_set_prot(v);
@@ -227,7 +232,19 @@ static int check_map(const struct mm *mm, const struct vm_map_args *a, uint64_t 
         return -ENOMEM; /* no huge pages are set aside */
     if (mm->total_pages * PAGE_SIZE + length > mm->rlimit_as)
         return -ENOMEM;
+    if (type == MAP_PRIVATE && (a->prot & PROT_WRITE) && !a->name &&
+        mm->data_pages * PAGE_SIZE + length > mm->rlimit_data)
+        return -ENOMEM;
+    if (((a->flags & MAP_LOCKED) || mm->lock_future) &&
+        mm->locked_pages * PAGE_SIZE + length > mm->rlimit_memlock)
+        return -EAGAIN;
     return 0;
+}
+
+static uint32_t flags_for(const struct mm *mm, const struct vm_map_args *a)
+{
+    return ((a->flags & MAP_LOCKED) || mm->lock_future ? VMA_LOCKED : 0) |
+           (a->flags & MAP_GROWSDOWN ? VMA_GROWSDOWN : 0);
 }
 
 static bool is_mapped(struct mm *mm, uaddr_t start, uaddr_t end)
@@ -393,6 +410,7 @@ int64_t map_locked(struct mm *mm, const struct vm_map_args *a)
         .prot = a->prot & 7u,
         .max_prot = a->max_prot ? a->max_prot : 7u,
         .shared = (a->flags & MAP_TYPE) != MAP_PRIVATE,
+        .flags = flags_for(mm, a),
         .file = a->file,
         .file_ops = a->file_ops,
         .offset = a->file ? a->offset : 0,

@@ -33,10 +33,13 @@ enum {
     MADV_NOHUGEPAGE = 15,
     MADV_DONTDUMP = 16,
     MADV_DODUMP = 17,
+    MADV_WIPEONFORK = 18,
+    MADV_KEEPONFORK = 19,
     MADV_COLD = 20,
     MADV_PAGEOUT = 21,
     MADV_POPULATE_READ = 22,
     MADV_POPULATE_WRITE = 23,
+    MADV_DONTNEED_LOCKED = 24,
 };
 
 /* ---- mremap ---- */
@@ -106,6 +109,9 @@ static int64_t move_mapping(struct mm *mm, struct vma *v, uaddr_t old, uint64_t 
     target = vma_at(mm, (uaddr_t)at);
     if (!e && source) {
         target->file_limit = limit;
+        vma_count(mm, target, -1);
+        target->flags = source->flags;
+        vma_count(mm, target, 1);
         target->changed = true;
         pages_drop(mm, (uaddr_t)at, (uaddr_t)at + MIN(old_len, new_len));
         patch_restore(mm, old, old + old_len);
@@ -143,8 +149,7 @@ static int64_t grow_in_place(struct mm *mm, struct vma *v, uaddr_t old, uint64_t
 /* Its address follows from the file, so it is mapped anew. Only where nobody else maps the file
  * can the new place differ from the old. */
 static int64_t move_shared(struct mm *mm, struct vma *v, uaddr_t old, uint64_t old_len,
-                           struct vm_map_args *a, uint32_t flags)
-    HELD(mm->lock)
+                           struct vm_map_args *a, uint32_t flags) HELD(mm->lock)
 {
     a->prot = v->prot;
     a->max_prot = v->max_prot;
@@ -169,8 +174,7 @@ static int64_t move_shared(struct mm *mm, struct vma *v, uaddr_t old, uint64_t o
 }
 
 static int64_t remap_locked(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len,
-                            uint32_t flags, uaddr_t new_address)
-    HELD(mm->lock)
+                            uint32_t flags, uaddr_t new_address) HELD(mm->lock)
 {
     struct vma *v = vma_at(mm, old);
 
@@ -223,12 +227,38 @@ int64_t vm_remap(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len,
 
 /* ---- madvise ---- */
 
+static int set_flags(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, uint32_t flags,
+                     bool on)
+{
+    if ((v->flags & flags) == (on ? flags : 0))
+        return 0;
+    if (vma_split(mm, start) || vma_split(mm, end))
+        return -ENOMEM;
+    v = vma_at(mm, start);
+    v->flags = on ? v->flags | flags : v->flags & ~flags;
+    return 0;
+}
+
 static int advise_one(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, int advice)
 {
     uint8_t state;
 
     switch (advice) {
+    case MADV_DONTFORK:
+        return set_flags(mm, v, start, end, VMA_DONTFORK, true);
+    case MADV_DOFORK:
+        return set_flags(mm, v, start, end, VMA_DONTFORK, false);
+    case MADV_WIPEONFORK:
+        if (v->file || v->shared)
+            return -EINVAL;
+        return set_flags(mm, v, start, end, VMA_WIPEONFORK, true);
+    case MADV_KEEPONFORK:
+        return set_flags(mm, v, start, end, VMA_WIPEONFORK, false);
     case MADV_DONTNEED:
+        if (v->flags & VMA_LOCKED)
+            return -EINVAL;
+        /* fall through */
+    case MADV_DONTNEED_LOCKED:
         if (v->object || (v->shared && (!v->file || family_shares(mm, start, end))))
             return 0; /* what is shared stays */
         if (pages_write_back(v, start, end))
@@ -269,8 +299,7 @@ static int advise_one(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, 
 static bool advice_known(int advice)
 {
     return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) || advice == MADV_FREE ||
-           (advice >= MADV_DONTFORK && advice <= MADV_DODUMP) ||
-           (advice >= MADV_COLD && advice <= MADV_POPULATE_WRITE);
+           (advice >= MADV_DONTFORK && advice <= MADV_DONTNEED_LOCKED);
 }
 
 int vm_advise(struct mm *mm, uaddr_t address, uint64_t length, int advice)
@@ -383,6 +412,8 @@ void vm_stats(struct mm *mm, struct vm_stats *out)
     *out = (struct vm_stats){0};
     mutex_lock(&mm->lock);
     out->total_pages = mm->total_pages;
+    out->peak_pages = mm->peak_pages;
+    out->locked_pages = mm->locked_pages;
     out->resident_pages = atomic_load(&mm->resident_pages);
     out->peak_resident_pages = atomic_load(&mm->peak_resident_pages);
     for (struct vma *v = vma_next_from(mm, 0); v; v = vma_next(v)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The tree of mappings: finding, splitting, joining. */
 #include "abi/errno.h"
+#include "lib/string.h"
 #include "mm/internal.h"
 #include "mm/kmalloc.h"
 
@@ -62,6 +63,24 @@ void vma_free(struct vma *v)
     kfree(v);
 }
 
+bool vma_is_data(const struct vma *v)
+{
+    return (v->prot & PROT_WRITE) && !v->shared && !(v->flags & VMA_GROWSDOWN) &&
+           !(v->name && !strcmp(v->name, "[stack]"));
+}
+
+void vma_count(struct mm *mm, const struct vma *v, int sign)
+{
+    uint64_t pages = (v->end - v->start) / PAGE_SIZE * (uint64_t)(int64_t)sign;
+
+    mm->total_pages += pages;
+    mm->peak_pages = MAX(mm->peak_pages, mm->total_pages);
+    if (vma_is_data(v))
+        mm->data_pages += pages;
+    if (v->flags & VMA_LOCKED)
+        mm->locked_pages += pages;
+}
+
 void vma_insert(struct mm *mm, struct vma *v)
 {
     struct rb_node **link = &mm->vmas.node, *parent = NULL;
@@ -73,13 +92,13 @@ void vma_insert(struct mm *mm, struct vma *v)
         link = v->start < other->start ? &parent->left : &parent->right;
     }
     rb_insert(&mm->vmas, parent, link, &v->node);
-    mm->total_pages += (v->end - v->start) / PAGE_SIZE;
+    vma_count(mm, v, 1);
 }
 
 void vma_remove(struct mm *mm, struct vma *v)
 {
     rb_remove(&mm->vmas, &v->node);
-    mm->total_pages -= (v->end - v->start) / PAGE_SIZE;
+    vma_count(mm, v, -1);
 }
 
 int vma_split(struct mm *mm, uaddr_t at)
@@ -104,7 +123,7 @@ int vma_split(struct mm *mm, uaddr_t at)
 static bool continues(const struct vma *a, const struct vma *b)
 {
     if (a->end != b->start || a->prot != b->prot || a->max_prot != b->max_prot ||
-        a->shared != b->shared || a->file != b->file || a->aliases != b->aliases ||
+        a->shared != b->shared || a->file != b->file || a->flags != b->flags || a->aliases != b->aliases ||
         a->name != b->name)
         return false;
     if (!a->file)

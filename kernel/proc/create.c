@@ -14,6 +14,7 @@
 #include "time/time.h"
 
 #define STACK_DEFAULT (8ull << 20)
+#define MEMLOCK_DEFAULT (8ull << 20)
 #define NOFILE_SOFT   1024u
 #define NOFILE_HARD   1048576u
 #define TIMER_SLACK   50000u
@@ -28,6 +29,7 @@ static void default_limits(struct process *p)
     p->limit[RLIMIT_CORE].cur = 0;
     p->limit[RLIMIT_NOFILE] = (struct abi_rlimit){NOFILE_SOFT, NOFILE_HARD};
     p->limit[RLIMIT_SIGPENDING] = (struct abi_rlimit){SIGNAL_QUEUE_MAX, SIGNAL_QUEUE_MAX};
+    p->limit[RLIMIT_MEMLOCK] = (struct abi_rlimit){MEMLOCK_DEFAULT, MEMLOCK_DEFAULT};
     p->limit[RLIMIT_NICE] = (struct abi_rlimit){0, 0};
     p->limit[RLIMIT_RTPRIO] = (struct abi_rlimit){0, 0};
     p->limit[RLIMIT_MSGQUEUE] = (struct abi_rlimit){819200, 819200};

@@ -3,15 +3,21 @@
  */
 #include "abi/errno.h"
 #include "enclave/boot.h"
+#include "fs/core/cred.h"
 #include "fs/core/fd.h"
 #include "fs/core/file.h"
 #include "mm/kmalloc.h"
 #include "mm/user.h"
 #include "mm/vm.h"
+#include "proc/process.h"
 #include "sched/task.h"
 #include "syscall/syscall.h"
 
-#define MCL_ALL 7
+#define MCL_CURRENT 1
+#define MCL_FUTURE  2
+#define MCL_ONFAULT 4
+
+#define PERSONA_READ_IMPLIES_EXEC 0x0400000u
 
 /* May this open file be mapped so? Fills in what the mapping needs of it. */
 static int file_map_check(struct file *f, struct vm_map_args *a)
@@ -31,6 +37,23 @@ static int file_map_check(struct file *f, struct vm_map_args *a)
     a->file = f;
     a->file_ops = f->ops->vm;
     return 0;
+}
+
+/* What the caller may lock; -EPERM: nothing. */
+static int lock_limit(void)
+{
+    uint64_t limit = process_limit(current_process, RLIMIT_MEMLOCK);
+    if (cred_can(current->cred, CAP_IPC_LOCK))
+        limit = UINT64_MAX;
+    vm_set_lock_limit(current->mm, limit);
+    return limit ? 0 : -EPERM;
+}
+
+/* personality(2): what can be read can be run. */
+static uint32_t implied(uint32_t prot)
+{
+    bool implies = current_thread->personality & PERSONA_READ_IMPLIES_EXEC;
+    return implies && (prot & PROT_READ) ? PROT_EXEC : 0;
 }
 
 /* Seals do not change while a mapping that they could forbid is made. */
@@ -58,6 +81,9 @@ int64_t sys_mmap(uaddr_t addr, uint64_t length, uint64_t prot, uint64_t flags, i
                             .flags = (uint32_t)flags,
                             .offset = (uint64_t)offset};
 
+    a.prot |= implied(a.prot);
+    if (flags & MAP_LOCKED && lock_limit())
+        return -EPERM;
     if (!length)
         return -EINVAL;
     if ((uint64_t)offset % PAGE_SIZE)
@@ -80,7 +106,7 @@ int64_t sys_munmap(uaddr_t addr, uint64_t length)
 
 int64_t sys_mprotect(uaddr_t addr, uint64_t length, uint64_t prot)
 {
-    return vm_protect(current->mm, addr, length, (uint32_t)prot);
+    return vm_protect(current->mm, addr, length, (uint32_t)prot | implied((uint32_t)prot));
 }
 
 int64_t sys_brk(uaddr_t addr)
@@ -127,46 +153,35 @@ int64_t sys_mincore(uaddr_t addr, uint64_t length, uaddr_t vec)
     return 0;
 }
 
-static bool mapped_all(uaddr_t addr, uint64_t length)
-{
-    uint8_t chunk[256];
-    uaddr_t end = align_up(addr + length, PAGE_SIZE);
-
-    for (addr = align_down(addr, PAGE_SIZE); addr < end;) {
-        uint64_t n = MIN(end - addr, sizeof(chunk) * PAGE_SIZE);
-        if (vm_incore(current->mm, addr, n, chunk))
-            return false;
-        addr += n;
-    }
-    return true;
-}
-
-/* Enclave memory is never paged out by us: locking is a check of the range. */
-int64_t sys_mlock(uaddr_t addr, uint64_t length)
-{
-    uint64_t end;
-
-    if (add_overflows(addr, length, &end))
-        return -EINVAL;
-    return mapped_all(addr, length) ? 0 : -ENOMEM;
-}
-
 int64_t sys_mlock2(uaddr_t addr, uint64_t length, uint32_t flags)
 {
-    return flags & ~1u ? -EINVAL : sys_mlock(addr, length);
+    if (flags & ~1u)
+        return -EINVAL;
+    int e = lock_limit();
+    return e ? e : vm_lock(current->mm, addr, length, true, flags & 1u);
+}
+
+int64_t sys_mlock(uaddr_t addr, uint64_t length)
+{
+    return sys_mlock2(addr, length, 0);
 }
 
 int64_t sys_munlock(uaddr_t addr, uint64_t length)
 {
-    return sys_mlock(addr, length);
+    return vm_lock(current->mm, addr, length, false, false);
 }
 
 int64_t sys_mlockall(int flags)
 {
-    return !flags || (flags & ~MCL_ALL) || flags == 4 ? -EINVAL : 0;
+    if (!flags || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) || flags == MCL_ONFAULT)
+        return -EINVAL;
+    int e = lock_limit();
+    return e ? e
+             : vm_lock_all(current->mm, flags & MCL_CURRENT, flags & MCL_FUTURE,
+                           flags & MCL_ONFAULT);
 }
 
 int64_t sys_munlockall(void)
 {
-    return 0;
+    return vm_lock_all(current->mm, false, false, false);
 }

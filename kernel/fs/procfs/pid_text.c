@@ -364,8 +364,10 @@ static void add_memory(struct text *t, struct process *p)
         const char *name;
         uint64_t pages;
     } rows[] = {
-        {"VmPeak", s.total_pages},
+        {"VmPeak", s.peak_pages},
         {"VmSize", s.total_pages},
+        {"VmLck", s.locked_pages},
+        {"VmPin", 0},
         {"VmHWM", MAX(s.peak_resident_pages, s.resident_pages)},
         {"VmRSS", s.resident_pages},
         {"VmData", s.data_pages},
