@@ -207,6 +207,15 @@ static int64_t start(struct thread *t, struct process *fresh, const struct abi_c
     return tid;
 }
 
+/* RLIMIT_NPROC, which does not hold for user 0 and who may have more. */
+static bool too_many(void)
+{
+    const struct cred *c = current->cred;
+    uint64_t limit = process_limit(current_process, RLIMIT_NPROC);
+    return limit != RLIM_INFINITY && c->uid && !cred_can(c, CAP_SYS_RESOURCE) &&
+           !cred_can(c, CAP_SYS_ADMIN) && threads_of_user(c->uid) >= limit;
+}
+
 /* A number for the parent's pidfd, which is in its memory before that is copied. */
 static int reserve_pidfd(const struct abi_clone_args *a, struct process *p, struct file **out)
 {
@@ -230,6 +239,8 @@ int64_t clone_run(const struct abi_clone_args *a)
     struct file *pidfd = NULL;
     int fd = -1;
     int64_t r = check_flags(a);
+    if (!r && too_many())
+        r = -EAGAIN;
     if (r)
         return r;
     if (!(a->flags & CLONE_THREAD)) {

@@ -48,6 +48,7 @@ static void inherit(struct process *p, struct process *parent)
     p->exe = parent->exe ? file_get(parent->exe) : NULL;
     spin_unlock(&proc_lock);
     spin_lock(&parent->signals.lock);
+    p->signals.queue_max = parent->signals.queue_max;
     memcpy(p->signals.action, parent->signals.action, sizeof(p->signals.action));
     p->signals.restorer = parent->signals.restorer;
     spin_unlock(&parent->signals.lock);

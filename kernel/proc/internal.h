@@ -21,6 +21,7 @@ void table_remove_process_locked(struct process *p) HELD(proc_lock);
 void table_remove_thread_locked(struct thread *t) HELD(proc_lock);
 /* exec by a thread that is not the first: it becomes the process's namesake. */
 int table_rename_thread(struct thread *t, int tid) MUST_CHECK;
+uint32_t threads_of_user(uint32_t uid);
 void table_init(void);
 
 /* create.c */

@@ -70,6 +70,17 @@ int id_take_locked(int id)
     return id;
 }
 
+uint32_t threads_of_user(uint32_t uid)
+{
+    uint32_t n = 0;
+    struct thread *t;
+    spin_lock(&proc_lock);
+    for (uint64_t tid = 0; (t = radix_next(&threads, &tid)) != NULL; tid++)
+        n += t->task.cred && t->task.cred->uid == uid;
+    spin_unlock(&proc_lock);
+    return n;
+}
+
 struct process *process_lookup_locked(int pid)
 {
     return pid > 0 ? radix_get(&processes, (uint64_t)pid) : NULL;

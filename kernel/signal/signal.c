@@ -28,6 +28,7 @@ void signal_group_init(struct signal_group *g)
     list_init(&g->threads);
     wait_queue_init(&g->resume);
     wait_queue_init(&g->arrival);
+    g->queue_max = SIGNAL_QUEUE_MAX;
 }
 
 void signal_thread_init(struct signal_thread *s, struct signal_group *g)
@@ -258,7 +259,7 @@ static int enqueue(struct signal_group *g, struct signal_pending *p,
     if (sig < SIGRTMIN && (p->set & SIGBIT(sig)))
         return 0;
     struct signal_queued *q = NULL;
-    if (g->queued < SIGNAL_QUEUE_MAX)
+    if (g->queued < g->queue_max)
         q = kzalloc(sizeof(*q));
     if (!q && sig >= SIGRTMIN && info->si_code != SI_USER)
         return -EAGAIN;

@@ -45,6 +45,7 @@ struct signal_group {
     struct signal_pending pending;
     struct list threads; /* struct signal_thread.node */
     uint32_t queued;     /* of `pending` and of all threads */
+    uint32_t queue_max;  /* RLIMIT_SIGPENDING */
     bool dying;          /* exit_group, exec or a fatal signal: threads leave at once */
     struct signal_thread *survivor; /* while dying for exec: who stays */
     int exit_status;                /* wait(2) status, valid when dying */

@@ -26,6 +26,9 @@ static int check_limit(uint32_t resource, const struct abi_rlimit *n,
 static void apply(struct process *p, uint32_t resource)
 {
     struct mm *mm;
+    if (resource == RLIMIT_SIGPENDING)
+        p->signals.queue_max =
+            (uint32_t)MIN(process_limit(p, RLIMIT_SIGPENDING), (uint64_t)SIGNAL_QUEUE_MAX);
     if (resource == RLIMIT_CPU)
         process_cpu_limit_changed(p);
     if (resource != RLIMIT_AS && resource != RLIMIT_DATA && resource != RLIMIT_STACK)
