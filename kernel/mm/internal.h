@@ -73,10 +73,10 @@ struct mm {
     bool lock_future; /* MCL_FUTURE */
     _Atomic uint64_t resident_pages, peak_resident_pages;
     struct mm_layout layout;
-    struct list images;    /* see image.c */
+    struct list images;     /* see image.c */
     struct image *laid_out; /* taken as a whole; parts of it may have more permissions yet */
-    void *patch;           /* the patcher's */
-    uaddr_t reuse_address; /* the last small unmapping, and how often it was mapped again */
+    void *patch;            /* the patcher's */
+    uaddr_t reuse_address;  /* the last small unmapping, and how often it was mapped again */
     uint64_t reuse_pages;
     uint32_t reuse_count;
     bool reuse_never; /* it was touched while it was unmapped */
@@ -109,9 +109,9 @@ struct family *range_rival(struct mm *mm, uaddr_t start, uaddr_t end);
 /* ---- present.c: what the CPU holds for each page ---- */
 #define PAGE_PERMS   7u /* PAGES_R .. */
 #define PAGE_PRESENT 8u
-#define PAGE_DIRTY   16u /* of a shared file mapping: written since the last write-back */
-#define PAGE_COMMON  64u /* in place for every member of the family that maps it, unchanged */
-#define PAGE_WARM    32u /* unmapped, zeroed and kept for the next mapping of this place */
+#define PAGE_DIRTY   16u  /* of a shared file mapping: written since the last write-back */
+#define PAGE_COMMON  64u  /* in place for every member of the family that maps it, unchanged */
+#define PAGE_WARM    32u  /* unmapped, zeroed and kept for the next mapping of this place */
 #define PAGE_KEPT    128u /* unmapped, with what the image's file has there */
 
 uint8_t present_get(uaddr_t address);
@@ -190,7 +190,8 @@ struct vma *
 vma_new(const struct vma *like) MUST_CHECK; /* a copy, with its own file reference */
 void vma_free(struct vma *v);
 void vma_insert(struct mm *mm, struct vma *v);
-/* Its pages come to (1) or leave (-1) the counts; around changes of what they are counted as. */
+/* Its pages come to (1) or leave (-1) the counts; around changes of what they are counted as.
+ */
 void vma_count(struct mm *mm, const struct vma *v, int sign);
 bool vma_is_data(const struct vma *v); /* counts for RLIMIT_DATA */
 void vma_remove(struct mm *mm, struct vma *v);

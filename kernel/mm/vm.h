@@ -117,8 +117,8 @@ bool vm_is_shared(struct mm *mm, uaddr_t address);
 /* The heap: set up by the program loader, moved by brk(2). Returns the (new or old) break. */
 int vm_brk_init(struct mm *mm, uaddr_t start) MUST_CHECK;
 uaddr_t vm_brk(struct mm *mm, uaddr_t wanted);
-/* mlock(2): the range counts as locked or not; -ENOMEM (a hole, the limit). All of it is brought
- * in unless `lazy`. */
+/* mlock(2): the range counts as locked or not; -ENOMEM (a hole, the limit). All of it is
+ * brought in unless `lazy`. */
 int vm_lock(struct mm *mm, uaddr_t address, uint64_t length, bool on, bool lazy) MUST_CHECK;
 /* mlockall(2); munlockall(2) with all false. */
 int vm_lock_all(struct mm *mm, bool now, bool future, bool lazy) MUST_CHECK;
@@ -161,8 +161,8 @@ struct vm_info {
 int vm_walk(struct mm *mm, int (*each)(const struct vm_info *info, void *arg),
             void *arg) MUST_CHECK;
 struct vm_stats {
-    uint64_t total_pages, peak_pages, locked_pages, resident_pages, data_pages, stack_pages, text_pages,
-        peak_resident_pages;
+    uint64_t total_pages, peak_pages, locked_pages, resident_pages, data_pages, stack_pages,
+        text_pages, peak_resident_pages;
 };
 /* The most that were resident at a time. */
 uint64_t vm_peak_pages(struct mm *mm);

@@ -123,8 +123,8 @@ int vma_split(struct mm *mm, uaddr_t at)
 static bool continues(const struct vma *a, const struct vma *b)
 {
     if (a->end != b->start || a->prot != b->prot || a->max_prot != b->max_prot ||
-        a->shared != b->shared || a->file != b->file || a->flags != b->flags || a->aliases != b->aliases ||
-        a->name != b->name)
+        a->shared != b->shared || a->file != b->file || a->flags != b->flags ||
+        a->aliases != b->aliases || a->name != b->name)
         return false;
     if (!a->file)
         return !a->shared;
