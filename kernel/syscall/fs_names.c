@@ -94,7 +94,7 @@ int64_t sys_renameat2(int olddirfd, uaddr_t old, int newdirfd, uaddr_t new_name,
         return -EINVAL;
     if ((flags & RENAME_EXCHANGE) && (flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)))
         return -EINVAL;
-    if ((flags & RENAME_WHITEOUT) && fs_cred()->euid != 0)
+    if ((flags & RENAME_WHITEOUT) && !cred_can(fs_cred(), CAP_MKNOD))
         return -EPERM;
     int r = two_names(old, new_name, &from, &to);
     if (r < 0)
