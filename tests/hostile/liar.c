@@ -18,10 +18,24 @@
 #include "host/signal.h"
 #include "host/vcpu.h"
 
-enum kind { RESULTS, DATA, RINGS, CLOCK, WAITS, BOOT, MAPS, ENTRIES, PAGES, RACES, ALL, KINDS };
+enum kind {
+    RESULTS,
+    DATA,
+    RINGS,
+    CLOCK,
+    WAITS,
+    BOOT,
+    MAPS,
+    ENTRIES,
+    PAGES,
+    RACES,
+    CONTROL,
+    ALL,
+    KINDS
+};
 static const char *const names[KINDS] = {"results", "data",  "rings", "clock",
                                          "waits",   "boot",  "maps",  "entries",
-                                         "pages",   "races", "all"};
+                                         "pages",   "races", "control", "all"};
 
 static enum kind kind = KINDS;
 static unsigned long seed;
@@ -401,6 +415,50 @@ static void *racer(void *arg)
     return NULL;
 }
 
+/* A request to start a program, as it should be but for a few bytes. */
+static size_t request(char *to)
+{
+    static const char strings[] = "/bin/lied_to\0/\0lied_to\0x\0A=b\0C=d";
+    struct control_exec head = {.fd = {-1, 1 << 20, -7}, .argc = 2, .envc = 2};
+    size_t size = sizeof(head) + sizeof(strings);
+
+    head.flags = (uint32_t)random_bits() & 3;
+    memcpy(to, &head, sizeof(head));
+    memcpy(to + sizeof(head), strings, sizeof(strings));
+    if (one_in(2))
+        spoil(to, size);
+    return one_in(4) ? (size_t)bad_number(size) : size;
+}
+
+/* Requests that nobody made, in any number and order; in the end, that the service stops. */
+static void *controller(void *arg)
+{
+    struct control_page *page = machine->control->page;
+    static char payload[64][512] __attribute__((aligned(8)));
+
+    for (unsigned n = 0; n < 400; n++) {
+        struct control_request *r = &page->slot[page->posted % CONTROL_SLOTS];
+        char *bytes = payload[n % 64];
+        *r = (struct control_request){.kind = (uint32_t)random_bits() % CONTROL_STOP,
+                                      .id = (uint32_t)random_bits() % 8,
+                                      .value = random_bits(),
+                                      .size = request(bytes)};
+        r->address = one_in(8) ? (seed & 1 ? bad_address() : 8) : (uint64_t)bytes;
+        page->posted += one_in(50) ? random_bits() % 100 : 1;
+        page->signals = one_in(4) ? bad_number(0) : 0;
+        vcpu_alert(machine, 0);
+        usleep(500);
+    }
+    for (;;) {
+        page->slot[page->posted % CONTROL_SLOTS] =
+            (struct control_request){.kind = CONTROL_STOP, .id = 1};
+        page->posted++;
+        vcpu_alert(machine, 0);
+        usleep(10000);
+    }
+    return arg;
+}
+
 int __wrap_machine_run(struct machine *m, struct host_error *err)
 {
     pthread_t thread;
@@ -408,11 +466,16 @@ int __wrap_machine_run(struct machine *m, struct host_error *err)
     machine = m;
     if (kind == BOOT)
         spoil_boot(m->boot);
+    if (kind == CONTROL) {
+        m->boot->service = 1;
+        if (!pthread_create(&thread, NULL, controller, NULL))
+            pthread_detach(thread);
+    }
     if (kind == RACES && !pthread_create(&thread, NULL, racer, NULL))
         pthread_detach(thread);
     int rc = __real_machine_run(m, err);
     /* Threads of ours may be inside still: what they use must stay. */
-    if (kind == RACES || kind == ENTRIES || kind == ALL)
+    if (kind == RACES || kind == ENTRIES || kind == CONTROL || kind == ALL)
         _exit(rc || m->status & HOST_STATUS_PANIC ? 125 : (int)(m->status >> 8 & 0xff));
     return rc;
 }

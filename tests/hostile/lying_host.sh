@@ -54,7 +54,8 @@ attempt() {
     *) other=$((other + 1)) ;;
     esac
 }
-for kind in ${LIAR_KINDS:-results data rings clock waits boot maps entries pages races all}; do
+all="results data rings clock waits boot maps entries pages races control all"
+for kind in ${LIAR_KINDS:-$all}; do
     had="$right $stopped $hung $other $bad"
     seed=0
     while [ $seed -lt "$seeds" ]; do
