@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes as what comes over a service's socket, as a request to start a program, and as what
- * is typed at a terminal: nothing is read or pointed to outside, and no byte comes from nowhere.
+ * Any bytes as what comes over a service's socket, as a request to start a program, and as
+ * what is typed at a terminal: nothing is read, or pointed to, outside.
  * LINK: host/ctl.c kernel/service/parse.c kernel/tty/ldisc.c tests/unit/service_fake.c
  */
 #include <stdint.h>
