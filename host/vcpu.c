@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,14 +24,32 @@ static void arm(struct vcpu_host *v, uint64_t ns, int flags)
     timer_settime(v->timer, flags, &its, NULL);
 }
 
+/* OCCLUM_TICK=MICROSECONDS: for tests, ticks that nobody asked for, about that far apart and
+ * not in step with each other. */
+static long unasked_ns(const struct vcpu_host *v)
+{
+    const char *text = getenv("OCCLUM_TICK");
+    long us = text ? strtol(text, NULL, 10) : 0;
+
+    if (us < 20 || us > 1000000)
+        return 0;
+    return us * (700 + (v->thread->tid * 7919 + v->index * 104729) % 300);
+}
+
 int vcpu_timer_new(struct vcpu_host *v)
 {
     struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_SIGNAL_TICK};
+    struct itimerspec often = {.it_value.tv_nsec = unasked_ns(v) % 1000000000,
+                               .it_interval.tv_nsec = unasked_ns(v) % 1000000000};
 
     ev._sigev_un._tid = v->thread->tid;
     if (timer_create(CLOCK_MONOTONIC, &ev, &v->timer))
         return -errno;
     v->timer_made = 1;
+    if (often.it_value.tv_nsec && !timer_create(CLOCK_MONOTONIC, &ev, &v->unasked)) {
+        v->unasked_made = 1;
+        timer_settime(v->unasked, 0, &often, NULL);
+    }
     return 0;
 }
 
@@ -193,6 +212,8 @@ static void vcpu_fini(struct vcpu_host *v)
     __atomic_store_n(&v->running, 0, __ATOMIC_SEQ_CST);
     if (v->timer_made)
         timer_delete(v->timer);
+    if (v->unasked_made)
+        timer_delete(v->unasked);
     ring_fini(&v->ring);
     if (v->thread)
         host_thread_fini(v->machine->dev);

@@ -22,8 +22,8 @@ struct vcpu_host {
     struct ring ring;
     pthread_t pthread;
     volatile int started, running;
-    timer_t timer;
-    int timer_made;
+    timer_t timer, unasked;
+    int timer_made, unasked_made;
     volatile uint64_t deadline_ns; /* what the enclave asked for; 0: none */
     volatile int hurried;          /* ticks missed in a row: the timer stands earlier */
 };

@@ -381,7 +381,7 @@ int epoll_new(struct file **out)
     struct epoll *ep = kzalloc(sizeof(*ep));
     if (!ep)
         return -ENOMEM;
-    mutex_init(&ep->lock, RANK_FS_PRIVATE);
+    mutex_init(&ep->lock, RANK_EPOLL);
     spin_init(&ep->ready_lock, RANK_WAIT);
     list_init(&ep->ready);
     wait_queue_init(&ep->wait);
@@ -397,6 +397,6 @@ int epoll_new(struct file **out)
 
 void epoll_register(void)
 {
-    mutex_init(&links_lock, RANK_PAGE_CACHE);
+    mutex_init(&links_lock, RANK_EPOLL_LINKS);
     fs_hooks.epoll_forget = epoll_forget;
 }

@@ -72,6 +72,7 @@ static void sync(struct run_queue *q, uint64_t now, uint64_t at_least_ns)
     uint64_t kept = cpu >= 0 && ran < wall ? MIN(wall - ran, q->segment_ns) : 0;
     begin(t, &since);
     __atomic_store_n(&t->cpu_ns, t->cpu_ns - kept, __ATOMIC_RELEASE);
+    t->vruntime -= MIN(t->vruntime, kept * t->weight / WEIGHT_UNIT);
     atomic_store(&t->run_since, since);
     q->host_cpu = cpu >= 0 ? (uint64_t)cpu : 0;
     q->synced_tsc = now;

@@ -28,11 +28,17 @@ NORETURN static void complain(const char *what, uint32_t rank, uint32_t over, co
 }
 
 /* A wait queue's waiter may be an epoll instance, whose own queue is woken under the first
- * one's lock; epoll sees to it that there are no circles. */
+ * one's lock; and polling one instance may poll another. Epoll sees to it that there are no
+ * circles. */
+static bool nests(uint32_t rank)
+{
+    return rank == RANK_WAIT || rank == RANK_EPOLL;
+}
+
 static void check_order(const struct held_locks *h, uint32_t rank, const void *where)
 {
     for (uint32_t i = 0; i < h->count; i++) {
-        if (h->rank[i] >= rank && !(rank == RANK_WAIT && h->rank[i] == RANK_WAIT))
+        if (h->rank[i] > rank || (h->rank[i] == rank && !nests(rank)))
             complain("a lock is taken", rank, h->rank[i], where);
     }
 }

@@ -18,6 +18,8 @@ enum lock_rank {
     /* mutexes, outermost first (all may be held over sleeps) */
     RANK_EXEC,
     RANK_FILE_POS,   /* an open file's position */
+    RANK_EPOLL_LINKS,
+    RANK_EPOLL,      /* before whatever polling takes */
     /* the same four for file systems that are built on others */
     RANK_STACK_RENAME,
     RANK_STACK_DIR,
@@ -26,6 +28,7 @@ enum lock_rank {
     RANK_FS_RENAME,  /* one rename at a time a file system */
     RANK_INODE_DIR,  /* parent directory, before */
     RANK_INODE,      /* any other inode */
+    RANK_TTY,
     RANK_FUTEX_PI,   /* may touch guest memory */
     RANK_MM,         /* a process's VMAs */
     RANK_VM_OBJECT,  /* pages of a shared mapping */

@@ -326,7 +326,7 @@ struct pty *pty_new(void (*gone)(struct pty *p))
     p->ldisc.signal = signal_typed;
     p->gone = gone;
     p->locked = p->master_open = true;
-    mutex_init(&p->lock, RANK_INODE);
+    mutex_init(&p->lock, RANK_TTY);
     wait_queue_init(&p->typed);
     wait_queue_init(&p->written);
     tty_init(&p->tty, &pty_tty_ops);
