@@ -77,8 +77,9 @@ endif
 fuzz: $(FUZZ_SRC:tests/fuzz/%.c=run-fuzz/%)
 
 # The guest tests again and again, under each behaviour that host and emulator can show; with
-# MODE=san in the sanitizers' enclave. STRESS=OCCLUM_TICK=1000: only with ticks every millisecond.
-STRESS := OCCLUM_RING=uring OCCLUM_RING=interp OCCLUM_EMU=trap OCCLUM_EMU=strict OCCLUM_TICK=1000
+# MODE=san in the sanitizers' enclave. STRESS=OCCLUM_TICK=1000: ticks every millisecond alone.
+STRESS := OCCLUM_RING=uring OCCLUM_RING=interp OCCLUM_EMU=trap OCCLUM_EMU=strict \
+	OCCLUM_TICK=1000
 ROUNDS ?= 7
 stress: all
 	-@$(MAKE) -s -k -j$(shell nproc) --no-print-directory test-programs O=$(O)

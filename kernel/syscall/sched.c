@@ -374,12 +374,16 @@ int64_t sys_setpriority(int which, int who, int prio)
 /* ---- membarrier ---- */
 
 #define MEMBARRIER_QUERY                 0
+#define MEMBARRIER_GLOBAL                1
+#define MEMBARRIER_GLOBAL_EXPEDITED      2
+#define MEMBARRIER_REGISTER_GLOBAL       4
 #define MEMBARRIER_PRIVATE               8
 #define MEMBARRIER_REGISTER_PRIVATE      16
 #define MEMBARRIER_PRIVATE_SYNC_CORE     32
 #define MEMBARRIER_REGISTER_PRIVATE_SYNC 64
 #define MEMBARRIER_KNOWN                                                                       \
-    (MEMBARRIER_PRIVATE | MEMBARRIER_REGISTER_PRIVATE | MEMBARRIER_PRIVATE_SYNC_CORE |         \
+    (MEMBARRIER_GLOBAL | MEMBARRIER_GLOBAL_EXPEDITED | MEMBARRIER_REGISTER_GLOBAL |            \
+     MEMBARRIER_PRIVATE | MEMBARRIER_REGISTER_PRIVATE | MEMBARRIER_PRIVATE_SYNC_CORE |         \
      MEMBARRIER_REGISTER_PRIVATE_SYNC)
 
 /* Every other thread of the program has been through the kernel when this returns. */
@@ -390,6 +394,19 @@ static void barrier(void)
     sched_thaw(mm);
 }
 
+/* Every vCPU has been through schedule() when this returns: this thread has run on each. */
+static void barrier_everywhere(void)
+{
+    uint64_t affinity = current->affinity;
+    uint32_t n = atomic_load(&vcpu_online);
+    for (uint32_t i = 0; i < n; i++) {
+        task_set_affinity(current, 1ull << i);
+        while (this_vcpu()->index != i)
+            task_yield();
+    }
+    task_set_affinity(current, affinity);
+}
+
 int64_t sys_membarrier(int cmd, uint32_t flags, int cpu)
 {
     if (flags)
@@ -397,6 +414,11 @@ int64_t sys_membarrier(int cmd, uint32_t flags, int cpu)
     switch (cmd) {
     case MEMBARRIER_QUERY:
         return MEMBARRIER_KNOWN;
+    case MEMBARRIER_GLOBAL:
+    case MEMBARRIER_GLOBAL_EXPEDITED:
+        barrier_everywhere();
+        return 0;
+    case MEMBARRIER_REGISTER_GLOBAL:
     case MEMBARRIER_REGISTER_PRIVATE:
     case MEMBARRIER_REGISTER_PRIVATE_SYNC:
         return 0;

@@ -117,6 +117,13 @@ static void *count_up(void *arg)
     return NULL;
 }
 
+static long process_ns(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * 1000000000L + used.tv_nsec;
+}
+
 static void compete(struct counter *a, struct counter *b)
 {
     pthread_t t[2];
@@ -125,8 +132,9 @@ static void compete(struct counter *a, struct counter *b)
     must(pthread_create(&t[0], NULL, count_up, a));
     must(pthread_create(&t[1], NULL, count_up, b));
     pthread_barrier_wait(&start_line);
-    struct timespec nap = {0, 600000000};
-    nanosleep(&nap, NULL);
+    long begin = process_ns();
+    for (int i = 0; i < 1000 && process_ns() - begin < 500000000; i++)
+        usleep(20000);
     stop = 1;
     pthread_join(t[0], NULL);
     pthread_join(t[1], NULL);
@@ -211,7 +219,8 @@ struct attr {
     int32_t nice;
     uint32_t priority;
     uint64_t runtime, deadline, period;
-    uint64_t more;
+    uint32_t clamp[2];
+    uint64_t more; /* that no kernel knows */
 };
 
 static void test_attr(void)
@@ -231,7 +240,7 @@ static void test_attr(void)
     a.flags = 0;
     a.size = 40;
     expect(syscall(SYS_sched_setattr, 0, &a, 0), -1, E2BIG);
-    a.size = 64;
+    a.size = sizeof(a);
     a.more = 1;
     expect(syscall(SYS_sched_setattr, 0, &a, 0), -1, E2BIG);
     a.more = 0;
@@ -279,8 +288,23 @@ static void test_reset(void)
     expect(syscall(SYS_sched_setattr, 0, &a, 0), 0, 0);
 }
 
+static void test_membarrier(void)
+{
+    long known = must(syscall(SYS_membarrier, 0, 0, 0));
+    expect(known & 0x1e, 0x1e, 0);
+    if (known & 1)
+        expect(syscall(SYS_membarrier, 1, 0, 0), 0, 0);
+    expect(syscall(SYS_membarrier, 2, 0, 0), 0, 0);
+    expect(syscall(SYS_membarrier, 4, 0, 0), 0, 0);
+    expect(syscall(SYS_membarrier, 16, 0, 0), 0, 0);
+    expect(syscall(SYS_membarrier, 8, 0, 0), 0, 0);
+    expect(syscall(SYS_membarrier, 8, 77, 0), -1, EINVAL);
+    expect(syscall(SYS_membarrier, 3, 0, 0), -1, EINVAL);
+}
+
 int main(void)
 {
+    test_membarrier();
     test_affinity();
     test_move_running();
     test_bad();
