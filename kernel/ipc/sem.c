@@ -369,7 +369,7 @@ static int count_waiting(struct array *a, int num, bool zero) HELD(table.lock)
     return n;
 }
 
-static int64_t one(int id, int num, int command, int value)
+static int64_t one(int id, int num, int command, int value) UNCHECKED_LOCKING
 {
     int64_t r;
     int e;

@@ -127,7 +127,7 @@ int ipc_get(struct ipc_table *t, const struct ipc_get *g)
 }
 
 static struct ipc_object *checked(struct ipc_table *t, struct ipc_object *o, uint32_t wanted,
-                                  int *e) HELD(t->lock)
+                                  int *e) UNCHECKED_LOCKING
 {
     *e = o ? permit(o, wanted) : -EINVAL;
     if (*e)
@@ -135,21 +135,24 @@ static struct ipc_object *checked(struct ipc_table *t, struct ipc_object *o, uin
     return *e ? NULL : o;
 }
 
-struct ipc_object *ipc_lock(struct ipc_table *t, int id, uint32_t permissions, int *e)
+/* Locked where it finds one: more than the analysis can follow. */
+struct ipc_object *ipc_lock(struct ipc_table *t, int id, uint32_t permissions,
+                            int *e) UNCHECKED_LOCKING
 {
     spin_lock(&t->lock);
     struct ipc_object *o = id < 0 ? NULL : radix_get(&t->objects, INDEX(id));
     return checked(t, o && o->id == id ? o : NULL, permissions, e);
 }
 
-struct ipc_object *ipc_lock_index(struct ipc_table *t, int index, uint32_t permissions, int *e)
+struct ipc_object *ipc_lock_index(struct ipc_table *t, int index, uint32_t permissions,
+                                  int *e) UNCHECKED_LOCKING
 {
     spin_lock(&t->lock);
     struct ipc_object *o = index < 0 ? NULL : radix_get(&t->objects, INDEX(index));
     return checked(t, o, permissions, e);
 }
 
-void ipc_unlock(struct ipc_table *t)
+void ipc_unlock(struct ipc_table *t) UNCHECKED_LOCKING
 {
     spin_unlock(&t->lock);
 }

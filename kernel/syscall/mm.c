@@ -56,19 +56,22 @@ static uint32_t implied(uint32_t prot)
     return implies && (prot & PROT_READ) ? PROT_EXEC : 0;
 }
 
+static int64_t map_checked(struct file *f, struct vm_map_args *a)
+{
+    int e = file_map_check(f, a);
+    return e ? e : vm_map(current->mm, a);
+}
+
 /* Seals do not change while a mapping that they could forbid is made. */
 static int64_t map_file(struct file *f, struct vm_map_args *a)
 {
     struct inode *i = f->inode;
-    bool sealable = (a->flags & MAP_TYPE) != MAP_PRIVATE && (f->state & FILE_WRITE) &&
-                    inode_is_reg(i) && !(i->seals & F_SEAL_SEAL);
-    if (sealable)
-        mutex_lock(&i->lock);
-    int64_t r = file_map_check(f, a);
-    if (!r)
-        r = vm_map(current->mm, a);
-    if (sealable)
-        mutex_unlock(&i->lock);
+    if ((a->flags & MAP_TYPE) == MAP_PRIVATE || !(f->state & FILE_WRITE) || !inode_is_reg(i) ||
+        (i->seals & F_SEAL_SEAL))
+        return map_checked(f, a);
+    mutex_lock(&i->lock);
+    int64_t r = map_checked(f, a);
+    mutex_unlock(&i->lock);
     return r;
 }
 

@@ -157,7 +157,7 @@ static int find(struct union_node *dir, const char *name, struct union_stack *ou
 
 int union_lower_has(struct union_node *dir, const char *name, bool *out)
 {
-    struct union_stack found = {NULL};
+    struct union_stack found = {0};
     struct search w = {union_super(&dir->inode), dir, name, NULL, true, &found};
     int r = search_lowers(&w);
     *out = found.count != 0;

@@ -51,7 +51,7 @@ static int create_locked(struct union_node *dir, const char *name,
                          const struct inode_init *init, struct inode **out)
 {
     struct union_super *s = union_super(&dir->inode);
-    struct union_stack stack = {NULL};
+    struct union_stack stack = {0};
     struct dentry *there = NULL;
     int r = union_copy_up_locked(dir, 0);
     if (r == 0)
@@ -86,7 +86,7 @@ int union_create(struct inode *dir, const char *name, const struct inode_init *i
 int union_tmpfile(struct inode *dir, const struct inode_init *init, struct inode **out)
 {
     struct union_super *s = union_super(dir);
-    struct union_stack stack = {NULL};
+    struct union_stack stack = {0};
     char temp[UNION_TEMP_MAX];
     if (!s->upper.mount)
         return -EROFS;

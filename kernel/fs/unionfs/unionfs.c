@@ -199,7 +199,7 @@ static int add_upper(struct union_super *s, const struct path *upper, const stru
 
 static int make_root(struct union_super *s)
 {
-    struct union_stack stack = {NULL};
+    struct union_stack stack = {0};
     if (s->upper.mount)
         stack.upper = dentry_get(s->upper.root);
     for (uint32_t i = 0; i < s->lower_count; i++)
