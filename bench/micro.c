@@ -453,15 +453,110 @@ static void fork_wait(long count)
     }
 }
 
-static void spawn_true(long count)
+/* With memory in use; the child writes to all of it or to none. */
+static char *in_use;
+static size_t in_use_bytes;
+
+static void use_memory(size_t mib)
+{
+    if (in_use)
+        munmap(in_use, in_use_bytes);
+    in_use_bytes = mib << 20;
+    in_use =
+        mmap(NULL, in_use_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (in_use == MAP_FAILED)
+        die("mmap");
+    memset(in_use, 1, in_use_bytes);
+}
+
+static void use_1m(void)
+{
+    use_memory(1);
+}
+
+static void use_16m(void)
+{
+    use_memory(16);
+}
+
+static void use_128m(void)
+{
+    use_memory(128);
+}
+
+static void use_none(void)
+{
+    if (in_use)
+        munmap(in_use, in_use_bytes);
+    in_use = NULL;
+    in_use_bytes = 0;
+}
+
+static void fork_work(long count)
+{
+    while (count--) {
+        pid_t pid = fork();
+        for (size_t i = 0; !pid && i < in_use_bytes; i += 4096)
+            in_use[i]++;
+        if (!pid)
+            _exit(0);
+        wait_for(pid);
+    }
+}
+
+/* The static program lies beside this one. */
+static const char *program = "/bin/true";
+static char static_program[4096];
+
+static void spawn(long count)
 {
     char *argv[] = {"true", NULL};
     while (count--) {
         pid_t pid = -1;
-        if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ))
+        if (posix_spawn(&pid, program, NULL, NULL, argv, environ))
             die("posix_spawn");
         wait_for(pid);
     }
+}
+
+static void vfork_exec(long count)
+{
+    while (count--) {
+        pid_t pid = vfork();
+        if (!pid) {
+            execl(program, "true", NULL);
+            _exit(127);
+        }
+        wait_for(pid);
+    }
+}
+
+static void fork_exec(long count)
+{
+    while (count--) {
+        pid_t pid = fork();
+        if (!pid) {
+            execl(program, "true", NULL);
+            _exit(127);
+        }
+        wait_for(pid);
+    }
+}
+
+static void take_dynamic(void)
+{
+    use_none();
+    program = "/bin/true";
+}
+
+static void take_static(void)
+{
+    ssize_t n = readlink("/proc/self/exe", static_program, sizeof(static_program) - 16);
+    char *slash = n > 0 ? strrchr(static_program, '/') : NULL;
+    if (slash)
+        memcpy(slash, "/static", sizeof("/static"));
+    use_none();
+    program = static_program;
 }
 
 static void on_signal(int signal)
@@ -539,7 +634,18 @@ static const struct benchmark benchmarks[] = {
     {"mutex-256", mutex_256, 256000, NULL},
     {"thread-create+join", thread_create_join, 300, NULL},
     {"fork+exit+wait", fork_wait, 50, NULL},
-    {"posix_spawn-true", spawn_true, 20, NULL},
+    {"fork+exit-1M", fork_wait, 50, use_1m},
+    {"fork+work-1M", fork_work, 20, use_1m},
+    {"fork+exit-16M", fork_wait, 20, use_16m},
+    {"fork+work-16M", fork_work, 4, use_16m},
+    {"fork+exit-128M", fork_wait, 5, use_128m},
+    {"fork+work-128M", fork_work, 1, use_128m},
+    {"posix_spawn-true", spawn, 20, take_dynamic},
+    {"vfork+exec-true", vfork_exec, 20, take_dynamic},
+    {"fork+exec-true", fork_exec, 20, take_dynamic},
+    {"posix_spawn-static", spawn, 20, take_static},
+    {"vfork+exec-static", vfork_exec, 20, take_static},
+    {"fork+exec-static", fork_exec, 20, take_static},
     {"signal-self", signal_self, 5000, prepare_signal},
     {"cpu-integer", cpu_integer, 20000000, NULL},
     {"cpu-float", cpu_float, 5000000, NULL},
