@@ -68,6 +68,8 @@ enum config_fs {
 /* Not mounted by itself: a layer of the CONFIG_FS_UNIONFS record that follows, the lowest one
  * first; the last one that is not read-only takes the changes. */
 #define CONFIG_MOUNT_LAYER 2u
+/* EROFS: encrypted below the hash tree; options may hold the key. */
+#define CONFIG_MOUNT_CRYPT 4u
 
 struct config_mount {
     uint32_t fs;    /* enum config_fs */

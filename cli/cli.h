@@ -45,6 +45,9 @@ MUST_CHECK struct err *instance_check(void);
 MUST_CHECK struct err *instance_check_built(void);
 MUST_CHECK struct err *instance_set_status(const char *status);
 
+/* A key file as `occlum gen-image-key` makes it: 16 or 32 bytes into key[32]. */
+MUST_CHECK struct err *image_key_read(const char *path, uint8_t *key, size_t *size);
+
 /* ---- launching
  * ------------------------------------------------------------------------------- */
 

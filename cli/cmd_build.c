@@ -22,13 +22,16 @@
 
 #include "cli/cli.h"
 #include "cli/config.h"
+#include "image/crypt.h"
 #include "image/file.h"
 
 #define NEW(file) INSTANCE_BUILD_NEW "/" file
 
 struct build {
-    const char *sign_key; /* NULL: the development key */
-    const char *mode;     /* "HW", "SIM" or NULL */
+    const char *sign_key;  /* NULL: the development key */
+    const char *mode;      /* "HW", "SIM" or NULL */
+    const char *image_key; /* its file, or NULL: the image is not encrypted */
+    int key_inside;        /* the key goes into the enclave file, which anybody can read */
     struct instance_config config;
     struct erofs_stats stats;
     struct verity_tree verity;
@@ -64,9 +67,10 @@ static struct err *read_valued(struct build *build, char **argv)
     /* Pages are added on demand wherever the machine can; there is nothing to choose. */
     if (!strcmp(argv[0], "--enable-edmm"))
         return yes_or_no(argv[0], argv[1]);
-    /* LIMIT: no encrypted images yet. */
-    if (!strcmp(argv[0], "--image-key"))
-        return err_new("--image-key: encrypted images are not supported yet");
+    if (!strcmp(argv[0], "--image-key")) {
+        build->image_key = argv[1];
+        return NULL;
+    }
     return usage_error(&cmd_build, "%s: not an option", argv[0]);
 }
 
@@ -77,6 +81,10 @@ static struct err *read_options(struct build *build, int argc, char **argv)
 
         if (!strcmp(argv[i], "-f") || !strcmp(argv[i], "--force"))
             continue; /* every build is complete */
+        if (!strcmp(argv[i], "--buildin-image-key")) {
+            build->key_inside = 1;
+            continue;
+        }
         if (i + 1 < argc)
             err = read_valued(build, argv + i++);
         else
@@ -90,8 +98,39 @@ static struct err *read_options(struct build *build, int argc, char **argv)
 
 /* ---- making it, in the child -------------------------------------------- */
 
+/* The XTS key of the image; its mounts say that it is encrypted. */
+static struct err *prepare_key(struct build *build, uint8_t xts[CRYPT_KEY])
+{
+    uint8_t key[32];
+    char text[4 + 3 * sizeof(key) + 1] = "";
+    size_t size;
+    struct err *err = image_key_read(build->image_key, key, &size);
+
+    if (err)
+        return err;
+    if (!crypt_key(key, size, xts))
+        err = err_new("%s: no key can be derived from it", build->image_key);
+    for (size_t i = 0; build->key_inside && i < size; i++)
+        snprintf(text + (i ? 3 + 3 * i : 0), 8, "%s%02x", i ? "-" : "key=", key[i]);
+    for (size_t i = 0; !err && i < build->config.mount_count; i++) {
+        struct mount_entry *mount = &build->config.mounts[i];
+
+        if (mount->fs != CONFIG_FS_EROFS)
+            continue;
+        mount->flags |= CONFIG_MOUNT_CRYPT;
+        free(mount->options);
+        mount->options = strdup(text);
+        if (!mount->options)
+            err = err_sys(ENOMEM, "building");
+    }
+    explicit_bzero(key, sizeof(key));
+    explicit_bzero(text, sizeof(text));
+    return err;
+}
+
 static struct err *make_image(struct build *build)
 {
+    uint8_t xts[CRYPT_KEY];
     struct instance_config *config = &build->config;
     const char **targets = calloc(config->mount_count + 1, sizeof(*targets));
     struct erofs_options options = {.source = INSTANCE_IMAGE, .directories = targets};
@@ -103,11 +142,17 @@ static struct err *make_image(struct build *build)
         goto out;
     }
     options.has_epoch = source_epoch(&options.epoch);
+    if (build->image_key) {
+        err = prepare_key(build, xts);
+        options.xts_key = xts;
+    }
     for (size_t i = 0; i < config->mount_count; i++)
         if (config->mounts[i].target[1] && strncmp(config->mounts[i].target, "/dev/", 5))
             targets[options.directory_count++] = config->mounts[i].target;
-    err = erofs_write(&options, fd, INSTANCE_BUILD "/" BUILD_ROOTFS, &build->stats,
-                      &build->verity);
+    if (!err)
+        err = erofs_write(&options, fd, INSTANCE_BUILD "/" BUILD_ROOTFS, &build->stats,
+                          &build->verity);
+    explicit_bzero(xts, sizeof(xts));
     if (close(fd) && !err)
         err = err_sys(errno, "%s: cannot be written", NEW(BUILD_ROOTFS));
 out:
@@ -382,7 +427,8 @@ static struct err *build_main(int argc, char **argv, int *status)
 
 const struct command cmd_build = {
     .name = "build",
-    .arguments = "[--sign-key KEY.pem] [--sgx-mode HW|SIM] [--enable-edmm Y|N] [-f|--force]",
+    .arguments = "[--sign-key KEY.pem] [--image-key FILE [--buildin-image-key]] "
+                 "[--sgx-mode HW|SIM] [--enable-edmm Y|N] [-f|--force]",
     .summary = "make the instance's image and its enclave, measured and signed",
     .help =
         "Reads Occlum.json and image/, writes build/. The same input gives the same\n"
@@ -390,6 +436,8 @@ const struct command cmd_build = {
         "have stored is never touched.\n\n"
         "  --sign-key KEY.pem  an RSA-3072 key with exponent 3, in place of the public\n"
         "                      development key\n"
+        "  --image-key FILE    encrypt the image; `occlum run --image-key FILE` opens it\n"
+        "  --buildin-image-key put the key into the enclave file, where anybody can read it\n"
         "  --sgx-mode HW|SIM   what `occlum run` shall use when SGX_MODE is not set\n"
         "  --enable-edmm Y|N   accepted; pages are added on demand where the CPU can\n"
         "  --force             accepted; every build is complete\n\n"

@@ -177,10 +177,36 @@ struct err *run_as_service(const struct run_service *service, int *status)
     return err;
 }
 
+/* In the environment that the enclave's kernel reads; programs do not see it unless the
+ * configuration lets that name through. */
+static struct err *hand_over_key(const char *path)
+{
+    uint8_t key[32];
+    char text[3 * sizeof(key) + 1] = "";
+    size_t size;
+    struct err *err = image_key_read(path, key, &size);
+
+    if (err)
+        return err;
+    for (size_t i = 0; i < size; i++)
+        snprintf(text + 3 * i - !!i, 4, "%s%02x", i ? "-" : "", key[i]);
+    int failed = setenv("OCCLUM_IMAGE_KEY", text, 1);
+    explicit_bzero(key, sizeof(key));
+    explicit_bzero(text, sizeof(text));
+    return failed ? err_sys(ENOMEM, "starting") : NULL;
+}
+
 static struct err *run_main(int argc, char **argv, int *status)
 {
     int i = 1;
 
+    if (i + 1 < argc && !strcmp(argv[i], "--image-key")) {
+        struct err *err = hand_over_key(argv[i + 1]);
+
+        if (err)
+            return err;
+        i += 2;
+    }
     if (i < argc && !strcmp(argv[i], "--"))
         i++;
     else if (i < argc && argv[i][0] == '-')
@@ -206,7 +232,7 @@ static struct err *run_main(int argc, char **argv, int *status)
 
 const struct command cmd_run = {
     .name = "run",
-    .arguments = "[PROGRAM [ARGS...]]",
+    .arguments = "[--image-key FILE] [PROGRAM [ARGS...]]",
     .summary = "run a program in the instance's enclave",
     .help =
         "PROGRAM is an absolute path inside the image, below one of the entry_points of\n"

@@ -44,7 +44,7 @@ static struct err *gen_key_main(int argc, char **argv, int *status)
     return bad ? err_sys(errno, "%s: cannot be written", argv[1]) : NULL;
 }
 
-static struct err *image_key_read(const char *path, uint8_t key[STORE_KEY_MAX], size_t *size)
+struct err *image_key_read(const char *path, uint8_t *key, size_t *size)
 {
     char text[128] = {0};
     int fd = open(path, O_RDONLY | O_CLOEXEC);

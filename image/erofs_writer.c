@@ -488,7 +488,7 @@ static struct err *emit_all(struct writer *w, int source)
 static struct err *write_all(struct writer *w, const struct erofs_options *options, int source)
 {
     w->verity = verity_begin(w->blocks);
-    w->pool = w->verity ? pool_new(w->fd, w->name, w->verity) : NULL;
+    w->pool = w->verity ? pool_new(w->fd, w->name, w->verity, options->xts_key) : NULL;
     if (!w->pool)
         return err_sys(ENOMEM, "%s", w->name);
     w->stream = pool_take(w->pool);

@@ -23,6 +23,7 @@ struct erofs_options {
     const char *source; /* the directory that becomes the root */
     int has_epoch;      /* clamp modification times to `epoch` (SOURCE_DATE_EPOCH) */
     int64_t epoch;
+    const uint8_t *xts_key;         /* CRYPT_KEY bytes: encrypted; NULL: not */
     const char *const *directories; /* absolute paths that are made where they are missing */
     size_t directory_count;
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/progress.h"
+#include "image/crypt.h"
 #include "image/file.h"
 
 #define THREADS_MAX 8
@@ -26,6 +27,7 @@ struct pool {
     int fd;
     const char *name;
     struct verity_build *build;
+    const uint8_t *xts_key;
     pthread_t threads[THREADS_MAX];
     int thread_count;
 
@@ -76,7 +78,11 @@ static void *work(void *context)
     while (next_job(pool, &job)) {
         struct err *err = NULL;
 
-        if (!pool_failed(pool)) {
+        if (!pool_failed(pool) && pool->xts_key &&
+            !crypt_blocks(pool->xts_key, job.offset / IMAGE_BLOCK, job.buffer,
+                          job.size / IMAGE_BLOCK))
+            err = err_new("%s: cannot be encrypted", pool->name);
+        if (!err && !pool_failed(pool)) {
             verity_hash(pool->build, job.offset / IMAGE_BLOCK, job.buffer,
                         job.size / IMAGE_BLOCK);
             err = file_write_at(pool->fd, pool->name, job.buffer, job.size, job.offset);
@@ -96,7 +102,8 @@ static void pool_free(struct pool *pool)
     free(pool);
 }
 
-struct pool *pool_new(int fd, const char *name, struct verity_build *build)
+struct pool *pool_new(int fd, const char *name, struct verity_build *build,
+                      const uint8_t *xts_key)
 {
     struct pool *pool = calloc(1, sizeof(*pool));
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -107,6 +114,7 @@ struct pool *pool_new(int fd, const char *name, struct verity_build *build)
     pool->fd = fd;
     pool->name = name;
     pool->build = build;
+    pool->xts_key = xts_key;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->changed, NULL);
     while (pool->free_count < 2 * wanted + 1) {

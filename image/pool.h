@@ -11,8 +11,10 @@
 
 struct pool;
 
-/* NULL: no memory, or no threads. `build` and `name` must outlive the pool. */
-struct pool *pool_new(int fd, const char *name, struct verity_build *build);
+/* NULL: no memory, or no threads. All must outlive the pool. With an XTS key (or NULL) the
+ * buffers are encrypted before they are hashed. */
+struct pool *pool_new(int fd, const char *name, struct verity_build *build,
+                      const uint8_t *xts_key);
 /* A buffer of POOL_BUFFER bytes; waits until one is free. */
 uint8_t *pool_take(struct pool *pool);
 /* Hands one over: `size` bytes, whole blocks, for `offset` in the file; 0 bytes: gives it back.

@@ -395,8 +395,13 @@ static int erofs_mount(const struct config_mount *config, const char *source,
 {
     struct block_source *blocks;
     (void)source;
-    (void)options;
     int r = verity_open(config, &blocks);
+    if (r == 0 && (config->flags & CONFIG_MOUNT_CRYPT)) {
+        struct block_source *below = blocks;
+        r = crypt_open(options, below, &blocks);
+        if (r < 0)
+            below->free(below);
+    }
     return r < 0 ? r : erofs_open(blocks, out);
 }
 

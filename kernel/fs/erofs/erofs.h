@@ -23,5 +23,8 @@ void erofs_register(void);
 /* Takes over the source, also on failure. -EINVAL: not such an image; the reason was logged. */
 int erofs_open(struct block_source *source, struct super **out) MUST_CHECK;
 
+/* crypt.c: decrypts what `below` has verified; takes it over, but not on failure. */
+int crypt_open(const char *options, struct block_source *below,
+               struct block_source **out) MUST_CHECK;
 /* verity.c: blocks of a host image under a hash tree. */
 int verity_open(const struct config_mount *config, struct block_source **out) MUST_CHECK;
