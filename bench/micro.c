@@ -168,6 +168,17 @@ static void read_1m(long count)
             die("read");
 }
 
+static void create_unlink(long count)
+{
+    char name[sizeof(path) + 32];
+    while (count--) {
+        snprintf(name, sizeof(name), "%s.%ld", path, count);
+        int fd = open(name, O_CREAT | O_EXCL | O_WRONLY, 0600);
+        if (fd < 0 || close(fd) || unlink(name))
+            die(name);
+    }
+}
+
 static void open_close(long count)
 {
     while (count--)
@@ -620,6 +631,7 @@ static const struct benchmark benchmarks[] = {
     {"read-1M", read_1m, 200, NULL},
     {"open+close", open_close, 5000, NULL},
     {"stat", stat_file, 10000, NULL},
+    {"create+unlink", create_unlink, 5000, NULL},
     {"futex-ping-pong", futex_one_cpu, 5000, NULL},
     {"futex-ping-pong-2cpu", futex_two_cpus, 2000, NULL},
     {"pipe-ping-pong", pipe_one_cpu, 5000, prepare_pipes},

@@ -132,6 +132,35 @@ static void flagged_transfers(void)
     close(fd);
 }
 
+static int give_name(int fd, const char *name)
+{
+    char proc[64];
+    snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, proc, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+}
+
+static void without_names(void)
+{
+    struct stat st;
+    int fd = must(open("unlinked", O_CREAT | O_RDWR, 0600));
+    must(unlink("unlinked"));
+    expect(give_name(fd, "again"), -1, ENOENT);
+    close(fd);
+    fd = open(".", O_TMPFILE | O_RDWR, 0600);
+    if (fd < 0)
+        return; /* hostfs has none */
+    must(fstat(fd, &st));
+    expect(st.st_nlink, 0, 0);
+    expect(give_name(fd, "named"), 0, 0);
+    expect(give_name(fd, "named2"), 0, 0);
+    must(stat("named", &st));
+    expect(st.st_nlink, 2, 0);
+    close(fd);
+    fd = must(open(".", O_TMPFILE | O_RDWR | O_EXCL, 0600));
+    expect(give_name(fd, "never"), -1, ENOENT);
+    close(fd);
+}
+
 int main(void)
 {
     test_dir();
@@ -140,5 +169,6 @@ int main(void)
     ranges();
     exchanged_directories();
     flagged_transfers();
+    without_names();
     return test_end();
 }

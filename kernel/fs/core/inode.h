@@ -157,7 +157,8 @@ struct inode {
     _Atomic uint64_t size;
     _Atomic uint64_t blocks; /* of 512 bytes */
     struct timespec64 atime, mtime, ctime, btime;
-    bool dead; /* a removed directory: nothing can be created in it */
+    bool dead;     /* a removed directory: nothing can be created in it */
+    bool linkable; /* O_TMPFILE: may get a first name */
 
     uint32_t seals; /* F_SEAL_*, under `lock` */
     struct page_cache cache;

@@ -260,6 +260,8 @@ static int link_in(const struct path *dir, const struct last_name *last,
         r = dir_may_change(dir);
     if (r == 0 && inode_is_dir(target))
         r = -EPERM;
+    if (r == 0 && target->nlink == 0 && !target->linkable)
+        r = -ENOENT;
     if (r == 0)
         r = i->ops->link ? i->ops->link(i, last->buffer, target) : -EPERM;
     if (r == 0) {

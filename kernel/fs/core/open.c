@@ -290,6 +290,7 @@ static int open_tmpfile(struct walk *w, uint32_t flags, uint32_t mode, struct fi
         r = dir->ops->tmpfile(dir, &init, &made);
     if (r < 0)
         return r;
+    made->linkable = !(flags & O_EXCL);
     char name[32];
     format_string(name, sizeof(name), "#%llu", (unsigned long long)made->ino);
     struct path p = {w->at.mount, dentry_new_root(made, name)};

@@ -362,6 +362,8 @@ static int ram_statfs(struct super *sb, struct abi_statfs *out)
     heap_stats(&heap);
     uint64_t used = atomic_load(&s->pages);
     uint64_t total = s->limit_pages;
+    if (!total) /* then names and inodes take what files could have */
+        used += atomic_load(&s->inodes) / 8 + 1;
     if (!total)
         total = used + (heap.limit_bytes - MIN(heap.used_bytes, heap.limit_bytes)) / PAGE_SIZE;
     out->f_bsize = out->f_frsize = PAGE_SIZE;
