@@ -28,10 +28,9 @@ struct ring {
     struct ring_map map; /* our checked copy */
     uint32_t sq_tail, cq_head;
     uint32_t in_flight, waited_for, lies; /* waited_for: by tasks, of those in flight */
-    uint32_t submitted;  /* sq_tail when the host was last asked to look */
-    bool urgent;         /* a task waits for what is not submitted */
-    uint64_t since_tsc;  /* the first entry that is not submitted */
-    struct list backlog; /* struct ring_async, for when there is room */
+    bool urgent;                          /* a task waits for what is not submitted */
+    uint64_t since_tsc;                   /* the first entry that is not submitted */
+    struct list backlog;                  /* struct ring_async, for when there is room */
     uint32_t slot_count, free_slot;
     struct slot *slot;
 };
@@ -62,7 +61,6 @@ void ring_init(struct vcpu *v)
     check_area(m->sqes, sizeof(struct ring_sqe) * (uint64_t)m->sq_entries, 8);
     check_area(m->cqes, sizeof(struct ring_cqe) * (uint64_t)m->cq_entries, 8);
     r->sq_tail = host_load32(m->sq_tail);
-    r->submitted = r->sq_tail;
     r->cq_head = host_load32(m->cq_head);
     r->free_slot = NO_SLOT;
     list_init(&r->backlog);
@@ -105,6 +103,12 @@ static void slot_put(struct ring *r, uint32_t index)
     r->free_slot = index;
 }
 
+/* Has the host entries to take still? Its word decides about delays alone. */
+static bool pending(const struct ring *r)
+{
+    return host_load32(r->map.sq_head) != r->sq_tail;
+}
+
 static int submit(struct ring *r, struct ring_sqe *sqe, struct ring_request *request)
 {
     uint32_t index, at = r->sq_tail & (r->map.sq_entries - 1);
@@ -121,7 +125,7 @@ static int submit(struct ring *r, struct ring_sqe *sqe, struct ring_request *req
     sqe->user_data = request->user_data;
     host_copy_out(r->map.sqes + at * sizeof(*sqe), sqe, sizeof(*sqe));
     host_store32(r->map.sq_array + 4ull * at, at);
-    if (r->sq_tail == r->submitted)
+    if (!pending(r))
         r->since_tsc = rdtsc();
     r->sq_tail++;
     r->in_flight++;
@@ -217,21 +221,16 @@ bool ring_unsubmitted(void)
     struct ring *r = this_vcpu()->ring;
 
     unload_backlog(r);
-    bool some = r->submitted != r->sq_tail;
-
-    r->submitted = r->sq_tail;
-    r->urgent = false;
-    return some;
+    return pending(r);
 }
 
 bool ring_urgent(void)
 {
     struct ring *r = this_vcpu()->ring;
 
-    if (r->submitted == r->sq_tail)
-        return false;
-    return (r->urgent || clock_tsc_to_ns(rdtsc() - r->since_tsc) > OVERDUE_NS) &&
-           ring_unsubmitted();
+    unload_backlog(r);
+    r->urgent = r->urgent && pending(r);
+    return r->urgent || (pending(r) && clock_tsc_to_ns(rdtsc() - r->since_tsc) > OVERDUE_NS);
 }
 
 bool ring_backlogged(void)

@@ -39,7 +39,7 @@ int ring_submit(struct ring_sqe *sqe, struct ring_request *request) MUST_CHECK;
 void ring_queue(struct ring_async *a);
 /* Calls `complete` for every completion there is; returns how many. */
 unsigned ring_reap(void);
-/* Entries queued since the host last looked; it looks at the next HOSTCALL_WAIT. */
+/* Entries that the host has not taken; it does at the next HOSTCALL_WAIT. */
 bool ring_unsubmitted(void);
 /* As ring_unsubmitted(), but only if a task sleeps for one of them, or they are old. */
 bool ring_urgent(void);
