@@ -139,4 +139,4 @@ install: all
 clean:
 	rm -rf build
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -path $(O)/suites -prune -o -name '*.d' -type f -print 2>/dev/null)

@@ -150,7 +150,7 @@ static void start_sanitizer(void)
         .user_start = enclave.user_start,
         .user_end = enclave.user_end,
         .shadow = align_down(shadow, PAGE_SIZE),
-        .add_pages = enclave_pages_add,
+        .add_pages = lock_add_pages,
     };
     san_start(&env);
 }

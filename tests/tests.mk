@@ -76,6 +76,10 @@ endif
 
 fuzz: $(FUZZ_SRC:tests/fuzz/%.c=run-fuzz/%)
 
+# Other people's suites: SUITES="python bash" picks some.
+suites: all
+	@sh tests/suites/run.sh $(O) $(SUITES)
+
 # The guest tests again and again, under each behaviour that host and emulator can show; with
 # MODE=san in the sanitizers' enclave. STRESS=OCCLUM_TICK=1000: ticks every millisecond alone.
 STRESS := OCCLUM_RING=uring OCCLUM_RING=interp OCCLUM_EMU=trap OCCLUM_EMU=strict \

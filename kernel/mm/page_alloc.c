@@ -57,7 +57,7 @@ static uint64_t grow(uint64_t bytes)
         committed_pages += bytes / PAGE_SIZE;
     }
     spin_unlock(&page_lock);
-    if (!ok || enclave_pages_add(at, bytes / PAGE_SIZE))
+    if (!ok || lock_add_pages(at, bytes / PAGE_SIZE))
         return 0;
     return at;
 }

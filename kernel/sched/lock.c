@@ -2,6 +2,7 @@
 /* Spinlocks and mutexes. */
 #include "sched/lock.h"
 
+#include "enclave/pages.h"
 #include "lib/log.h"
 #include "sched/task.h"
 #include "sched/wait.h"
@@ -71,6 +72,17 @@ void lock_assert_none(const char *what)
         complain(what, 0, h->rank[h->count - 1], __builtin_return_address(0));
 }
 
+int lock_add_pages(uint64_t address, uint64_t count)
+{
+    struct held_locks *h = spinlocks();
+    uint32_t held = h->count;
+
+    h->count = 0;
+    int e = enclave_pages_add(address, count);
+    h->count = held;
+    return e;
+}
+
 #define CHECK_SPIN(l)   check_order(spinlocks(), (l)->rank, __builtin_return_address(0))
 #define HELD_SPIN(l)    note_held(spinlocks(), (l), (l)->rank)
 #define RELEASE_SPIN(l) note_released(spinlocks(), (l))
@@ -80,6 +92,11 @@ void lock_assert_none(const char *what)
      check_order(&current->held, (m)->rank, __builtin_return_address(0)))
 #define RELEASE_MUTEX(m) note_released(&current->held, (m))
 #else
+int lock_add_pages(uint64_t address, uint64_t count)
+{
+    return enclave_pages_add(address, count);
+}
+
 #define CHECK_SPIN(l)    ((void)0)
 #define HELD_SPIN(l)     ((void)0)
 #define RELEASE_SPIN(l)  ((void)0)

@@ -66,6 +66,8 @@ void lock_assert_none(const char *what);
 #else
 #define lock_assert_none(what) ((void)0)
 #endif
+/* The one exception: memory for the kernel itself, which is wanted under any lock. */
+int lock_add_pages(uint64_t address, uint64_t count);
 
 struct LOCK_TYPE("spinlock") spinlock {
     _Atomic uint32_t held;

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# CPython's own tests, of libpython3.11-testsuite; a test is a method.
+suite=python
+. tests/suites/lib.sh
+version=$(dpkg-query -W -f '${Version}' libpython3.11-testsuite 2>/dev/null)
+[ -n "$version" ] || { echo "libpython3.11-testsuite is not installed"; exit 77; }
+echo "$version" >"$work/version"
+cd "$work" || exit 1
+TMPDIR=$work
+export TMPDIR
+for t in ${CASES:-test_os test_subprocess test_threading test_signal test_select test_mmap \
+    test_tempfile test_queue test_thread test_posix test_fcntl test_time test_threadsignals \
+    test_wait3 test_wait4 test_fork1 test_resource test_eintr test_multiprocessing_fork \
+    test_multiprocessing_spawn test_concurrent_futures}; do
+    by_lines "$t" '\.\.\. ok$' /usr/bin/python3.11 -m test -v "$t"
+done
