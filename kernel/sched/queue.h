@@ -12,7 +12,7 @@
 #include "sched/lock.h"
 #include "sched/task.h"
 
-#define HELP_NS    500000ull /* a task that should soon run on its waker's vCPU waits so long */
+#define HELP_NS 2000000ull /* a task that should soon run on its waker's vCPU waits so long */
 
 struct run_queue {
     struct vcpu *vcpu;

@@ -45,7 +45,7 @@ struct sched_mm {
 
 #define RUN_ACCOUNTING UINT64_MAX
 
-#define QUANTUM_NS   5000000ull /* how long a task runs while its equals wait */
+#define QUANTUM_NS   10000000ull /* how long a task runs while its equals wait */
 #define REALTIME_MAX 99u
 #define WEIGHT_UNIT  1024u
 

@@ -32,7 +32,7 @@ struct state {
 /* Loads all of *in, calls site, stores all in *out. */
 void with_state(const struct state *in, struct state *out, void (*site)(void));
 void site_patched(void), site_lone(void), site_touch(void), site_ud2(void), site_cpuid(void);
-void restorer(void), scrub(void);
+void restorer(void), usual_restorer(void), scrub(void);
 long thread_new(unsigned long flags, void *stack, int *tid, void (*f)(void *), void *arg);
 void start(long *sp);
 
@@ -95,7 +95,9 @@ __asm__(
     "site_touch: mov %r12, (%rdi); mov (%rdi), %rax; ret\n"
     "site_ud2: ud2; ret\n"
     "site_cpuid: push %rbx; push %rdx; cpuid; pop %rdx; pop %rbx; ret\n"
+    /* One that the kernel takes as it is, and one that it replaces by its own. */
     "restorer: mov $15, %eax; syscall; hlt\n"
+    "usual_restorer: mov $15, %eax; syscall; int3\n"
     "scrub: fninit; xor %eax, %eax\n"
     ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n pcmpeqd %xmm\\n, %xmm\\n\n .endr\n"
     "mov $-1, %rcx; mov %rcx, %rdx; mov %rcx, %rsi; mov %rcx, %r8; mov %rcx, %r9\n"
@@ -302,8 +304,10 @@ static void test_signals(void)
     struct state in, out;
     long pid = CALL(getpid, 0, 0, 0);
 
-    if (call6(__NR_rt_sigaction, SIGUSR1_, (long)&act, 0, 8, 0) ||
-        call6(__NR_rt_sigaction, SIGILL_, (long)&act, 0, 8, 0))
+    if (call6(__NR_rt_sigaction, SIGUSR1_, (long)&act, 0, 8, 0))
+        stop("rt_sigaction", 1);
+    act.restorer = usual_restorer;
+    if (call6(__NR_rt_sigaction, SIGILL_, (long)&act, 0, 8, 0))
         stop("rt_sigaction", 0);
     for (int i = 0; i < 2; i++) {
         if (full_call(i ? site_lone : site_patched, __NR_kill, pid, SIGUSR1_, 0))
