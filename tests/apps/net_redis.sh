@@ -30,15 +30,19 @@ done
 $cli info persistence >"$TMPDIR/got"
 check 'BGSAVE failed' grep -q rdb_last_bgsave_status:ok "$TMPDIR/got"
 
-# An idle server sleeps. Ticks of 10 ms; redis itself looks up ten times a second.
+# An idle server sleeps, once its allocator has given memory back: there are quiet seconds,
+# which a thread that polls never has. Ticks of 10 ms.
 used() {
     awk '{ print $14 + $15 }' "/proc/$1/stat"
 }
 enclave=$(ps -o pid= --ppid "$server" | head -1 | tr -d ' ')
-sleep 1 # what it still had to do
-before=$(used "$enclave")
-sleep 3
-after=$(used "$enclave")
-check "idle, it used $((after - before)) ticks of CPU in three seconds" \
-    [ $((after - before)) -le 15 ]
+least=100
+for try in $(seq 12); do
+    before=$(used "$enclave")
+    sleep 1
+    after=$(used "$enclave")
+    [ $((after - before)) -lt $least ] && least=$((after - before))
+    [ $least -le 3 ] && break
+done
+check "idle, it used $least ticks of CPU a second" [ $least -le 3 ]
 exit $failed
