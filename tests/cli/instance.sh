@@ -23,9 +23,9 @@ done
 refuses 1 'an instance is here already' "$occlum" init
 refuses 125 'the instance is not built' "$occlum" run /bin/true
 refuses 1 'the instance is not built' "$occlum" print mrenclave
-refuses 2 'mrenclave or mrsigner' "$occlum" print
-refuses 2 'mrenclave or mrsigner' "$occlum" print mrother
-refuses 125 'PROGRAM is missing' "$occlum" run
+refuses 2 'mrenclave, mrsigner' "$occlum" print
+refuses 2 'mrenclave, mrsigner' "$occlum" print mrother
+refuses 125 'the instance is not built' "$occlum" run
 refuses 125 '--frob: not an option' "$occlum" run --frob /bin/true
 
 mkdir ../b && cd ../b || fail "mkdir"

@@ -57,6 +57,7 @@ status 127 "$occlum" run /bin/missing
 [ -s ../err ] || fail "no message for a program that is missing"
 status 126 "$occlum" run /bin/plain
 status 126 "$occlum" run /opt/busybox true
+refuses 125 'PROGRAM is missing, and Occlum.json has no process.command' "$occlum" run
 refuses 127 'bin/busybox: not an absolute path' "$occlum" run bin/busybox
 
 # A bit flipped in the image: a program that reads it fails, and does not see it.

@@ -221,7 +221,8 @@ static void check_mount_refusals(void)
     refused("{\"mount\":[{\"target\":\"/x/\",\"type\":\"ramfs\"}]}", "mount[0]", "slash");
     refused("{\"mount\":[{\"target\":\"/x\",\"type\":\"hostfs\"}]}", "mount[0]", "source");
     refused("{\"mount\":[{\"target\":\"/x\",\"type\":\"ext2\"}]}", "mount[0]", "not supported");
-    refused("{\"mount\":[{\"target\":\"/x\",\"type\":\"sefs\"}]}", "mount[0]", "\"/\" only");
+    refused("{\"mount\":[{\"target\":\"/x\",\"type\":\"sefs\"}]}", "mount[0]",
+            "needs a source");
     refused("{\"mount\":[{\"target\":\"/\",\"type\":\"hostfs\",\"source\":\"/\"}]}", "mount[0]",
             "root's type");
     refused("{\"mount\":[{\"target\":\"/x\",\"type\":\"ramfs\"},{\"target\":\"/x\",\"type\":"

@@ -53,7 +53,7 @@
 
 static struct mm mm;
 static struct vma vmas[VMAS];
-static unsigned vma_count;
+static unsigned fake_vmas;
 static long blocks;
 static pthread_t threads[THREADS];
 static unsigned thread_count;
@@ -115,7 +115,7 @@ void mutex_unlock(struct mutex *m)
 struct vma *vma_at(struct mm *m, uaddr_t address)
 {
     CHECK(holds_lock);
-    for (unsigned i = 0; i < vma_count; i++)
+    for (unsigned i = 0; i < fake_vmas; i++)
         if (vmas[i].start <= address && address < vmas[i].end)
             return &vmas[i];
     return NULL;
@@ -128,11 +128,11 @@ int64_t map_locked(struct mm *m, const struct vm_map_args *a)
         refuse_maps--;
         return -ENOMEM;
     }
-    CHECK(a->flags & MAP_FIXED_NOREPLACE && vma_count < VMAS);
+    CHECK(a->flags & MAP_FIXED_NOREPLACE && fake_vmas < VMAS);
     long r = syscall(SYS_mmap, a->address, a->length, a->prot, a->flags, -1, 0);
     if (r == -1 || (uaddr_t)r != a->address)
         return -EEXIST;
-    vmas[vma_count++] = (struct vma){
+    vmas[fake_vmas++] = (struct vma){
         .start = a->address, .end = a->address + a->length, .prot = a->prot, .name = a->name};
     return r;
 }
@@ -271,8 +271,8 @@ static void make_code(void)
         for (unsigned c = 0; c < COPIES; c++)
             memcpy(code_at(s, c), shapes[s].code, shapes[s].size);
     CHECK_EQ(mprotect(area, size, PROT_READ | PROT_EXEC), 0);
-    vma_count = 0;
-    vmas[vma_count++] = (struct vma){
+    fake_vmas = 0;
+    vmas[fake_vmas++] = (struct vma){
         .start = (uaddr_t)area, .end = (uaddr_t)area + size, .prot = PROT_READ | PROT_EXEC};
 }
 

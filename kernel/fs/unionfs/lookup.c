@@ -215,7 +215,7 @@ int union_mirror(struct union_node *n)
     if (n->removed)
         i->nlink = 0;
     else if (inode_is_dir(i))
-        i->nlink = n->lower_count ? 1 : real->nlink;
+        i->nlink = n->lower_count + (union_upper(n) != NULL) > 1 ? 1 : real->nlink;
     else if (!n->indexed)
         i->nlink = real->nlink;
     return 0;
