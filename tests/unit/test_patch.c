@@ -9,6 +9,7 @@
  */
 #include "mm/patch.h"
 
+#include <asm/prctl.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -486,8 +487,17 @@ static void test_refusals(void)
     CHECK_EQ(blocks, 0);
 }
 
+/* What %gs leads to: a vCPU with a task, which is all that the patcher asks for. */
+static void fake_vcpu(void)
+{
+    static char task[64];
+    static void *vcpu[64] = {[VCPU_CURRENT / sizeof(void *)] = task};
+    CHECK_EQ(syscall(SYS_arch_prctl, ARCH_SET_GS, vcpu), 0);
+}
+
 int main(void)
 {
+    fake_vcpu();
     struct sigaction trap = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO | SA_NODEFER};
     struct sigaction freeze = {.sa_handler = on_freeze, .sa_flags = SA_RESTART};
     sigaction(SIGILL, &trap, NULL);
