@@ -56,6 +56,10 @@ static int64_t do_WAIT(struct vcpu_host *v, const uint64_t *a)
     int64_t rc = v->ring.ops->wait(&v->ring, t, a[0], a[1] > UINT32_MAX ? 1 : (uint32_t)a[1]);
     t->waiting = 0;
     t->kicked = 0;
+    if (a[1]) { /* idle: it looks at everything itself now; repeating the tick would not end */
+        t->tick_pending = 0;
+        vcpu_tick_taken(v);
+    }
     return rc < 0 || !a[1] ? rc : do_CPU_TIME(v, a);
 }
 

@@ -36,6 +36,14 @@ static long unasked_ns(const struct vcpu_host *v)
     return us * (700 + (v->thread->tid * 7919 + v->index * 104729) % 300);
 }
 
+static uint64_t monotonic_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 int vcpu_timer_new(struct vcpu_host *v)
 {
     struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_SIGNAL_TICK};
@@ -75,7 +83,7 @@ void vcpu_tick_taken(struct vcpu_host *v)
     if (!v->hurried)
         return;
     v->hurried = 0;
-    if (v->deadline_ns)
+    if (v->deadline_ns > monotonic_ns())
         arm(v, v->deadline_ns, TIMER_ABSTIME);
 }
 
