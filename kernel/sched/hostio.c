@@ -8,6 +8,7 @@
 
 #include "abi/errno.h"
 #include "enclave/clock.h"
+#include "enclave/host.h"
 #include "enclave/hostcall.h"
 #include "enclave/ring.h"
 #include "lib/string.h"
@@ -15,7 +16,8 @@
 #include "sched/task.h"
 #include "sched/wait.h"
 
-#define FSYNC_DATASYNC 1u
+#define FSYNC_DATASYNC   1u
+#define DIRECT_WRITE_MAX (256u << 10) /* more may be held up while the host writes back */
 
 struct request {
     struct ring_request ring;
@@ -162,6 +164,21 @@ ssize_t hostio_write(int fd, const void *buffer, size_t size, int64_t offset)
     r = run(&sqe, (int32_t)size, NO_DEADLINE, offset != HOSTIO_STREAM);
     chunk_give(chunk);
     return r;
+}
+
+ssize_t hostio_pread(int fd, void *buffer, size_t size, uint64_t offset)
+{
+    ssize_t r = host_pread(fd, buffer, size, offset);
+
+    /* Not in the host's memory, or such files cannot say. */
+    return r > 0 ? r : hostio_read(fd, buffer, size, (int64_t)offset);
+}
+
+ssize_t hostio_pwrite(int fd, const void *buffer, size_t size, uint64_t offset)
+{
+    ssize_t r = size <= DIRECT_WRITE_MAX ? host_pwrite(fd, buffer, size, offset) : -EAGAIN;
+
+    return r != -EAGAIN ? r : hostio_write(fd, buffer, size, (int64_t)offset);
 }
 
 int hostio_fsync(int fd, bool data_only)

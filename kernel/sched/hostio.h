@@ -16,6 +16,10 @@
 
 ssize_t hostio_read(int fd, void *buffer, size_t size, int64_t offset) MUST_CHECK;
 ssize_t hostio_write(int fd, const void *buffer, size_t size, int64_t offset) MUST_CHECK;
+/* At an offset of a regular file: at once where the host need not wait for a disk, which costs
+ * an exit, but no parking and no wake-up; else through the ring. */
+ssize_t hostio_pread(int fd, void *buffer, size_t size, uint64_t offset) MUST_CHECK;
+ssize_t hostio_pwrite(int fd, const void *buffer, size_t size, uint64_t offset) MUST_CHECK;
 int hostio_fsync(int fd, bool data_only) MUST_CHECK;
 /* Waits for POLLIN.. events; returns the events, 0 at the deadline. */
 int hostio_poll(int fd, uint32_t events, uint64_t deadline_ns) MUST_CHECK;

@@ -191,6 +191,14 @@ ssize_t hostio_write(int fd, const void *buffer, size_t size, int64_t offset)
     return result(syscall(SYS_pwrite64, fd, buffer, size, offset));
 }
 
+ssize_t hostio_pread(int fd, void *buffer, size_t size, uint64_t offset)
+{
+    return hostio_read(fd, buffer, size, (int64_t)offset);
+}
+ssize_t hostio_pwrite(int fd, const void *buffer, size_t size, uint64_t offset)
+{
+    return hostio_write(fd, buffer, size, (int64_t)offset);
+}
 int hostio_fsync(int fd, bool data_only)
 {
     return (int)result(syscall(data_only ? SYS_fdatasync : SYS_fsync, fd));

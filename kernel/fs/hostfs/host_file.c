@@ -18,8 +18,7 @@ static int read_exact(int fd, void *buffer, size_t size, uint64_t offset)
 {
     size_t done = 0;
     while (done < size) {
-        ssize_t r =
-            hostio_read(fd, (uint8_t *)buffer + done, size - done, (int64_t)(offset + done));
+        ssize_t r = hostio_pread(fd, (uint8_t *)buffer + done, size - done, offset + done);
         if (r < 0)
             return (int)r;
         if (r == 0)
@@ -113,7 +112,7 @@ static ssize_t write_through(struct host_node *n, const void *data, size_t size,
     int fd = host_fd_get(n, HOST_WRITE);
     if (fd < 0)
         return fd;
-    ssize_t r = hostio_write(fd, data, size, (int64_t)pos);
+    ssize_t r = hostio_pwrite(fd, data, size, pos);
     host_fd_put(n);
     if (r > 0) {
         cache_update(&n->inode.cache, data, (size_t)r, pos);

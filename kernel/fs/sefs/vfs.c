@@ -50,9 +50,7 @@ static int store_file_read(struct sefs_dev *d, uint64_t block, size_t count, voi
     size_t size = count * SEFS_BLOCK;
     for (size_t done = 0; done < size;) {
         uint64_t at = block * SEFS_BLOCK + done;
-        ssize_t r = host_pread(v->fd, (uint8_t *)out + done, size - done, at);
-        if (r <= 0) /* not in the host's memory, or such files cannot say */
-            r = hostio_read(v->fd, (uint8_t *)out + done, size - done, (int64_t)at);
+        ssize_t r = hostio_pread(v->fd, (uint8_t *)out + done, size - done, at);
         if (r <= 0)
             return r < 0 ? (int)r : -EIO;
         done += (size_t)r;
@@ -66,9 +64,7 @@ static int store_file_write(struct sefs_dev *d, uint64_t block, size_t count, co
     size_t size = count * SEFS_BLOCK;
     for (size_t done = 0; done < size;) {
         uint64_t at = block * SEFS_BLOCK + done;
-        ssize_t r = host_pwrite(v->fd, (const uint8_t *)in + done, size - done, at);
-        if (r == -EAGAIN)
-            r = hostio_write(v->fd, (const uint8_t *)in + done, size - done, (int64_t)at);
+        ssize_t r = hostio_pwrite(v->fd, (const uint8_t *)in + done, size - done, at);
         if (r <= 0)
             return r < 0 ? (int)r : -EIO;
         done += (size_t)r;
