@@ -7,7 +7,7 @@
 # TIMEOUT: 300
 count=${FS_RANDOM_COUNT:-4000}
 program=$BUILD_DIR/guest/fs_random
-failed=0
+failed=0 skip=
 
 differs() {
     diff "$TMPDIR/native.log" "$TMPDIR/$1.log" >"$TMPDIR/diff" && return
@@ -19,7 +19,9 @@ differs() {
 native() {
     rm -rf "$TMPDIR/native"
     mkdir "$TMPDIR/native"
-    (cd "$TMPDIR/native" && "$program" "$seed" "$count" "$TMPDIR/native.log")
+    (cd "$TMPDIR/native" && "$program" "$seed" "$count" "$TMPDIR/native.log") && return
+    echo "seed $seed: fails natively"
+    exit 1
 }
 
 inside() {
