@@ -128,6 +128,8 @@ static struct store_params params(const uint8_t *key, size_t key_size, const cha
                                  .key_size = key_size,
                                  .limit_blocks = UINT64_MAX,
                                  .cache_nodes = 16384,
+                                 .uid = getuid(),
+                                 .gid = getgid(),
                                  .name = path};
 }
 

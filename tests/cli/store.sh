@@ -28,11 +28,31 @@ $s ls store / | grep -q confidential-name || fail "ls"
 "$occlum" fsck --image-key other store >/dev/null 2>err && fail "another key opens it"
 grep -q 'another key' err || fail "another key: $(cat err)"
 
-# Inside, with the key.
+# Inside, with the key: in an instance, whose programs may mount.
+new_instance mounter
+{
+    echo 'targets:'
+    echo '  - target: /bin'
+    echo '    copy:'
+    echo '      - files:'
+    for program in sh mount umount cmp mkdir; do echo "          - $(command -v $program)"; done
+} >../mounter.yaml
+"$(dirname "$occlum")/copy_bom" -f ../mounter.yaml --root image >../bom.log 2>&1 ||
+    { cat ../bom.log; fail "copy_bom"; }
+chmod u-s image/bin/mount image/bin/umount
+mkdir -p image/mnt image/host
+echo '{"mount": [{"target": "/host", "type": "hostfs", "source": "..",
+    "options": {"readonly": true}}]}' >Occlum.json
+build
+cd ..
+# inside OPTIONS SCRIPT: with the store on /mnt
+inside() {
+    (cd mounter && "$occlum" run /bin/sh -c \
+        "mount -i -t sefs -o key=$(cat ../key),$1 $work/store /mnt && $2")
+}
 first=$("$occlum" print root store)
-"$occlum" try --quiet sh -c "mount -i -t sefs -o key=$(cat key) $work/store /mnt &&
-    cmp /mnt/big $work/tree/big && echo '$secret' >/mnt/new && mkdir /mnt/dir && umount /mnt &&
-    [ ! -e /mnt/new ]" || fail "mounting it"
+inside disk_size=64M "cmp /mnt/big /host/tree/big && echo '$secret' >/mnt/new &&
+    mkdir /mnt/dir && umount /mnt && [ ! -e /mnt/new ]" || fail "mounting it"
 "$occlum" fsck --image-key key store >out || fail "fsck after mounting: $(cat out)"
 [ "$($s cat store new)" = "$secret" ] || fail "what was written inside"
 second=$("$occlum" print root store)
@@ -40,12 +60,10 @@ second=$("$occlum" print root store)
 
 # A state that is too old, in place of the new one.
 cp store old
-"$occlum" try --quiet sh -c "mount -i -t sefs -o key=$(cat key),root=$second $work/store /mnt &&
-    echo more >/mnt/more && umount /mnt" || fail "the right root is refused"
+inside "root=$second" "echo more >/mnt/more && umount /mnt" || fail "the right root is refused"
 third=$("$occlum" print root store)
 cp old store
-"$occlum" try --quiet sh -c "mount -i -t sefs -o key=$(cat key),root=$third $work/store /mnt" \
-    >out 2>&1 && fail "an old state is mounted"
+inside "root=$third" true >out 2>&1 && fail "an old state is mounted"
 grep -q 'not the state that was required' out || fail "an old state: $(cat out)"
 
 # Without the key there is nothing to be seen but the size.
@@ -71,12 +89,15 @@ grep -q 'sealed' err || fail "sealed: $(cat err)"
 
 # In an instance.
 new_instance inst
-cp "$(command -v true)" image/bin/true
+"$(dirname "$occlum")/copy_bom" -f ../mounter.yaml --root image >../bom.log 2>&1 ||
+    fail "copy_bom: $(cat ../bom.log)"
 cat >Occlum.json <<'JSON'
 {"resource_limits": {"user_space_size": "64MB"}, "entry_points": ["/bin"], "mount": [
  {"target": "/data", "type": "sefs", "source": "run/data", "options": {"disk_size": "64MB"}}]}
 JSON
 build
-"$occlum" run /bin/true >out 2>&1
-[ -s run/data ] || fail "no store in run/: $(cat out)"
+"$occlum" run /bin/sh -c 'echo kept >/data/x' || fail "writing to an instance's store"
+[ "$("$occlum" run /bin/sh -c 'read line </data/x; echo "$line"')" = kept ] ||
+    fail "an instance's store lost what was written"
+[ -s run/data ] || fail "no store in run/"
 exit 0

@@ -402,9 +402,13 @@ int store_open(struct sefs_dev *d, const struct store_params *p, struct store **
 
 /* ---- making one ---- */
 
-static int format_root(struct store *s)
+static int format_root(struct store *s, const struct store_params *p)
 {
-    struct sefs_inode root = {.mode = 040755, .nlink = 2, .parent = SEFS_ROOT_INO};
+    struct sefs_inode root = {.mode = 040755,
+                              .uid = p->uid,
+                              .gid = p->gid,
+                              .nlink = 2,
+                              .parent = SEFS_ROOT_INO};
     int r = nodes_prepare(s);
     if (r < 0)
         return r;
@@ -443,7 +447,7 @@ int store_format(struct sefs_dev *d, const struct store_params *p)
     if (r == 0)
         r = format_super(s, p);
     if (r == 0)
-        r = format_root(s);
+        r = format_root(s, p);
     store_close(s);
     return r;
 }

@@ -31,6 +31,7 @@ struct store_params {
     size_t key_size;    /* 16 or 32 */
     uint64_t limit_blocks;
     uint32_t cache_nodes; /* tree nodes kept in memory */
+    uint32_t uid, gid;    /* format only: whose the root directory is */
     uint32_t key_kind;    /* format only */
     const uint8_t *key_info;
     const char *name; /* for messages */

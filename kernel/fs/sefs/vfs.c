@@ -15,11 +15,13 @@
 #include "crypto/random.h"
 #include "enclave/host.h"
 #include "enclave/keys.h"
+#include "fs/core/cred.h"
 #include "fs/sefs/sefs.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "sched/hostio.h"
+#include "sched/task.h"
 
 #define SEFS_STATFS_MAGIC 0x2f8dbe2a
 #define DISK_SIZE_DEFAULT (64ull << 30)
@@ -283,6 +285,8 @@ static int open_store(struct vsuper *v, struct options *o, uint64_t size)
     bool fresh = size == 0 || o->temporary;
     struct store_params p = {.limit_blocks = o->disk_size / SEFS_BLOCK,
                              .cache_nodes = (uint32_t)(o->cache_size / SEFS_BLOCK),
+                             .uid = current->cred->fsuid,
+                             .gid = current->cred->fsgid,
                              .name = v->name};
     int r = fresh ? 0 : store_peek(&v->dev, &sb);
     if (r == -EINVAL)
