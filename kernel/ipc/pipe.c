@@ -189,7 +189,7 @@ static int64_t set_capacity(struct pipe *p, uint64_t wanted)
     uint32_t size = PIPE_BUF;
     int r = 0;
     if (wanted > PIPE_MAX)
-        return fs_cred()->euid == 0 && wanted <= INT32_MAX ? -ENOMEM : -EPERM;
+        return cred_can(fs_cred(), CAP_SYS_RESOURCE) && wanted <= INT32_MAX ? -ENOMEM : -EPERM;
     while (size < wanted)
         size *= 2;
     mutex_lock(&p->lock);

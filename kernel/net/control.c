@@ -42,10 +42,12 @@ static int parse_credentials(const uint8_t *data, size_t size, struct scm *out)
     if (size != sizeof(u))
         return -EINVAL;
     memcpy(&u, data, sizeof(u));
-    bool root = c->euid == 0;
-    bool uid = u.uid == c->uid || u.uid == c->euid || u.uid == c->suid;
-    bool gid = u.gid == c->gid || u.gid == c->egid || u.gid == c->sgid;
-    if (!root && (u.pid != current->tgid || !uid || !gid))
+    bool pid = u.pid == current->tgid || cred_can(c, CAP_SYS_ADMIN);
+    bool uid =
+        cred_can(c, CAP_SETUID) || u.uid == c->uid || u.uid == c->euid || u.uid == c->suid;
+    bool gid =
+        cred_can(c, CAP_SETGID) || u.gid == c->gid || u.gid == c->egid || u.gid == c->sgid;
+    if (!pid || !uid || !gid)
         return -EPERM;
     out->has_cred = true;
     out->cred = u;

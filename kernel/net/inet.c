@@ -12,12 +12,14 @@
 #include "enclave/host_net.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
+#include "net/answer.h"
 #include "net/net.h"
 #include "sched/task.h"
 
-#define CLOSE_NS    1000000000u
-#define IPPROTO_TCP 6
-#define IPPROTO_UDP 17
+#define CLOSE_NS       1000000000u
+#define IPPROTO_TCP    6
+#define IPPROTO_UDP    17
+#define PORTS_RESERVED 1024u
 
 /* ---- sockets that found the pool of buffers empty ---- */
 
@@ -107,8 +109,9 @@ static int check_type(uint32_t family, uint32_t type, uint32_t protocol)
             return -ESOCKTNOSUPPORT;
         return protocol == 0 ? 0 : -EPROTONOSUPPORT; /* LIMIT: NETLINK_ROUTE only */
     }
-    bool known = type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_RAW;
-    return known ? 0 : -ESOCKTNOSUPPORT;
+    if (type == SOCK_RAW)
+        return cred_can(fs_cred(), CAP_NET_RAW) ? 0 : -EPERM;
+    return type == SOCK_STREAM || type == SOCK_DGRAM ? 0 : -ESOCKTNOSUPPORT;
 }
 
 int inet_socket_new(uint32_t family, uint32_t type, uint32_t protocol, struct socket **out)
@@ -254,11 +257,6 @@ void net_drain(uint64_t deadline_ns)
 
 /* ---- names ---- */
 
-static uint32_t name_size(uint32_t family)
-{
-    return family == AF_INET ? 16 : family == AF_INET6 ? 28 : 12;
-}
-
 int inet_name(struct socket *s, bool peer, struct sock_name *out)
 {
     struct inet_sock *i = inet_of(s);
@@ -266,18 +264,27 @@ int inet_name(struct socket *s, bool peer, struct sock_name *out)
         *out = i->peer;
         return 0;
     }
-    ssize_t r = host_sockname(i->fd, peer, out->bytes);
+    uint8_t bytes[HOST_NAME_MAX];
+    ssize_t r = host_sockname(i->fd, peer, bytes);
     if (r < 0)
         return (int)r;
-    if (r < (ssize_t)name_size(s->family) || out->family != s->family)
-        return -EIO;
-    out->size = name_size(s->family);
-    return 0;
+    return answer_name(s->family, bytes, (uint32_t)r, out) ? 0 : -EIO;
+}
+
+/* The host would let us do what its own user may: the program's user decides. */
+static bool may_bind(const struct sock_name *name)
+{
+    bool inet = name->family == AF_INET || name->family == AF_INET6;
+    uint32_t port = (uint32_t)name->bytes[2] << 8 | name->bytes[3]; /* big-endian */
+    return !inet || port == 0 || port >= PORTS_RESERVED ||
+           cred_can(fs_cred(), CAP_NET_BIND_SERVICE);
 }
 
 int inet_bind(struct socket *s, const struct sock_name *name)
 {
     struct inet_sock *i = inet_of(s);
+    if (!may_bind(name))
+        return -EACCES;
     int r = host_bind(i->fd, name->bytes, name->size);
     if (r == 0 && s->type != SOCK_STREAM)
         datagram_arm(i);

@@ -8,43 +8,34 @@
 #include "enclave/host_net.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
+#include "net/answer.h"
 #include "net/inet.h"
 #include "sched/hostio.h"
 
 #define AHEAD_MAX 256u /* datagrams */
 
-/* Control bytes of the host: as far as they are whole headers. */
 static void take_control(struct packet *p, const struct net_message *m)
 {
-    uint32_t at = 0;
-    while (m->control_size - at >= sizeof(struct abi_cmsghdr)) {
-        struct abi_cmsghdr h;
-        memcpy(&h, m->control + at, sizeof(h));
-        bool rights = h.level == SOL_SOCKET && h.type == SCM_RIGHTS;
-        if (rights || h.size < sizeof(h) || h.size > m->control_size - at)
-            break;
-        at += (uint32_t)MIN(align_up(h.size, 8), (uint64_t)(m->control_size - at));
-    }
-    p->scm.raw = at ? kmalloc(at) : NULL;
+    uint32_t size = answer_control(m->control, m->control_size);
+    p->scm.raw = size ? kmalloc(size) : NULL;
     if (!p->scm.raw)
         return;
-    memcpy(p->scm.raw, m->control, at);
-    p->scm.raw_size = at;
+    memcpy(p->scm.raw, m->control, size);
+    p->scm.raw_size = size;
 }
 
 static void deliver(struct inet_sock *i, struct net_op *op, uint32_t size)
 {
     struct net_message m;
-    struct sock_name name = {0};
+    struct sock_name name;
     struct packet *p = packet_new(size);
     if (!p)
         return; /* as if it had been lost on the way */
     netop_message(op, &m);
     bounce_read(&op->bounce, BOUNCE_HEAD, p->data, size);
     p->flags = m.flags & (MSG_TRUNC | MSG_CTRUNC | MSG_EOR);
-    memcpy(name.bytes, m.name, m.name_size);
-    name.size = name.family == i->sock.family ? m.name_size : 0;
-    p->name = name.size ? net_name_new(&name) : NULL;
+    bool named = answer_name(i->sock.family, m.name, m.name_size, &name);
+    p->name = named ? net_name_new(&name) : NULL;
     take_control(p, &m);
     if (!queue_push(&i->in, p))
         packet_free(p);

@@ -106,6 +106,19 @@ int inet_getopt(struct socket *s, int level, int name, void *value, uint32_t *si
     return 0;
 }
 
+/* What changes more than the socket's own matters: -EPERM without the capability. */
+static bool may_set(int level, int name)
+{
+    const struct cred *c = fs_cred();
+    bool admin = cred_can(c, CAP_NET_ADMIN), raw = admin || cred_can(c, CAP_NET_RAW);
+    if (level == SOL_SOCKET && (name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE))
+        return admin;
+    if (level == SOL_SOCKET && name == SO_MARK)
+        return raw;
+    bool transparent = (level == SOL_IP && name == 19) || (level == SOL_IPV6 && name == 75);
+    return !transparent || raw;
+}
+
 int inet_setopt(struct socket *s, int level, int name, const void *value, uint32_t size)
 {
     struct inet_sock *i = inet_of(s);
@@ -116,6 +129,8 @@ int inet_setopt(struct socket *s, int level, int name, const void *value, uint32
         return -ENOPROTOOPT;
     if (size < o->min)
         return -EINVAL;
+    if (!may_set(level, name))
+        return -EPERM;
     return host_setsockopt(i->fd, level, name, value, MIN(size, o->max));
 }
 

@@ -10,6 +10,7 @@
 #include "enclave/host_net.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
+#include "net/answer.h"
 #include "net/inet.h"
 
 #define PART_MAX     (64u * 1024)
@@ -307,9 +308,8 @@ static void accepted(struct net_op *op, int result)
         c->fd = result;
         c->state = INET_CONNECTED;
         c->sock.protocol = i->sock.protocol;
-        c->peer.size = netop_accepted_name(op, c->peer.bytes);
-        if (c->peer.family != i->sock.family)
-            c->peer.size = 0; /* a lie: asked again when somebody wants it */
+        uint8_t name[BOUNCE_NAME]; /* a lie: asked again when somebody wants it */
+        (void)answer_name(i->sock.family, name, netop_accepted_name(op, name), &c->peer);
         stream_arm(c);
     }
     inet_bounce_put(&op->bounce);

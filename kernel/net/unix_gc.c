@@ -61,7 +61,8 @@ int unix_push_files(struct packet_queue *q, struct packet *p)
 {
     if (atomic_load(&flying_count) > FLYING_MANY)
         unix_collect();
-    if (atomic_load(&flying_count) > fs_rlimit(FS_RLIMIT_NOFILE) && fs_cred()->euid != 0)
+    if (atomic_load(&flying_count) > fs_rlimit(FS_RLIMIT_NOFILE) &&
+        !cred_can(fs_cred(), CAP_SYS_RESOURCE) && !cred_can(fs_cred(), CAP_SYS_ADMIN))
         return -ETOOMANYREFS;
     spin_lock(&lock);
     p->counted = true;

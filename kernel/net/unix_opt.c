@@ -78,6 +78,9 @@ int unix_setopt(struct socket *s, int level, int name, const void *value, uint32
     if (size < sizeof(n))
         return -EINVAL;
     memcpy(&n, value, sizeof(n));
+    bool force = name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE;
+    if (force && !cred_can(fs_cred(), CAP_NET_ADMIN))
+        return -EPERM;
     switch (name) {
     case SO_PASSCRED:
         atomic_store(&s->pass_cred, n != 0);

@@ -72,8 +72,6 @@ static int64_t transfer_vector(int fd, uaddr_t iov, uint64_t count, uint64_t *po
     file_put(f);
     if (!f)
         return -EBADF;
-    if (count > ITER_MAX_SEGMENTS)
-        return -EINVAL;
     int r = iter_user_vector(&it, iov, count, &segments);
     if (r < 0)
         return r;
@@ -169,8 +167,6 @@ static int64_t flagged(int fd, uaddr_t iov, uint64_t count, int64_t offset, int 
         return r;
     if (pos && (f->state & FILE_STREAM))
         r = -ESPIPE;
-    else if (count > ITER_MAX_SEGMENTS)
-        r = -EINVAL;
     else
         r = iter_user_vector(&it, iov, count, &segments);
     if (r == 0) {

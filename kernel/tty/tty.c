@@ -196,7 +196,7 @@ static int64_t set_controlling(struct tty *t, uaddr_t arg)
 {
     if (leads_session() && is_mine(t))
         return 0;
-    return acquire(t, arg == 1 && current->cred->euid == 0) ? 0 : -EPERM;
+    return acquire(t, arg == 1 && cred_can(current->cred, CAP_SYS_ADMIN)) ? 0 : -EPERM;
 }
 
 static int64_t give_up(struct tty *t)
