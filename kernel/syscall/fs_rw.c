@@ -276,6 +276,8 @@ int64_t sys_fallocate(int fd, int mode, int64_t offset, int64_t size)
     if (r == 0) {
         mutex_lock(&f->inode->lock);
         r = f->ops->fallocate(f, (uint32_t)mode, (uint64_t)offset, (uint64_t)size);
+        if (r == 0)
+            inode_kill_suid(f->inode, fs_cred());
         mutex_unlock(&f->inode->lock);
         if (r == 0)
             notify_dentry(f->path.dentry, IN_MODIFY);

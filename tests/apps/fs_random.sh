@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # The same seeded file operations on this machine's file system and inside on the memory file
-# system, the union over the machine's tree, and hostfs: the same results, attributes, contents
-# and errors. hostfs has no files without names, so they are left out there.
+# system, the union over the machine's tree, an encrypted store and hostfs: the same results,
+# attributes, contents and errors. hostfs has no files without names, so they are left out
+# there.
 # FS_RANDOM_COUNT=100000 FS_RANDOM_SEEDS='1 2 3' for the long form.
 # TIMEOUT: 300
 count=${FS_RANDOM_COUNT:-4000}
@@ -44,6 +45,10 @@ for seed in ${FS_RANDOM_SEEDS:-1 2}; do
     differs memory
     kind=union inside "$TMPDIR/union"
     differs union
+    rm -rf "$TMPDIR/store"
+    mkdir "$TMPDIR/store"
+    kind=sefs inside "$TMPDIR/store/dir" --store "$TMPDIR/store"
+    differs sefs
     export FS_RANDOM_SKIP="tmpfile $skip"
     native
     rm -rf "$TMPDIR/host"

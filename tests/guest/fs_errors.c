@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <sys/fsuid.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/xattr.h>
 #include "tests/guest/test.h"
 
@@ -237,11 +238,55 @@ static void sticky(void)
     expect(unlink("s/theirs"), 0, 0);
 }
 
+/* What others put into a sticky directory is not opened with O_CREAT; files and pipes are for
+ * the settings protected_regular and protected_fifos to decide. */
+static void planted(void)
+{
+    int flags = O_CREAT | O_NOFOLLOW | O_WRONLY | O_NONBLOCK;
+    must(symlink("roots", "s/link"));
+    must(lchown("s/link", 1000, 1000));
+    must(mknod("s/socket", S_IFSOCK | 0777, 0));
+    must(lchown("s/socket", 1000, 1000));
+    expect(open("s/link", flags, 0600), -1, EACCES);
+    expect(open("s/socket", flags, 0600), -1, EACCES);
+    expect(open("s/link", flags & ~O_CREAT), -1, ELOOP);
+    expect(open("s/link", flags | O_EXCL, 0600), -1, EEXIST);
+    be(1001);
+    expect(open("s/link", flags, 0600), -1, EACCES);
+    expect(open("s/socket", flags, 0600), -1, EACCES);
+    be(1000);
+    expect(open("s/link", flags, 0600), -1, ELOOP);
+    expect(open("s/socket", flags, 0600), -1, ENXIO);
+    be(0);
+    must(chmod("s", 01775));
+    expect(open("s/link", flags, 0600), -1, ELOOP);
+    must(chmod("s", 0777));
+    expect(open("s/link", flags, 0600), -1, ELOOP);
+}
+
 static mode_t mode_of(const char *path)
 {
     struct stat st;
     must(stat(path, &st));
     return st.st_mode & 07777;
+}
+
+/* Before Linux 6.1 not all file systems did it for fallocate. */
+static void set_id_bits_fallocate(void)
+{
+    struct utsname u;
+    int major = 0, minor = 0;
+    must(uname(&u));
+    sscanf(u.release, "%d.%d", &major, &minor);
+    if (major * 100 + minor < 601)
+        return;
+    must(chmod("id", 06777));
+    be(1001);
+    int fd = must(open("id", O_WRONLY));
+    if (!fallocate(fd, 0, 0, 5000) || errno != EOPNOTSUPP)
+        expect(mode_of("id"), 0777, 0);
+    close(fd);
+    be(0);
 }
 
 /* Who changes a file takes its set-id bits away. */
@@ -284,6 +329,7 @@ static void set_id_bits(void)
     must(stat("group/d", &st));
     expect(st.st_gid, 1001, 0);
     be(0);
+    set_id_bits_fallocate();
 }
 
 int main(void)
@@ -297,6 +343,7 @@ int main(void)
         must(chown("plain", 0, 0));
         other_users();
         sticky();
+        planted();
         set_id_bits();
     }
     return test_end();

@@ -221,6 +221,16 @@ static int find_or_create(struct walk *w, const struct last_name *last, uint32_t
     return r;
 }
 
+/* Opening with O_CREAT what somebody else, not the directory's owner, has put into a directory
+ * where everybody may: refused for all but files and pipes, which the settings
+ * protected_regular and protected_fifos are for (they are 0). */
+static bool planted(const struct inode *dir, const struct inode *i, const struct cred *c)
+{
+    if ((dir->mode & (S_ISVTX | 0002)) != (S_ISVTX | 0002))
+        return false;
+    return i->type != S_IFREG && i->type != S_IFIFO && i->uid != dir->uid && i->uid != c->fsuid;
+}
+
 static int open_last(struct walk *w, const struct last_name *last, uint32_t flags,
                      const struct inode_init *init, struct file **out)
 {
@@ -243,6 +253,8 @@ static int open_last(struct walk *w, const struct last_name *last, uint32_t flag
         r = walk_push_link(w, &p) < 0 ? -ELOOP : 1;
     else if (inode_is_dir(path_inode(&p)))
         r = -EISDIR;
+    else if (!created && planted(path_inode(&w->at), path_inode(&p), w->cred))
+        r = -EACCES;
     else
         r = open_checked(&p, flags, created, out);
 put:

@@ -112,7 +112,7 @@ static ssize_t write_locked(struct file *f, struct iter *from, uint64_t *pos)
     if (*pos > i->size)
         i->size = *pos;
     inode_touch_modified(i);
-    inode_kill_suid(i, f->cred);
+    inode_kill_suid(i, fs_cred());
     vnode_dirty(vnode_of(i), VNODE_PAGES);
     return n;
 }
