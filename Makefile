@@ -106,9 +106,18 @@ $(O)/gen/syscalls_gen.h: abi/syscalls.tbl tools/syscalls.awk
 	@mkdir -p $(@D)
 	awk -v out=kernel -f tools/syscalls.awk abi/syscalls.tbl > $@
 
+# Messages are filtered by the folder that they come from.
+LOG_FOLDERS := crypto fs ipc mm net proc sched service signal syscall time tty
+LOG_HERE = LOG_SUB_$(or $(filter $(LOG_FOLDERS),$(word 2,$(subst /, ,$*))),boot)
+$(O)/gen/syscall_names_gen.h: abi/syscalls.tbl tools/syscalls.awk
+	@mkdir -p $(@D)
+	awk -v out=names -f tools/syscalls.awk abi/syscalls.tbl > $@
+$(O)/host/cli/observe.o: $(O)/gen/syscall_names_gen.h
+
 $(O)/enclave/%.o: %.c | $(GEN)
 	@mkdir -p $(@D)
-	$(CC) $(ENCLAVE_CFLAGS) $(ENCLAVE_FILE_CFLAGS_$(subst /,_,$*)) -c $< -o $@
+	$(CC) $(ENCLAVE_CFLAGS) -DLOG_HERE=$(LOG_HERE) $(ENCLAVE_FILE_CFLAGS_$(subst /,_,$*)) \
+		-c $< -o $@
 $(O)/enclave/%.S.o: %.S | $(GEN)
 	@mkdir -p $(@D)
 	$(CC) $(ENCLAVE_CFLAGS) -c $< -o $@

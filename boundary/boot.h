@@ -15,6 +15,8 @@
 
 #include <stdint.h>
 
+#include "boundary/config.h"
+
 enum enter_command {
     ENTER_BOOT = 1, /* RSI = host address of struct boot_info; once, on TCS 0 */
     ENTER_VCPU =
@@ -28,7 +30,7 @@ enum exit_reason {
 };
 
 #define BOOT_MAGIC       0x746f6f626c636f63ull
-#define BOOT_VERSION     1u
+#define BOOT_VERSION     2u
 #define BOOT_MAX_IMAGES  4u
 #define BOOT_STRINGS_MAX (8u << 20)
 
@@ -72,7 +74,12 @@ struct boot_info {
     uint32_t cpuid_count;
     uint32_t service; /* 1: no program; requests come through the control page */
     uint64_t control; /* host address of a struct control_page; 0: none */
+    uint64_t trace[8]; /* a bit a system call's number: show it; where LOG_TRACE is allowed */
+    uint8_t log_levels[LOG_SUBSYSTEMS]; /* one more than an enum log_level; 0: log_level's */
+    uint32_t flags;                     /* BOOT_* */
 };
+
+#define BOOT_STATS 1u /* print counts at the end */
 
 struct boot_cpuid {
     uint32_t leaf, subleaf;

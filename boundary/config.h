@@ -12,6 +12,14 @@
 #define CONFIG_MAGIC   0x31676663636f636full
 #define CONFIG_VERSION 1u
 
+/* Folders of the kernel, as messages of one kind. */
+#define LOG_SUBSYSTEM_NAMES(X)                                                                 \
+    X(boot) X(crypto) X(fs) X(ipc) X(mm) X(net) X(proc) X(sched) X(service) X(signal)          \
+    X(syscall) X(time) X(tty)
+#define X(name) LOG_SUB_##name,
+enum log_subsystem { LOG_SUBSYSTEM_NAMES(X) LOG_SUBSYSTEMS };
+#undef X
+
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
 
 struct enclave_config {

@@ -55,8 +55,6 @@ MUST_CHECK struct err *image_key_read(const char *path, uint8_t *key, size_t *si
 MUST_CHECK struct err *kernel_path(char *path, size_t size);
 /* SGX_MODE: HW, SIM, or unset; `text` NULL is unset. */
 MUST_CHECK struct err *mode_parse(const char *text, const char *where, enum host_mode *mode);
-/* OCCLUM_LOG_LEVEL, at most `most`. */
-MUST_CHECK struct err *log_level(uint32_t most, uint32_t *level);
 /* Today, or the day of SOURCE_DATE_EPOCH, as a SIGSTRUCT has it. */
 uint32_t date_bcd(void);
 /* SOURCE_DATE_EPOCH; 0 when it is not set. */
@@ -65,7 +63,9 @@ int source_epoch(int64_t *epoch);
 MUST_CHECK struct err *launch(const struct host_run_params *params, int *status);
 
 /* cmd_run.c: the instance's enclave as a service on a listening socket, to its end. */
+struct observe;
 struct run_service {
+    struct observe *observe;
     int listen_fd;
     void (*ready)(void *arg);
     void *arg;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/observe.h"
 #include "image/file.h"
 
 #define SGXS  INSTANCE_BUILD "/" BUILD_SGXS
@@ -19,6 +20,7 @@
 #define IMAGE INSTANCE_BUILD "/" BUILD_ROOTFS
 
 struct run {
+    struct observe *observe;
     struct page_plan plan;
     struct sgx_sigstruct sig;
     struct enclave_config config;
@@ -126,7 +128,7 @@ static struct err *open_instance(struct run *run)
     if (!err)
         err = choose_mode(run);
     if (!err)
-        err = log_level(run->config.max_log_level, &run->params.log_level);
+        err = observe_apply(run->observe, run->config.max_log_level, &run->params);
     run->params.plan = &run->plan;
     run->params.sigstruct = &run->sig;
     run->params.base_zero = !(run->config.flags & CONFIG_FLAG_ANY_BASE);
@@ -164,6 +166,7 @@ struct err *run_as_service(const struct run_service *service, int *status)
 
     if (!run)
         return err_sys(ENOMEM, "starting");
+    run->observe = service->observe;
     struct err *err = open_instance(run);
     if (!err) {
         run->params.service = 1;
@@ -196,23 +199,35 @@ static struct err *hand_over_key(const char *path)
     return failed ? err_sys(ENOMEM, "starting") : NULL;
 }
 
-static struct err *run_main(int argc, char **argv, int *status)
+/* Options up to PROGRAM; *index is where it stands. */
+static struct err *read_options(struct observe *o, int argc, char **argv, int *index)
 {
+    struct err *err = NULL;
     int i = 1;
 
-    if (i + 1 < argc && !strcmp(argv[i], "--image-key")) {
-        struct err *err = hand_over_key(argv[i + 1]);
-
-        if (err)
-            return err;
-        i += 2;
+    for (; !err && i < argc && argv[i][0] == '-'; i++) {
+        if (!strcmp(argv[i], "--")) {
+            i++;
+            break;
+        }
+        if (!strcmp(argv[i], "--image-key") && i + 1 < argc)
+            err = hand_over_key(argv[++i]);
+        else if (!observe_option(o, argv[i], &err))
+            err =
+                usage_error(&cmd_run, "%s: not an option, or its argument is missing", argv[i]);
     }
-    if (i < argc && !strcmp(argv[i], "--"))
-        i++;
-    else if (i < argc && argv[i][0] == '-')
-        return usage_error(&cmd_run, "%s: not an option", argv[i]);
-    struct err *err = instance_check_built();
+    *index = i;
+    return err;
+}
 
+static struct err *run_main(int argc, char **argv, int *status)
+{
+    struct observe observe = {.traces = 0};
+    int i = 1;
+    struct err *err = read_options(&observe, argc, argv, &i);
+
+    if (!err)
+        err = instance_check_built();
     if (err)
         return err;
     if (i < argc && argv[i][0] != '/')
@@ -224,6 +239,7 @@ static struct err *run_main(int argc, char **argv, int *status)
 
     if (!run)
         return err_sys(ENOMEM, "starting");
+    run->observe = &observe;
     err = run_instance(run, argv + i, status);
     plan_free(&run->plan);
     free(run);
@@ -232,16 +248,18 @@ static struct err *run_main(int argc, char **argv, int *status)
 
 const struct command cmd_run = {
     .name = "run",
-    .arguments = "[--image-key FILE] [PROGRAM [ARGS...]]",
+    .arguments = "[--image-key FILE] [--strace[=WHAT]] [--stats] [PROGRAM [ARGS...]]",
     .summary = "run a program in the instance's enclave",
     .help =
         "PROGRAM is an absolute path inside the image, below one of the entry_points of\n"
-        "Occlum.json; without one, process.command of Occlum.json runs. The exit status is the "
-        "program's; 128+N after signal N; 127 not found,\n"
+        "Occlum.json; without one, process.command of Occlum.json runs.\n\n"
+        "  --image-key FILE  the key of an encrypted image or store\n" OBSERVE_HELP "\n"
+        "The exit status is the program's; 128+N after signal N; 127 not found,\n"
         "126 not executable or not allowed, 125 a failure of Occlum itself.\n\n"
         "Environment:\n"
         "  SGX_MODE          HW or SIM; unset: hardware where it can be used\n"
-        "  OCCLUM_LOG_LEVEL  off, error, warn, info, debug, trace\n"
+        "  OCCLUM_LOG_LEVEL  off, error, warn, info, debug, trace; more for one part of the\n"
+        "                    kernel: warn,mm=debug\n"
         "Other variables reach the program where env.untrusted of Occlum.json names them.\n",
     .failure = STATUS_OCCLUM,
     .run = run_main,

@@ -15,6 +15,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/observe.h"
 
 #define STOP_SECONDS 10
 
@@ -23,6 +24,7 @@
 struct start {
     int report; /* the pipe to the command: 'k' when all is well, else it ends */
     int lock, listen_fd;
+    struct observe observe;
 };
 
 static struct err *take_lock(struct start *s)
@@ -109,7 +111,8 @@ static int serve(struct start *s)
     if (!err)
         err = open_log();
     if (!err) {
-        struct run_service service = {s->listen_fd, ready, s};
+        struct run_service service = {
+            .observe = &s->observe, .listen_fd = s->listen_fd, .ready = ready, .arg = s};
         err = run_as_service(&service, &status);
     }
     if (err)
@@ -146,9 +149,13 @@ static struct err *start_main(int argc, char **argv, int *status)
     struct start s = {.report = -1};
     int pipe_fds[2];
 
-    if (argc > 1)
-        return usage_error(&cmd_start, "%s: not an option", argv[1]);
-    struct err *err = instance_check_built();
+    struct err *err = NULL;
+
+    for (int i = 1; i < argc && !err; i++)
+        if (!observe_option(&s.observe, argv[i], &err))
+            err = usage_error(&cmd_start, "%s: not an option", argv[i]);
+    if (!err)
+        err = instance_check_built();
     if (err)
         return err;
     fflush(NULL);
@@ -221,10 +228,10 @@ static struct err *stop_main(int argc, char **argv, int *status)
 
 const struct command cmd_start = {
     .name = "start",
-    .arguments = "",
+    .arguments = "[--strace[=WHAT]] [--stats]",
     .summary = "run the instance as a service, in which exec starts programs",
     .help = "Returns when programs can be started. The service's messages go to " SERVICE_LOG
-            ".\nIts socket, " SERVICE_SOCKET ", is its owner's alone.\n",
+            ".\nIts socket, " SERVICE_SOCKET ", is its owner's alone.\n\n" OBSERVE_HELP,
     .failure = STATUS_OCCLUM,
     .run = start_main,
 };

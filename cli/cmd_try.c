@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "cli/config.h"
 #include "cli/learn.h"
+#include "cli/observe.h"
 
 struct
 try {
@@ -22,6 +23,7 @@ try {
     char root_buffer[PATH_MAX];
     struct text_list writable, stores;
     int quiet;
+    struct observe observe;
     char program[PATH_MAX]; /* inside */
     char cwd[PATH_MAX];     /* inside */
     const char *learn;      /* the bom to write; NULL: none */
@@ -72,7 +74,7 @@ static struct err *read_options(struct try *t, int argc, char **argv, int *index
             t->root = realpath(argv[++i], t->root_buffer);
             if (!t->root)
                 err = bad_directory("--root", argv[i]);
-        } else {
+        } else if (!observe_option(&t->observe, argv[i], &err)) {
             err =
                 usage_error(&cmd_try, "%s: not an option, or its argument is missing", argv[i]);
         }
@@ -297,7 +299,7 @@ static struct err *run_try(struct try *t, char **argv, int *status)
     struct err *err = mode_parse(getenv("SGX_MODE"), "SGX_MODE", &params.mode);
 
     if (!err)
-        err = log_level(LOG_TRACE, &params.log_level);
+        err = observe_apply(&t->observe, LOG_TRACE, &params);
     if (!err)
         err = make_enclave(t);
     if (err)
@@ -341,8 +343,8 @@ static struct err *try_main(int argc, char **argv, int *status)
 
 const struct command cmd_try = {
     .name = "try",
-    .arguments = "[--root DIR] [--rw DIR]... [--store DIR]... [--learn BOM] [--quiet] PROGRAM "
-                 "[ARGS...]",
+    .arguments = "[--root DIR] [--rw DIR]... [--store DIR]... [--learn BOM] [--quiet] "
+                 "[--strace[=WHAT]] [--stats] PROGRAM [ARGS...]",
     .summary = "run a program of this machine in an enclave, at once",
     .help =
         "Needs no instance. The program sees this machine's files; what it changes is kept in\n"
@@ -355,7 +357,7 @@ const struct command cmd_try = {
         "  --rw DIR     changes to DIR reach the machine; can be given several times\n"
         "  --store DIR  DIR is an encrypted file system, kept in the machine's file DIR/store\n"
         "  --learn BOM  write a bill of materials of all that the program used\n"
-        "  --quiet      do not say that the root is untrusted\n\n"
+        "  --quiet      do not say that the root is untrusted\n" OBSERVE_HELP "\n"
         "PROGRAM is looked up in PATH. The exit status is the program's; 128+N after signal\n"
         "N; 127 not found, 126 not executable, 125 a failure of Occlum itself.\n",
     .failure = STATUS_OCCLUM,

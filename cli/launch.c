@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/observe.h"
 
 struct err *kernel_path(char *path, size_t size)
 {
@@ -58,24 +59,6 @@ struct err *mode_parse(const char *text, const char *where, enum host_mode *mode
     return NULL;
 }
 
-struct err *log_level(uint32_t most, uint32_t *level)
-{
-    static const char *const names[] = {"off", "error", "warn", "info", "debug", "trace"};
-    const char *text = getenv("OCCLUM_LOG_LEVEL");
-
-    *level = LOG_OFF;
-    if (!text || !text[0])
-        return NULL;
-    for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(text, names[i]))
-            continue;
-        *level = i < most ? i : most;
-        return NULL;
-    }
-    return err_new(
-        "OCCLUM_LOG_LEVEL: \"%.32s\": must be off, error, warn, info, debug or trace", text);
-}
-
 int source_epoch(int64_t *epoch)
 {
     const char *text = getenv("SOURCE_DATE_EPOCH");
@@ -112,6 +95,9 @@ struct err *launch(const struct host_run_params *params, int *status)
     struct host_error error = {.msg = ""};
     uint32_t ended = 0;
     int rc = host_run(params, &ended, &error);
+
+    if (params->stats && rc >= 0)
+        observe_report(params->stats);
 
     if (rc < 0)
         return error.msg[0] ? err_new("%s", error.msg) : err_sys(-rc, "running the enclave");

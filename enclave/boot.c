@@ -13,6 +13,7 @@
 #include "enclave/exception.h"
 #include "enclave/hostcall.h"
 #include "enclave/pages.h"
+#include "enclave/trace.h"
 #include "enclave/vcpu.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
@@ -99,12 +100,13 @@ void boot_early(haddr_t info)
             __asm__ volatile("pause");
     pool_init(b->pool_address, b->pool_size, b->vcpu_count);
     this_vcpu()->shared = b->vcpu_shared;
-    log_level = LOG_ERROR;
+    log_levels_set(LOG_ERROR, NULL, LOG_TRACE);
     if (b->magic != BOOT_MAGIC || b->version != BOOT_VERSION)
         panic("the runtime and the enclave are of different versions");
     config_check(enclave.config, LAYOUT_CONFIG_MAX);
     b->vcpu_count = MIN(b->vcpu_count, enclave.config->tcs_count);
-    log_level = MIN(b->log_level, enclave.config->max_log_level);
+    log_levels_set(b->log_level, b->log_levels, enclave.config->max_log_level);
+    trace_configure(b, enclave.config->max_log_level);
     read_identity();
     enclave_pages_protect((uint64_t)__relro_start,
                           (uint64_t)(__relro_end - __relro_start) / PAGE_SIZE,

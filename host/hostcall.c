@@ -368,6 +368,7 @@ void hostcall_serve(struct vcpu_host *v)
         call->result = -ENOSYS;
         return;
     }
+    v->calls[nr]++;
     do { /* a tick may interrupt what blocks; closing is done even then */
         call->result = table[nr](v, call->arg);
     } while (call->result == -EINTR && nr != HOSTCALL_CLOSE && !host_stopping);

@@ -258,12 +258,17 @@ static int fill_boot(struct machine *m, struct loan *l, const struct host_run_pa
         .tsc_hz = tsc_hz(&m->begin),
         .memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
         .log_level = p->log_level,
+        .flags = p->stats ? BOOT_STATS : 0,
         .platform = m->dev->ops->platform,
         .uid = getuid(),
         .gid = getgid(),
         .service = (uint32_t)p->service,
         .control = (uint64_t)m->control->page,
     };
+    if (p->log_levels)
+        memcpy(b->log_levels, p->log_levels, sizeof(b->log_levels));
+    if (p->trace)
+        memcpy(b->trace, p->trace, sizeof(b->trace));
     for (uint32_t i = 0; i < m->count; i++) {
         m->vcpu[i].machine = m;
         m->vcpu[i].index = i;
@@ -350,6 +355,15 @@ static int run_loaded(struct machine *m, struct loan *l, const struct host_run_p
     return rc;
 }
 
+static void collect_stats(const struct machine *m, struct host_stats *out)
+{
+    for (uint32_t i = 0; out && i < m->count; i++) {
+        for (unsigned nr = 0; nr < HOSTCALL_COUNT; nr++)
+            out->calls[nr] += m->vcpu[i].calls[nr];
+        out->ticks += m->vcpu[i].ticks;
+    }
+}
+
 int host_run(const struct host_run_params *params, uint32_t *status, struct host_error *err)
 {
     struct loan loan = {0};
@@ -372,6 +386,7 @@ int host_run(const struct host_run_params *params, uint32_t *status, struct host
         goto out_free;
     rc = run_loaded(m, &loan, params, err);
     *status = m->status;
+    collect_stats(m, params->stats);
     if (m->hung)
         return rc;
     ops->destroy(m->dev);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "boundary/boot.h"
+#include "boundary/hostcalls.h"
 #include "host/error.h"
 #include "image/plan.h"
 
@@ -25,6 +26,11 @@ struct host_observer {
     void (*link_read)(int dirfd, const char *name, const char *link, size_t size);
 };
 
+/* What the host sees of a run; the enclave prints its own counts. */
+struct host_stats {
+    uint64_t calls[HOSTCALL_COUNT], ticks;
+};
+
 struct host_run_params {
     const struct page_plan *plan;
     const struct sgx_sigstruct *sigstruct;
@@ -38,6 +44,9 @@ struct host_run_params {
     const char *cwd;                      /* inside; NULL: "/" */
     const char *hostname;                 /* NULL: "occlum" */
     uint32_t log_level;                   /* enum log_level */
+    const uint8_t *log_levels;            /* boot_info's, LOG_SUBSYSTEMS; NULL: none */
+    const uint64_t *trace;                /* boot_info's, 8 words; NULL: nothing */
+    struct host_stats *stats;             /* NULL: not wanted */
     const struct host_observer *observer; /* NULL: nobody wants to know */
     uint32_t vcpus;                       /* 0: online CPUs, at most the plan's TCSs */
     /* A service: no program, but a listening socket through which they are asked for. `ready`

@@ -80,6 +80,7 @@ void vcpu_tick_missed(struct vcpu_host *v)
 
 void vcpu_tick_taken(struct vcpu_host *v)
 {
+    v->ticks++;
     if (!v->hurried)
         return;
     v->hurried = 0;

@@ -25,6 +25,7 @@ struct vcpu_host {
     timer_t timer, unasked;
     int timer_made, unasked_made;
     volatile uint64_t deadline_ns; /* what the enclave asked for; 0: none */
+    uint64_t calls[HOSTCALL_COUNT], ticks;
     volatile int hurried;          /* ticks missed in a row: the timer stands earlier */
 };
 

@@ -28,6 +28,7 @@
 #include "sched/task.h"
 #include "sched/vector.h"
 #include "service/service.h"
+#include "syscall/syscall.h"
 
 #define BOOT_FAILED (125u << 8)
 
@@ -192,6 +193,7 @@ static void boot_first(haddr_t info)
         panic("no memory to boot");
     log_info("enclave of %lu GiB at 0x%lx, %u vCPUs, %s", enclave.size >> 30, enclave.base,
              boot_info->vcpu_count, crypto_describe());
+    stats_init();
     start_first_task();
     for (uint32_t i = 1; i < boot_info->vcpu_count; i++)
         (void)hostcall1(HOSTCALL_START_VCPU, i);

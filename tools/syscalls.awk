@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# abi/syscalls.tbl -> the kernel's dispatch header (out=kernel) or docs/syscalls.md (out=docs).
+# abi/syscalls.tbl -> the kernel's dispatch header (out=kernel), a list of numbers and names
+# (out=names) or docs/syscalls.md (out=docs).
 function ctype(kind) {
     if (kind ~ /^(int|sig|pid|fd|dirfd)$/) return "int"
     if (kind ~ /^(uint|mode)$/) return "uint32_t"
@@ -22,18 +23,20 @@ BEGIN {
         if (level != "") { caveat = caveat (caveat == "" ? "" : " ") $i; continue }
         if ($i == "-") continue
         split($i, part, ":"); n++
-        argname[n] = part[1]; argkind[n] = part[2]
+        argname[n] = part[1]; argkind[n] = part[2]; shownkind[n] = part[2]
+        sub(/\/.*/, "", argkind[n])
     }
     if (level == "" || n > 6 || nr in seen) {
         printf "syscalls.tbl:%d: bad or repeated line\n", NR > "/dev/stderr"; failed = 1; exit 1
     }
     seen[nr] = 1; count[level]++
-    args = ""; call = ""; kinds = ""; shown = ""
+    args = ""; call = ""; kinds = ""; shown = ""; bare = ""
     for (i = 1; i <= n; i++) {
         t = ctype(argkind[i])
         args = args (i > 1 ? ", " : "") t " " argname[i]
         call = call (i > 1 ? ", " : "") "(" t ")r->" reg[i]
-        kinds = kinds (i > 1 ? " " : "") argkind[i]
+        kinds = kinds (i > 1 ? " " : "") shownkind[i]
+        bare = bare (i > 1 ? " " : "") argkind[i]
         shown = shown (i > 1 ? ", " : "") argname[i]
     }
     if (level != "none") {
@@ -42,6 +45,7 @@ BEGIN {
         wrap = wrap "    return sys_" name "(" call ");\n}\n"
         table = table "    [" nr "] = {call_" name ", \"" name "\", \"" kinds "\", " n "},\n"
     }
+    if (level != "none") names = names "{" nr ", \"" name "\", \"" bare "\"},\n"
     doc[nr] = "| " nr " | " name "(" shown ") | " level " | " caveat " |"
     if (nr + 0 > max) max = nr + 0
 }
@@ -51,6 +55,8 @@ END {
         print "#ifndef SYSCALL_PROTOTYPES\n#define SYSCALL_PROTOTYPES\n" protos "#endif"
         print "#ifdef SYSCALL_TABLE\n" wrap
         print "static const struct syscall_entry syscall_table[] = {\n" table "};\n#endif"
+    } else if (out == "names") {
+        printf "%s", names
     } else {
         print "# System calls\n\nGenerated from `abi/syscalls.tbl` by `make docs`."
         print "A number that is not listed gives ENOSYS.\n"

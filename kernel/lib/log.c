@@ -11,9 +11,19 @@
 #define STOP_STATUS_PANIC 0x80007f00u /* enclave/stop.h: STOP_PANIC, and exit status 127 */
 
 uint32_t log_level = LOG_OFF;
+uint8_t log_levels[LOG_SUBSYSTEMS];
 int (*log_thread_id)(void);
 
 static const char *const level_names[] = {"", "error", "warn", "info", "debug", "trace"};
+
+void log_levels_set(uint32_t general, const uint8_t *special, uint32_t most)
+{
+    log_level = MIN(general, most);
+    for (unsigned i = 0; i < LOG_SUBSYSTEMS; i++) {
+        uint32_t own = special && special[i] ? special[i] - 1u : general;
+        log_levels[i] = (uint8_t)MIN(own, most);
+    }
+}
 
 static void log_v(const char *prefix, const char *format, va_list args)
 {

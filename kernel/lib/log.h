@@ -9,13 +9,19 @@
 #include "lib/types.h"
 
 extern uint32_t log_level; /* enum log_level */
+/* The same for messages from one folder, which the build knows as LOG_HERE. */
+extern uint8_t log_levels[LOG_SUBSYSTEMS];
+#ifndef LOG_HERE
+#define LOG_HERE LOG_SUB_boot
+#endif
+void log_levels_set(uint32_t general, const uint8_t *special, uint32_t most);
 
 /* One line, prefixed with level and the current thread; appends '\n'. At most 512 bytes. */
 void log_line(uint32_t level, const char *format, ...) PRINTF(2, 3);
 
 #define log_at(level, ...)                                                                     \
     do {                                                                                       \
-        if (unlikely(log_level >= (level)))                                                    \
+        if (unlikely(log_levels[LOG_HERE] >= (level)))                                         \
             log_line(level, __VA_ARGS__);                                                      \
     } while (0)
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)

@@ -564,7 +564,7 @@ void patch_stats(struct mm *mm, struct patch_stats *out)
 void patch_mm_fini(struct mm *mm)
 {
     struct patch_stats st;
-    if (log_level >= LOG_DEBUG && mm->patch) {
+    if (log_levels[LOG_HERE] >= LOG_DEBUG && mm->patch) {
         patch_stats(mm, &st);
         log_debug("%lu system calls trapped, %lu sites rewritten, %lu zones", st.traps,
                   st.rewritten, st.zones);

@@ -6,11 +6,13 @@
 #include "abi/errno.h"
 #include "enclave/clock.h"
 #include "enclave/stop.h"
+#include "enclave/trace.h"
 #include "fs/core/cred.h"
 #include "fs/core/fd.h"
 #include "fs/core/mount.h"
 #include "ipc/mqueue.h"
 #include "ipc/sysv.h"
+#include "lib/names.h"
 #include "mm/kmalloc.h"
 #include "mm/user.h"
 #include "mm/vm.h"
@@ -164,6 +166,8 @@ NORETURN void proc_stop_kernel(uint32_t wait_status)
 {
     net_drain(clock_monotonic_ns() + DRAIN_NS);
     mount_sync_all();
+    if (trace_summary)
+        trace_summary();
     kernel_stop(wait_status);
 }
 
@@ -172,6 +176,11 @@ static void process_finish(struct process *p)
     struct list dead = LIST_INIT(dead), *n;
     struct notice notice;
     struct orphans orphans = {0};
+    int killer = p->wait_status & 0x7f;
+    if (unlikely(trace.calls) && killer)
+        trace_line(p->pid, "+++ killed by %s +++", signal_name(killer) ?: "a realtime signal");
+    else if (unlikely(trace.calls))
+        trace_line(p->pid, "+++ exited with %d +++", p->wait_status >> 8 & 0xff);
     if (p->outside == PROC_FIRST)
         proc_stop_kernel((uint32_t)p->wait_status);
     if (p->outside && proc_outside_changed)

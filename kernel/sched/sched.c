@@ -140,8 +140,10 @@ static void count_switch(struct task *prev, uint64_t now)
 {
     if (atomic_load(&prev->state) == TASK_RUNNABLE) {
         prev->preemptions++;
+        my_queue()->preemptions++;
     } else {
         prev->switches++;
+        my_queue()->switches++;
         task_note_sleep(prev, now);
     }
 }

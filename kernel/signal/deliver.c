@@ -4,7 +4,9 @@
  * becomes of the system call that a signal interrupted.
  */
 #include "abi/errno.h"
+#include "enclave/trace.h"
 #include "lib/log.h"
+#include "lib/names.h"
 #include "mm/patch.h"
 #include "signal/internal.h"
 
@@ -12,6 +14,9 @@
 #define CORE_SIGNALS                                                                           \
     (SIGBIT(SIGQUIT) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGABRT) | SIGBIT(SIGBUS) |   \
      SIGBIT(SIGFPE) | SIGBIT(SIGSEGV) | SIGBIT(SIGXCPU) | SIGBIT(SIGXFSZ) | SIGBIT(SIGSYS))
+
+#define FAULT_SIGNALS                                                                          \
+    (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGFPE) | SIGBIT(SIGTRAP))
 
 /* Sleeps while the process is stopped. */
 static void stopped_wait(struct signal_group *g)
@@ -146,6 +151,19 @@ static int next_signal(struct signal_thread *s, struct abi_siginfo *info,
     }
 }
 
+static void trace_signal(const struct abi_siginfo *info)
+{
+    bool fault = info->si_code > 0 && (SIGBIT(info->si_signo) & FAULT_SIGNALS);
+    const char *name = signal_name(info->si_signo) ?: "realtime signal";
+
+    if (fault)
+        trace_line(current->tid, "--- %s {code %d, address 0x%lx} ---", name, info->si_code,
+                   info->addr);
+    else
+        trace_line(current->tid, "--- %s {code %d, pid %d} ---", name, info->si_code,
+                   info->pid);
+}
+
 void signal_deliver(struct regs *regs)
 {
     struct signal_thread *s = task_signals(current);
@@ -160,6 +178,8 @@ void signal_deliver(struct regs *regs)
         regs->kind = REGS_FULL;
     }
     while (next_signal(s, &info, &a)) {
+        if (unlikely(trace.calls))
+            trace_signal(&info);
         if (a.handler == SIG_IGN)
             continue;
         if (a.handler == SIG_DFL) {

@@ -8,6 +8,7 @@
 #include "abi/errno.h"
 #include "enclave/clock.h"
 #include "enclave/exception.h"
+#include "enclave/trace.h"
 #include "lib/log.h"
 #include "mm/patch.h"
 #include "mm/user.h"
@@ -35,6 +36,18 @@ static void run_measured(const struct syscall_entry *e, struct regs *r)
         current->system_ns += (after - before) * (after - before < LONG_NS ? SAMPLE : 1);
 }
 
+static void run_traced(uint32_t nr, const struct syscall_entry *e, struct regs *r)
+{
+    bool wanted = trace_wants(nr), shown = wanted && trace_enter(e, r);
+    uint64_t began_ns = clock_monotonic_ns();
+
+    r->rax = (uint64_t)e->call(r);
+    if (trace.stats)
+        stats_call(nr, e, (int64_t)r->rax, clock_monotonic_ns() - began_ns);
+    if (wanted)
+        trace_exit(e, r, shown, began_ns);
+}
+
 void syscall_run(struct regs *r)
 {
     uint32_t nr = (uint32_t)r->orig_rax; /* the upper half does not count */
@@ -43,10 +56,8 @@ void syscall_run(struct regs *r)
     if (unlikely(!e || !e->call)) {
         r->rax = (uint64_t)-ENOSYS;
         log_debug("system call %u is not implemented", nr);
-    } else if (unlikely(log_level >= LOG_TRACE)) {
-        trace_enter(e, r);
-        r->rax = (uint64_t)e->call(r);
-        trace_exit(e, r);
+    } else if (trace_on()) {
+        run_traced(nr, e, r);
     } else if (unlikely(++current->calls % SAMPLE == 0)) {
         run_measured(e, r);
     } else {
@@ -126,6 +137,8 @@ static bool page_fault(const struct exception_info *info)
     if (!user_range_ok(info->address, 1) || vm_fault(current->mm, info->address, access))
         return false;
     current->faults++;
+    if (trace_on())
+        atomic_fetch_add(&trace.faults, 1);
     uint64_t after = task_cpu_charged(current);
     if (after > before)
         current->system_ns += after - before;

@@ -18,6 +18,10 @@ void syscall_run(struct regs *regs);
 /* The current thread gets other credentials: takes over the reference. */
 struct cred;
 void cred_publish(struct cred *fresh);
-/* Tracing (OCCLUM_LOG_LEVEL=trace): one line before and one after a call. */
-void trace_enter(const struct syscall_entry *e, const struct regs *regs);
-void trace_exit(const struct syscall_entry *e, const struct regs *regs);
+/* Tracing: one line after a call; true: a line before it as well, because it may not return. */
+bool trace_enter(const struct syscall_entry *e, const struct regs *regs);
+void trace_exit(const struct syscall_entry *e, const struct regs *regs, bool shown,
+                uint64_t began_ns);
+/* Counting, for a table at the end. */
+void stats_call(uint32_t nr, const struct syscall_entry *e, int64_t result, uint64_t ns);
+void stats_init(void);

@@ -4,23 +4,20 @@
  * that do not return), with decoded arguments. Only where the measured configuration allows
  * LOG_TRACE: strings and data of the program are shown.
  */
+#include "syscall/trace.h"
+
 #include "abi/errno.h"
-#include "lib/log.h"
+#include "enclave/clock.h"
+#include "enclave/trace.h"
+#include "lib/names.h"
 #include "lib/string.h"
 #include "mm/user.h"
 #include "sched/task.h"
 #include "syscall/syscall.h"
 
-#define LINE_BYTES   480
-#define STRING_SHOWN 64
+#define KIND_BYTES 24
 
-struct line {
-    char text[LINE_BYTES];
-    size_t used;
-};
-
-static void put(struct line *l, const char *format, ...) PRINTF(2, 3);
-static void put(struct line *l, const char *format, ...)
+void trace_put(struct trace_text *l, const char *format, ...)
 {
     va_list args;
 
@@ -30,34 +27,42 @@ static void put(struct line *l, const char *format, ...)
     l->used = MIN(l->used + (size_t)n, sizeof(l->text) - 1);
 }
 
-static void put_string(struct line *l, uaddr_t at, size_t max, bool to_nul)
+static void put_byte(struct trace_text *l, unsigned char c)
 {
-    char text[STRING_SHOWN];
-    size_t n = copy_from_user_partial(text, at, MIN(max, sizeof(text)));
+    static const char short_form[] = {
+        ['\a'] = 'a', ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\v'] = 'v',
+        ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
 
-    if (!at || !n) {
-        put(l, at ? "0x%lx" : "NULL", at);
-        return;
-    }
-    put(l, "\"");
-    for (size_t i = 0; i < n && !(to_nul && !text[i]); i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '\n')
-            put(l, "\\n");
-        else if (c < ' ' || c > '~')
-            put(l, "\\x%02x", c);
-        else
-            put(l, "%c", c);
-    }
-    put(l, "\"");
+    if (c < sizeof(short_form) && short_form[c])
+        trace_put(l, "\\%c", short_form[c]);
+    else if (c < ' ' || c > '~')
+        trace_put(l, "\\x%02x", c);
+    else
+        trace_put(l, "%c", c);
 }
 
-static const char *next_kind(const char *kinds, char *kind, size_t size)
+void trace_put_string(struct trace_text *l, uaddr_t at, uint64_t size, bool to_nul)
+{
+    char text[TRACE_STRING_SHOWN];
+    size_t n = copy_from_user_partial(text, at, MIN(size, sizeof(text)));
+
+    if (!at || (size && !n)) {
+        trace_put(l, at ? "0x%lx" : "NULL", at);
+        return;
+    }
+    size_t shown = to_nul ? strnlen(text, n) : n;
+    trace_put(l, "\"");
+    for (size_t i = 0; i < shown; i++)
+        put_byte(l, (unsigned char)text[i]);
+    trace_put(l, shown == n && (to_nul || n < size) ? "\"..." : "\"");
+}
+
+static const char *next_kind(const char *kinds, char kind[KIND_BYTES])
 {
     size_t n = 0;
 
     while (*kinds && *kinds != ' ') {
-        if (n + 1 < size)
+        if (n + 1 < KIND_BYTES)
             kind[n++] = *kinds;
         kinds++;
     }
@@ -65,69 +70,102 @@ static const char *next_kind(const char *kinds, char *kind, size_t size)
     return *kinds ? kinds + 1 : kinds;
 }
 
-static void put_argument(struct line *l, const char *kind, uint64_t value, uint64_t following)
+static void put_plain(struct trace_text *l, const char *kind, const struct trace_argument *a)
 {
+    uint64_t value = a->value;
+
     if (!strcmp(kind, "str") || !strcmp(kind, "path"))
-        put_string(l, value, STRING_SHOWN, true);
+        trace_put_string(l, value, TRACE_STRING_SHOWN, true);
     else if (!strcmp(kind, "buf"))
-        put_string(l, value, following, false);
+        trace_put_string(l, value, a->following, false);
     else if (!strcmp(kind, "dirfd") && (int)value == -100)
-        put(l, "AT_FDCWD");
+        trace_put(l, "AT_FDCWD");
     else if (!strcmp(kind, "mode"))
-        put(l, "0%o", (uint32_t)value);
+        trace_put(l, "%#o", (uint32_t)value);
+    else if (!strcmp(kind, "sig") && signal_name((int)value))
+        trace_put(l, "%s", signal_name((int)value));
+    else if (!strcmp(kind, "ptr") && !value)
+        trace_put(l, "NULL");
     else if (!strcmp(kind, "ptr") || !strcmp(kind, "hex"))
-        put(l, value ? "0x%lx" : "%lu", value);
+        trace_put(l, value ? "0x%lx" : "%lu", value);
     else if (!strcmp(kind, "size") || !strcmp(kind, "ulong"))
-        put(l, "%lu", value);
+        trace_put(l, "%lu", value);
     else if (!strcmp(kind, "off") || !strcmp(kind, "long"))
-        put(l, "%ld", (int64_t)value);
+        trace_put(l, "%ld", (int64_t)value);
     else
-        put(l, "%d", (int)value);
+        trace_put(l, "%d", (int)value);
 }
 
-static void put_call(struct line *l, const struct syscall_entry *e, const struct regs *r,
+/* kind/decoder; a > behind it: what is there only after the call, if it worked. */
+static void put_argument(struct trace_text *l, char *kind, struct trace_argument *a, bool ended)
+{
+    char *decoder = strchr(kind, '/'), *later = strchr(kind, '>');
+
+    if (decoder)
+        *decoder++ = 0;
+    if (later)
+        *later = 0;
+    a->decoder = decoder;
+    if (decoder && a->value && later && (!ended || a->result < 0))
+        trace_put(l, "0x%lx", a->value);
+    else if (!decoder || !(trace_put_name(l, a) || (a->value && trace_put_memory(l, a))))
+        put_plain(l, kind, a);
+}
+
+static void put_call(struct trace_text *l, const struct syscall_entry *e, const struct regs *r,
                      bool ended)
 {
-    const uint64_t arg[6] = {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9};
+    const uint64_t arg[7] = {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9, 0};
     const char *kinds = e->kinds;
-    char kind[8];
+    char kind[KIND_BYTES];
 
-    put(l, "[%d] %s(", current->tid, e->name);
+    trace_put(l, "%s(", e->name);
     for (unsigned i = 0; i < e->count; i++) {
-        kinds = next_kind(kinds, kind, sizeof(kind));
-        bool filled = !strcmp(e->name, "write") || ended;
-        uint64_t following = i + 1 < 6 ? arg[i + 1] : 0;
-        put(l, i ? ", " : "");
-        if (!strcmp(kind, "buf") && !strcmp(e->name, "read") && (int64_t)r->rax >= 0)
-            following = MIN(following, r->rax);
-        put_argument(l, filled || strcmp(kind, "buf") ? kind : "ptr", arg[i], following);
+        struct trace_argument a = {
+            .value = arg[i], .following = arg[i + 1], .result = ended ? (int64_t)r->rax : 0};
+        kinds = next_kind(kinds, kind);
+        trace_put(l, i ? ", " : "");
+        put_argument(l, kind, &a, ended);
     }
-    put(l, ")");
+    trace_put(l, ")");
 }
 
-void trace_enter(const struct syscall_entry *e, const struct regs *r)
+/* Calls whose end is never seen here are shown as they begin. */
+bool trace_enter(const struct syscall_entry *e, const struct regs *r)
 {
-    struct line l = {.used = 0};
+    struct trace_text l = {.used = 0};
 
-    /* Calls whose end is never seen here, or that sleep for long: show them as they begin. */
     if (!str_starts(e->name, "exit") && !str_starts(e->name, "exec") &&
         !str_starts(e->name, "rt_sigreturn"))
-        return;
+        return false;
     put_call(&l, e, r, false);
-    log_line(LOG_TRACE, "%s", l.text);
+    trace_line(current->tid, "%s", l.text);
+    return true;
 }
 
-void trace_exit(const struct syscall_entry *e, const struct regs *r)
+static void put_result(struct trace_text *l, int64_t result)
 {
-    struct line l = {.used = 0};
-    int64_t result = (int64_t)r->rax;
-
-    put_call(&l, e, r, true);
-    if (result < 0 && result >= -MAX_ERRNO)
-        put(&l, " = -1 errno %ld", -result);
-    else if (result > 0xffff)
-        put(&l, " = 0x%lx", (uint64_t)result);
+    if (result == -ERESTARTSYS || result == -ERESTARTNOHAND || result == -ERESTART_RESTARTBLOCK)
+        trace_put(l, " = ? (interrupted by a signal)");
+    else if (result < 0 && result >= -MAX_ERRNO && errno_name((int)-result))
+        trace_put(l, " = -1 %s", errno_name((int)-result));
+    else if (result > 0xfffff || result < 0)
+        trace_put(l, " = 0x%lx", (uint64_t)result);
     else
-        put(&l, " = %ld", result);
-    log_line(LOG_TRACE, "%s", l.text);
+        trace_put(l, " = %ld", result);
+}
+
+void trace_exit(const struct syscall_entry *e, const struct regs *r, bool shown,
+                uint64_t began_ns)
+{
+    struct trace_text l = {.used = 0};
+    uint64_t us = (clock_monotonic_ns() - began_ns) / 1000;
+
+    if (shown)
+        trace_put(&l, "%s", e->name);
+    else
+        put_call(&l, e, r, true);
+    put_result(&l, (int64_t)r->rax);
+    trace_put(&l, " <%lu.%06lu>", us / 1000000, us % 1000000);
+    trace_line(current->tid, "%s", l.text);
 }

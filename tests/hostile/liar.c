@@ -370,7 +370,7 @@ static void spoil_boot(struct boot_info *b)
                           &b->magic,         &b->enclave_size, &b->hostname.size};
     uint32_t *small[] = {&b->vcpu_count, &b->log_level,      &b->platform,   &b->uid,
                          &b->argv.count, &b->envp.count,     &b->cwd.count,  &b->program.count,
-                         &b->version,    &b->hostname.count, &b->cpuid_count};
+                         &b->version,    &b->hostname.count, &b->cpuid_count, &b->flags};
 
     void *text = (void *)b->argv.host_address, *cpuid = (void *)b->cpuid_address;
 
@@ -381,7 +381,7 @@ static void spoil_boot(struct boot_info *b)
         else if (r % 4 == 1)
             *number[(r >> 8) % 12] = bad_number(*number[(r >> 8) % 12]);
         else if (r % 4 == 2)
-            *small[(r >> 8) % 11] = (uint32_t)bad_number(*small[(r >> 8) % 11]);
+            *small[(r >> 8) % 12] = (uint32_t)bad_number(*small[(r >> 8) % 12]);
         else /* strings and tables: no NULs, other bytes */
             spoil(r >> 8 & 1 ? text : cpuid, 16);
     }

@@ -190,6 +190,7 @@ uint64_t clock_realtime_ns(void)
 /* ---- log ---- */
 
 uint32_t log_level = LOG_WARN;
+uint8_t log_levels[LOG_SUBSYSTEMS] = {[0 ... LOG_SUBSYSTEMS - 1] = LOG_WARN};
 
 void log_line(uint32_t level, const char *format, ...)
 {

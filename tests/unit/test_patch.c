@@ -82,6 +82,7 @@ void assert_failed(const char *e, const char *file, int line)
     abort();
 }
 uint32_t log_level = LOG_WARN;
+uint8_t log_levels[LOG_SUBSYSTEMS] = {[0 ... LOG_SUBSYSTEMS - 1] = LOG_WARN};
 void log_line(uint32_t level, const char *format, ...)
 {
     fprintf(stderr, "%s\n", format);

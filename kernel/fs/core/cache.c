@@ -23,6 +23,8 @@ static struct {
     uint64_t limit;
     _Atomic uint64_t kept;
     _Atomic uint64_t dirty;
+    _Atomic uint64_t filled;
+    uint64_t dropped;
 } all = {.lock = SPINLOCK_INIT(RANK_CACHE_LRU), .lru = LIST_INIT(all.lru)};
 
 void cache_init(struct page_cache *c, struct inode *inode)
@@ -88,6 +90,7 @@ static struct cached_page *reclaim_one(bool *any)
                 radix_remove(&c->pages, p->index);
                 list_remove(&p->lru);
                 all.pages--;
+                all.dropped++;
                 victim = p;
             }
             spin_unlock(&c->lock);
@@ -242,6 +245,7 @@ static int fill_locked(struct page_cache *c, uint64_t index, struct cached_page 
     }
     c->next_index = index + count;
     c->window = (uint32_t)count;
+    atomic_fetch_add(&all.filled, count);
     bool keep = atomic_load(&c->epoch) == epoch;
     for (size_t i = 0; i < count; i++) {
         struct cached_page *p = keep ? insert(c, pages[i]) : pages[i];
@@ -611,4 +615,6 @@ void cache_stats(struct cache_stats *out)
     out->pages = all.pages;
     out->limit_pages = limit_pages();
     out->kept_pages = atomic_load(&all.kept);
+    out->filled = atomic_load(&all.filled);
+    out->dropped = all.dropped;
 }

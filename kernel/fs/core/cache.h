@@ -87,5 +87,6 @@ bool cache_next_page(struct page_cache *c, uint64_t *index);
 
 struct cache_stats {
     uint64_t pages, limit_pages, kept_pages;
+    uint64_t filled, dropped; /* since the start */
 };
 void cache_stats(struct cache_stats *out);
