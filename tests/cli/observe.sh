@@ -60,7 +60,7 @@ traced nosuchcall /bin/true && fail "an unknown system call is accepted"
 shows '"nosuchcall" is not a system call'
 
 "$occlum" try --quiet --stats /bin/cat /etc/hostname >"$work/out" 2>"$work/trace"
-shows '^ *[0-9]*\.[0-9]* *[0-9]* *[0-9]* *[0-9]*  execve$'
+shows '^ *[0-9]*\.[0-9]* *[0-9]* *[0-9]* *[0-9]*  openat$'
 shows '^task switches: [1-9]'
 shows '^page cache: [1-9]'
 shows '^exits: [1-9][0-9]* host calls, .* OPENAT [1-9]'
