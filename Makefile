@@ -140,8 +140,25 @@ docs/syscalls.md: abi/syscalls.tbl tools/syscalls.awk
 demo: all
 	sh demos/first/run.sh $(O)
 
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/occlum
+# Man pages and completions: what the commands say of themselves.
+$(O)/share/made: $(O)/bin/occlum $(O)/bin/copy_bom tools/make-manuals tools/manual.awk \
+		docs/config.md docs/copy_bom.md
+	sh tools/make-manuals $(O)/bin $(@D)
+	@touch $@
+
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: all $(O)/share/made
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/occlum $(SHARE)/man/man1 \
+		$(SHARE)/man/man5 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
+		$(SHARE)/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 $(O)/share/man1/* $(SHARE)/man/man1
+	install -m 644 $(O)/share/man5/* $(SHARE)/man/man5
+	install -m 644 $(O)/share/completions/occlum.bash \
+		$(SHARE)/bash-completion/completions/occlum
+	install -m 644 $(O)/share/completions/_occlum $(SHARE)/zsh/site-functions
+	install -m 644 $(O)/share/completions/occlum.fish $(SHARE)/fish/vendor_completions.d
+	for unit in cli/systemd/*; do sed 's,@PREFIX@,$(PREFIX),' $$unit \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit 1; done
 	install -m 755 $(O)/bin/occlum $(O)/bin/copy_bom $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(O)/lib/occlum-kernel.elf $(DESTDIR)$(PREFIX)/lib/occlum
 
