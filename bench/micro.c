@@ -136,6 +136,8 @@ static void mmap_64m(long count)
 
 static void prepare_file(void)
 {
+    if (file >= 0)
+        return;
     const char *base = getenv("TEST_DIR");
     snprintf(path, sizeof(path), "%s/micro.%d", base ? base : "/tmp", (int)getpid());
     megabyte = malloc(1 << 20);
@@ -627,17 +629,17 @@ static const struct benchmark benchmarks[] = {
     {"mmap-4K", mmap_4k, 2000, NULL},
     {"mmap-64M", mmap_64m, 1, NULL},
     {"pread-4K", pread_4k, 20000, prepare_file},
-    {"pwrite-4K", pwrite_4k, 10000, NULL},
-    {"read-1M", read_1m, 200, NULL},
-    {"open+close", open_close, 5000, NULL},
-    {"stat", stat_file, 10000, NULL},
-    {"create+unlink", create_unlink, 5000, NULL},
+    {"pwrite-4K", pwrite_4k, 10000, prepare_file},
+    {"read-1M", read_1m, 200, prepare_file},
+    {"open+close", open_close, 5000, prepare_file},
+    {"stat", stat_file, 10000, prepare_file},
+    {"create+unlink", create_unlink, 5000, prepare_file},
     {"futex-ping-pong", futex_one_cpu, 5000, NULL},
     {"futex-ping-pong-2cpu", futex_two_cpus, 2000, NULL},
     {"pipe-ping-pong", pipe_one_cpu, 5000, prepare_pipes},
-    {"pipe-ping-pong-2cpu", pipe_two_cpus, 2000, NULL},
-    {"pipe-1M-by-4K", pipe_4k, 20, NULL},
-    {"pipe-1M-by-64K", pipe_64k, 20, NULL},
+    {"pipe-ping-pong-2cpu", pipe_two_cpus, 2000, prepare_pipes},
+    {"pipe-1M-by-4K", pipe_4k, 20, prepare_pipes},
+    {"pipe-1M-by-64K", pipe_64k, 20, prepare_pipes},
     {"unix-ping-pong", pipe_one_cpu, 5000, prepare_sockets},
     {"unix-ping-pong-2cpu", pipe_two_cpus, 2000, prepare_sockets},
     {"epoll-10-of-10000", epoll_some, 5000, prepare_epoll},
@@ -645,7 +647,7 @@ static const struct benchmark benchmarks[] = {
     {"mutex-16", mutex_16, 256000, NULL},
     {"mutex-256", mutex_256, 256000, NULL},
     {"thread-create+join", thread_create_join, 300, NULL},
-    {"fork+exit+wait", fork_wait, 50, NULL},
+    {"fork+exit+wait", fork_wait, 50, use_none},
     {"fork+exit-1M", fork_wait, 50, use_1m},
     {"fork+work-1M", fork_work, 20, use_1m},
     {"fork+exit-16M", fork_wait, 20, use_16m},
@@ -689,7 +691,7 @@ int main(int argc, char **argv)
             puts(benchmarks[i].name);
         for (int j = 1; j < argc; j++)
             wanted |= !strcmp(argv[j], benchmarks[i].name) || !strcmp(argv[j], "all");
-        if (argc > 1 && benchmarks[i].prepare)
+        if (wanted && benchmarks[i].prepare)
             benchmarks[i].prepare();
         if (wanted)
             measure(&benchmarks[i]);
