@@ -127,6 +127,7 @@ void sched_init_vcpu(struct vcpu *v)
     v->running = &q->idle;
     q->idle.vector_saved = true;
     q->idle.weight = WEIGHT_UNIT;
+    q->idle.burst_ns = UINT64_MAX;
     atomic_store(&q->idle.on_cpu, true);
     atomic_store(&q->idle.vcpu, v->index);
     atomic_store(&q->idle.state, TASK_RUNNABLE);

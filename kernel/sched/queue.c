@@ -9,9 +9,10 @@
  *
  * Place: waking another vCPU costs ten times as much as a task switch. So a task that is woken
  * goes to its waker's vCPU if the waker, as it usually did so far, will sleep soon itself; to a
- * vCPU that spins for work; else it stays where it ran. Calls to the host are not made here,
- * since wakers hold locks: they are noted and made in queue_call(), on the way to user code or
- * when the CPU is given up. By then many have become needless.
+ * vCPU that spins for work; else it stays where it ran. If it mostly sleeps again after a short
+ * while, its waker lets it run first and goes on behind it. Calls to the host are not made
+ * here, since wakers hold locks: they are noted and made in queue_call(), on the way to user
+ * code or when the CPU is given up. By then many have become needless.
  *
  * A task whose stack is still in use (on_cpu) is left alone by everybody else: two vCPUs that
  * waited for each other's last task would wait for ever.
@@ -29,6 +30,7 @@
 #define CREDIT_NS     2000000ull /* of a sleeper, against the floor */
 #define PREEMPT_NS    1000000ull /* so far behind, a woken task does not wait for the tick */
 #define SOON_NS       20000ull   /* a waker that sleeps by then is one that hands over */
+#define BRIEF_NS      50000ull   /* CPU time between two sleeps: less than two kicks cost */
 #define SCORE_MAX     4
 #define LOOK_MAX      8u /* tasks of a queue looked at for a helper */
 
@@ -310,9 +312,27 @@ static void call_helper(struct run_queue *q)
     }
 }
 
-void queue_call(struct run_queue *q, bool staying)
+bool task_is_brief(const struct task *t)
+{
+    return t->burst_ns < BRIEF_NS;
+}
+
+/* The task that waits here will soon be done; so would be the one that is in its way. */
+static bool lets_pass(struct run_queue *q)
+{
+    if (current->realtime)
+        return false;
+    spin_lock(&q->lock);
+    struct rb_node *n = rb_first(&q->tasks);
+    bool brief = n && task_is_brief(of_node(n)) && task_allowed(of_node(n), q->vcpu->index);
+    spin_unlock(&q->lock);
+    return brief;
+}
+
+bool queue_call(struct run_queue *q, const struct task *runs)
 {
     uint64_t kicks = q->kicks, interrupts = q->interrupts;
+    bool staying = runs == current, pass = false;
 
     q->kicks = q->interrupts = 0;
     for (; kicks; kicks &= kicks - 1)
@@ -320,19 +340,26 @@ void queue_call(struct run_queue *q, bool staying)
     for (; interrupts; interrupts &= interrupts - 1)
         (void)hostcall1(HOSTCALL_INTERRUPT, (uint64_t)__builtin_ctzll(interrupts));
     if (!q->help)
-        return;
+        return false;
     uint32_t length = atomic_load(&q->length);
-    if (staying && length == 1 && current->wake_score > 0)
-        return; /* it will sleep soon; the tick looks after it if not */
+    if (length == 1 && (task_is_brief(runs) || (staying && runs->wake_score > 0)))
+        return false; /* it will sleep soon; the tick looks after it if not */
     q->help = false;
-    if (length)
+    if (length == 1 && staying)
+        pass = lets_pass(q);
+    if (length && !pass)
         call_helper(q);
+    return pass;
 }
 
 /* ---- where to ---- */
 
 void task_note_sleep(struct task *t, uint64_t now)
 {
+    uint64_t burst = t->cpu_ns - MIN(t->slept_cpu_ns, t->cpu_ns);
+
+    t->slept_cpu_ns = t->cpu_ns;
+    t->burst_ns = (t->burst_ns + burst) / 2;
     if (!t->woke_tsc)
         return;
     bool soon = clock_tsc_to_ns(now - t->woke_tsc) < SOON_NS;

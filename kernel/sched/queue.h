@@ -61,9 +61,11 @@ bool queue_wants(struct run_queue *q, struct task *t);
 /* A task that was put where another vCPU has to look for it: see queue_call(). */
 void queue_announce(struct run_queue *q, uint64_t key);
 
-/* Makes the calls that wake-ups have asked for; no lock may be held. `staying`: the current
- * task goes on. */
-void queue_call(struct run_queue *q, bool staying);
+/* Makes the calls that wake-ups have asked for; no lock may be held. `runs` goes on, or comes
+ * next. True: the current task had better let the first of its queue run at once. */
+bool queue_call(struct run_queue *q, const struct task *runs);
+/* It mostly sleeps again after so short a while that nobody else need be called meanwhile. */
+bool task_is_brief(const struct task *t);
 
 /* The running task of another vCPU: it is not freed before watch_end(). In between: no host
  * call, no sleep. */

@@ -166,7 +166,8 @@ void schedule(void)
         family_release(prev);
     account_charge(prev, now);
     struct task *next = choose_next(q, prev);
-    queue_call(q, false);
+    q->help |= next != prev && task_is_brief(next) && atomic_load(&q->length);
+    (void)queue_call(q, next);
     atomic_fetch_and(&prev->flags, ~TASK_RESCHED);
     if (next == prev) {
         __atomic_store_n(&q->vcpu->incoming, NULL, __ATOMIC_SEQ_CST);
@@ -277,8 +278,10 @@ void sched_tick(void)
     ring_reap();
     clock_sync_sometimes();
     timer_run();
-    if (q->help)
-        t->wake_score = 0; /* it should have slept by now */
+    if (q->help) { /* it should have slept by now */
+        t->wake_score = 0;
+        t->burst_ns = HELP_NS;
+    }
     account_charge(t, rdtsc());
     bool leave = (atomic_load(&q->length) && queue_wants(q, t)) || family_expired(t);
     atomic_fetch_or(&t->flags, leave ? TASK_RESCHED | TASK_TICK : TASK_TICK);
@@ -298,7 +301,11 @@ void sched_user_return(void)
         struct run_queue *q = my_queue();
         if (ring_urgent())
             (void)hostcall2(HOSTCALL_WAIT, 0, 0);
-        queue_call(q, true);
+        if (queue_call(q, current)) {
+            atomic_fetch_or(&current->flags, TASK_TICK);
+            task_yield();
+            return;
+        }
         set_tick(q);
     }
 }

@@ -80,6 +80,7 @@ int task_init(struct task *t, void (*entry)(void *arg), void *arg)
     t->entry = entry;
     t->arg = arg;
     t->base.weight = t->weight = WEIGHT_UNIT;
+    t->burst_ns = QUANTUM_NS; /* nothing is known of it yet */
     vector_reset(t);
     atomic_store(&t->state, TASK_RUNNABLE);
     return 0;

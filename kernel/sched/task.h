@@ -88,6 +88,7 @@ struct task {
     uint32_t pinned;    /* to this vCPU, counted from 1, for as long as host I/O is in flight */
     int8_t wake_score;  /* > 0: it mostly sleeps soon after it woke another */
     uint64_t woke_tsc;  /* when it last woke another; 0: slept since */
+    uint64_t slept_cpu_ns, burst_ns; /* cpu_ns when it last slept; what it used since then */
     int nice;
     uint64_t switches, preemptions; /* voluntary and not */
     uint64_t faults;                /* that brought a page in */
