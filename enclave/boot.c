@@ -28,7 +28,6 @@ struct enclave enclave;
 struct boot_args boot_args;
 static struct boot_info info_copy;
 const struct boot_info *boot_info = &info_copy;
-static struct boot_cpuid *cpuid_table;
 
 extern const char __image_start[], __text_end[], __relro_start[], __relro_end[];
 extern const Elf64_Rela __rela_start[], __rela_end[];
@@ -42,6 +41,16 @@ void relocate_image(uint64_t base)
             *(uint64_t *)(base + r->r_offset) = base + (uint64_t)r->r_addend;
     }
 }
+
+/* For cpuid_entry: the table by leaf and subleaf; leaves from 0x80000000 on are rows 32 and up.
+ */
+#define CPUID_LEAVES    64u
+#define CPUID_SUBLEAVES 8u
+static uint32_t cpuid_rows[CPUID_LEAVES][CPUID_SUBLEAVES][4];
+extern uint64_t cpuid_indexed;
+extern uint32_t (*const cpuid_rows_address)[CPUID_SUBLEAVES][4];
+uint64_t cpuid_indexed; /* bit set: that leaf has subleaves */
+uint32_t (*const cpuid_rows_address)[CPUID_SUBLEAVES][4] = cpuid_rows;
 
 bool host_range_ok(haddr_t address, uint64_t size)
 {
@@ -152,6 +161,41 @@ static char *copy_string(const struct boot_strings *s, const char *what)
     return one;
 }
 
+static bool cpuid_has_subleaves(uint32_t leaf)
+{
+    static const uint32_t with[] = {4,    7,    0xb,  0xd,  0xf,  0x10, 0x12,
+                                    0x14, 0x17, 0x18, 0x1d, 0x1e, 0x1f, 0x8000001d};
+    for (size_t i = 0; i < ARRAY_SIZE(with); i++) {
+        if (with[i] == leaf)
+            return true;
+    }
+    return false;
+}
+
+static bool cpuid_row(uint32_t leaf, uint32_t subleaf, uint32_t *row)
+{
+    *row = leaf >> 31 << 5 | (leaf & 31);
+    return !(leaf & 0x7fffffe0) && subleaf < CPUID_SUBLEAVES;
+}
+
+static void copy_cpuid(const struct boot_info *b)
+{
+    uint32_t row, n = MIN(b->cpuid_count, CPUID_MAX);
+    struct boot_cpuid *table = copy_area(b->cpuid_address, n * sizeof(*table),
+                                         CPUID_MAX * sizeof(*table), "cpuid leaves");
+
+    for (uint32_t i = n; i-- > 0;) {
+        const struct boot_cpuid *c = &table[i];
+        if (cpuid_row(c->leaf, c->subleaf, &row))
+            memcpy(cpuid_rows[row][c->subleaf], &c->eax, 16);
+    }
+    kfree(table);
+    for (uint32_t i = 0; i < CPUID_LEAVES; i++) {
+        if (cpuid_has_subleaves(i / 32 * 0x80000000u + i % 32))
+            cpuid_indexed |= 1ull << i;
+    }
+}
+
 void boot_copy(haddr_t info)
 {
     struct boot_info *b = &info_copy;
@@ -170,35 +214,22 @@ void boot_copy(haddr_t info)
             panic("image %u from the host is out of range", i);
     }
     control_init(b->control);
-    b->cpuid_count = MIN(b->cpuid_count, CPUID_MAX);
-    cpuid_table = copy_area(b->cpuid_address, b->cpuid_count * sizeof(struct boot_cpuid),
-                            CPUID_MAX * sizeof(struct boot_cpuid), "cpuid leaves");
-}
-
-static bool cpuid_has_subleaves(uint32_t leaf)
-{
-    static const uint32_t with[] = {4,    7,    0xb,  0xd,  0xf,  0x10, 0x12,
-                                    0x14, 0x17, 0x18, 0x1d, 0x1e, 0x1f, 0x8000001d};
-    for (size_t i = 0; i < ARRAY_SIZE(with); i++) {
-        if (with[i] == leaf)
-            return true;
-    }
-    return false;
+    copy_cpuid(b);
 }
 
 void cpuid_emulate(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
+    uint32_t row;
+
     memset(out, 0, 16);
     if (!cpuid_has_subleaves(leaf))
         subleaf = 0;
-    for (uint32_t i = 0; cpuid_table && i < info_copy.cpuid_count; i++) {
-        const struct boot_cpuid *c = &cpuid_table[i];
-        if (c->leaf != leaf || c->subleaf != subleaf)
-            continue;
-        out[0] = c->eax;
-        out[1] = c->ebx;
-        out[2] = c->ecx;
-        out[3] = c->edx;
-        return;
-    }
+    if (cpuid_row(leaf, subleaf, &row))
+        memcpy(out, cpuid_rows[row][subleaf], 16);
+}
+
+bool cpuid_row_ok(const uint32_t *row)
+{
+    uint64_t offset = (uint64_t)row - (uint64_t)cpuid_rows;
+    return offset < sizeof(cpuid_rows) && offset % sizeof(cpuid_rows[0][0]) == 0;
 }

@@ -38,5 +38,6 @@ SAME(scratch_rip, VCPU_SCRATCH_RIP);
 SAME(host_return, VCPU_HOST_RETURN);
 SAME(hostcall_rsp, VCPU_HOSTCALL_RSP);
 SAME(state, VCPU_STATE);
+SAME(cpuid_return, VCPU_CPUID_RETURN);
 _Static_assert(sizeof(struct vcpu) <= VCPU_DATA_PAGES * LAYOUT_PAGE, "vcpu.h");
 _Static_assert(VCPU_OFF == 0 && VCPU_RUNNING == 1 && VCPU_IN_HOSTCALL == 2, "entry.S");

@@ -5,6 +5,7 @@
  *   enclave_entry     EENTER. CSSA 0: boot, vCPU start, return of a host call. CSSA 1: an AEX.
  *   host_exit         EEXIT for a host call; returns when the host enters again.
  *   syscall_entry     a patched system call site jumps here through its trampoline.
+ *   cpuid_entry       the same for cpuid, without entering the kernel.
  *   interrupt_entry   where the first-stage handler sends user code that it interrupted.
  *   user_return       the way back to user code; restartable (see below).
  *
@@ -175,6 +176,40 @@ syscall_entry:
         mov     %rsp, %rdi
         call    syscall_dispatch
         jmp     user_return
+
+/*
+ * What cpuid says to EAX and ECX; RBX is where to go on, two bytes in front of it is a cpuid
+ * for what the table does not hold. User code still, on its own stack, and without using that:
+ * an interrupt up to cpuid_commit goes back to that cpuid, a later one does the rest
+ * (exception.c).
+ */
+        .globl  cpuid_entry, cpuid_commit, cpuid_end
+cpuid_entry:
+        test    $0x7fffffe0, %eax
+        jnz     2f
+        mov     %eax, %edx
+        shr     $26, %edx
+        or      %al, %dl
+        bt      %rdx, cpuid_indexed(%rip)
+        jnc     1f
+        cmp     $7, %ecx
+        ja      2f
+        lea     (%rcx, %rdx, 8), %edx
+        jmp     3f
+1:      shl     $3, %edx
+3:      shl     $4, %edx
+        add     cpuid_rows_address(%rip), %rdx
+        jmp     cpuid_commit
+2:      lea     -2(%rbx), %rdx
+        jmp     *%rdx
+cpuid_commit:
+        mov     %rbx, %gs:VCPU_CPUID_RETURN
+        mov     (%rdx), %eax
+        mov     4(%rdx), %ebx
+        mov     8(%rdx), %ecx
+        mov     12(%rdx), %edx
+        jmp     *%gs:VCPU_CPUID_RETURN
+cpuid_end:
 
 /* RSP is the register frame, filled by the first stage; vector state is live. */
         .globl  interrupt_entry

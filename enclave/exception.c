@@ -31,6 +31,7 @@ extern const char __image_start[], __text_end[];
 extern const struct fixup __fixup_start[], __fixup_end[];
 extern const char interrupt_entry[], kernel_fault_entry[], user_return[];
 extern const char user_return_begin[], user_return_end[], enclu_end[];
+extern const char cpuid_entry[], cpuid_commit[], cpuid_end[];
 
 bool kernel_text(uint64_t address)
 {
@@ -94,8 +95,30 @@ static void note_work(struct vcpu *v)
         atomic_fetch_or((_Atomic uint32_t *)(task + TASK_WORK), WORK_TICK);
 }
 
+/* User code in cpuid_entry: back to where it came from, or on to where it goes. */
+static void leave_cpuid(struct vcpu *v, struct sgx_ssa_gpr *g)
+{
+    const uint32_t *row = (const uint32_t *)g->rdx;
+
+    if (g->rip < (uint64_t)cpuid_entry || g->rip >= (uint64_t)cpuid_end)
+        return;
+    if (g->rip <= (uint64_t)cpuid_commit) {
+        g->rip = g->rbx - 2;
+        return;
+    }
+    if (cpuid_row_ok(row)) { /* else EDX has been read, too */
+        g->rax = row[0];
+        g->rbx = row[1];
+        g->rcx = row[2];
+        g->rdx = row[3];
+    }
+    g->rip = v->cpuid_return;
+}
+
 static void interrupt(struct vcpu *v, struct sgx_ssa_gpr *g)
 {
+    if (v->kernel_stack)
+        leave_cpuid(v, g);
     uint64_t rip = g->rip;
 
     v->tick_pending = true;

@@ -43,6 +43,9 @@ NORETURN void kernel_fault(void);
 /* Serves cpuid from what the host reported at boot. */
 void cpuid_emulate(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
+/* Is it a row of the table that cpuid_entry (entry.S) reads? */
+bool cpuid_row_ok(const uint32_t *row);
+
 /* True for addresses in the kernel's text. */
 bool kernel_text(uint64_t address);
 

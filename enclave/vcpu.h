@@ -16,6 +16,7 @@
 #define VCPU_HOST_RETURN  56
 #define VCPU_HOSTCALL_RSP 64
 #define VCPU_STATE        72
+#define VCPU_CPUID_RETURN 80
 
 #ifndef __ASSEMBLER__
 
@@ -55,6 +56,7 @@ struct vcpu {
     uint64_t host_return; /* RCX of the last EENTER at CSSA 0 */
     uint64_t hostcall_rsp;
     uint64_t state; /* enum vcpu_state */
+    uint64_t cpuid_return; /* of cpuid_entry, while the registers hold all four results */
 
     haddr_t shared; /* struct vcpu_shared in host memory */
     struct exception_info exception;

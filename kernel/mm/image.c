@@ -30,9 +30,10 @@ struct image {
     struct list node; /* in mm->images, under mm->lock; or in kept.images */
     uint64_t identity, offset;
     uaddr_t start, end;
-    bool fresh;     /* has just been taken */
-    bool text;      /* parts of it can be executed */
-    uint64_t pages; /* that are kept, while it is in kept.images */
+    bool fresh;        /* has just been taken */
+    bool text;         /* parts of it can be executed */
+    uint64_t pages;    /* that are kept, while it is in kept.images */
+    uint64_t searched; /* pages of text that there were when it was searched for cpuid */
     struct patch_kept patches;
 };
 
@@ -436,6 +437,28 @@ static bool zones_whole(struct mm *mm, const struct image *im)
     return true;
 }
 
+/* Text that came since the last time may hold another one. */
+static void rewrite_cpuid(struct mm *mm, struct image *im) HELD(mm->lock)
+{
+    uint64_t pages = 0;
+    uint8_t state;
+
+    for (uaddr_t at = im->start; at < im->end;) {
+        uaddr_t next = present_run(at, im->end, &state);
+        if (state & PAGES_X)
+            pages += (next - at) / PAGE_SIZE;
+        at = next;
+    }
+    if (pages == im->searched)
+        return;
+    im->searched = pages;
+    for (struct vma *v = vma_next_from(mm, im->start); v && v->start < im->end;
+         v = vma_next(v)) {
+        if (fits(im, v) && (v->prot & PROT_EXEC))
+            patch_cpuid(mm, v);
+    }
+}
+
 static struct vma *next_fitting(struct mm *mm, const struct image *im, uaddr_t from)
 {
     struct vma *v = vma_next_from(mm, from);
@@ -478,11 +501,14 @@ static bool detach(struct mm *mm, struct image *im)
 
 void images_detach(struct mm *mm, struct list *out)
 {
+    struct image *im;
     struct list *n;
 
     image_laid_out(mm);
+    list_for_each (im, &mm->images, node)
+        rewrite_cpuid(mm, im);
     while ((n = list_pop(&mm->images))) {
-        struct image *im = list_entry(n, struct image, node);
+        im = list_entry(n, struct image, node);
         if (detach(mm, im)) {
             list_append(out, n);
         } else {

@@ -4,8 +4,10 @@
  * Trampolines lie in zones of 64 KiB, so placed that any window of the text around finds a slot
  * (docs/patching.md). Text is written under mm->lock with all other threads of the process
  * frozen; one that stands inside the window then traps and is sent on by patch_redirect().
- * Not here: what may be displaced and how (patch_plan.c).
- * LIMIT: slots are not used again; memory that a program maps over a zone breaks its sites.
+ * cpuid is rewritten while an image waits for its next process: most machines under the
+ * emulator do not let it trap, and where it does that costs as much as a system call's. Not
+ * here: what may be displaced and how (patch_plan.c). LIMIT: slots are not used again; memory
+ * that a program maps over a zone breaks its sites.
  */
 #include "mm/patch.h"
 
@@ -32,7 +34,7 @@ struct work {
     struct patch_site built;
 };
 
-extern char syscall_entry[]; /* enclave/entry.S */
+extern char syscall_entry[], cpuid_entry[]; /* enclave/entry.S */
 
 /* ---- zones ---- */
 
@@ -115,13 +117,11 @@ static int zone_make(struct mm *mm, struct patches *p, uaddr_t site) HELD(mm->lo
 }
 
 static int slot_get(struct mm *mm, struct patches *p, const struct patch_window *w,
-                    uaddr_t *out)
+                    uaddr_t *out) HELD(mm->lock)
 {
     uint64_t size = w->end - w->start + 4u * w->count + 32;
-    struct zone *z;
-    mutex_lock(&mm->lock);
     uaddr_t image = image_of(mm, w->site);
-    mutex_unlock(&mm->lock);
+    struct zone *z;
     for (int round = 0; round < 2; round++) {
         list_for_each (z, &p->zones, node) {
             *out = z->image == image ? slot_find(p, z, w, size) : 0;
@@ -130,11 +130,7 @@ static int slot_get(struct mm *mm, struct patches *p, const struct patch_window 
                 return 0;
             }
         }
-        if (round)
-            break;
-        mutex_lock(&mm->lock);
-        int e = zone_make(mm, p, w->start);
-        mutex_unlock(&mm->lock);
+        int e = round ? -ENOSPC : zone_make(mm, p, w->start);
         if (e)
             return e;
     }
@@ -247,7 +243,9 @@ static int rewrite(struct mm *mm, struct patches *p, const struct patch_window *
                    struct work *k)
 {
     uaddr_t slot;
+    mutex_lock(&mm->lock);
     int e = slot_get(mm, p, w, &slot);
+    mutex_unlock(&mm->lock);
     if (!e)
         e = patch_build(w, &k->text, slot, (uaddr_t)syscall_entry, k->code, &k->built);
     if (e)
@@ -391,6 +389,103 @@ int patch_site(struct mm *mm, uaddr_t site)
     if (e)
         site_failed(p, site, e == -ENOEXEC);
     return e;
+}
+
+/* ---- cpuid, in text that nobody runs ---- */
+
+static bool all_present(uaddr_t start, uaddr_t end)
+{
+    uint8_t state;
+    for (uaddr_t at = align_down(start, PAGE_SIZE); at < end;) {
+        at = present_run(at, end, &state);
+        if (!(state & PAGE_PRESENT))
+            return false;
+    }
+    return true;
+}
+
+/* The text around, as far as it is in place. */
+static bool read_present(const struct vma *v, uaddr_t site, uint8_t *buffer,
+                         struct patch_text *t)
+{
+    uaddr_t start = MAX(v->start, site - MIN(site, (uaddr_t)PATCH_BEFORE));
+    uaddr_t end = MIN(v->end, site + PATCH_AFTER_SITE);
+    *t = (struct patch_text){.start = start, .bytes = buffer, .size = end - start};
+    return all_present(start, end) && !user_copy_raw(buffer, (const void *)start, t->size);
+}
+
+static int rest_window(struct mm *mm, struct patches *p, const struct patch_window *w,
+                       struct work *k) HELD(mm->lock)
+{
+    uaddr_t slot;
+    int e = slot_get(mm, p, w, &slot);
+    if (!e)
+        e = patch_build(w, &k->text, slot, (uaddr_t)cpuid_entry, k->code, &k->built);
+    if (!e)
+        e = write_trampoline(mm, slot, k->code, k->built.length);
+    if (e)
+        return e;
+    patch_jump(w, slot, k->jump);
+    return site_publish(p, k) ? write_pages(w->start, k->jump, PATCH_JUMP) : -EAGAIN;
+}
+
+static void rest_site(struct mm *mm, struct patches *p, const struct vma *v, uaddr_t at,
+                      struct work *k) HELD(mm->lock)
+{
+    if (site_known(p, at) || p->site_count >= MAX_SITES ||
+        !read_present(v, at, k->bytes, &k->text) || !patch_cpuid_certain(&k->text, at))
+        return;
+    struct site *s = kzalloc(sizeof(*s));
+    if (!s)
+        return;
+    s->at = at;
+    spin_lock(&p->lock);
+    site_insert(p, s);
+    spin_unlock(&p->lock);
+    unsigned n = patch_plan(&k->text, at, k->windows);
+    for (unsigned i = 0; i < n; i++) {
+        if (!window_taken(p, &k->windows[i]) && !rest_window(mm, p, &k->windows[i], k))
+            return;
+    }
+    spin_lock(&p->lock);
+    site_remove(p, s);
+    spin_unlock(&p->lock);
+}
+
+/* The next cpuid in a page at or after `at`, which may reach into the following one. */
+static size_t find_cpuid(const uint8_t *bytes, size_t size, size_t at)
+{
+    const uint8_t *hit;
+    for (at++; at < size && (hit = memchr(bytes + at, 0xa2, size - at)); at++) {
+        at = (size_t)(hit - bytes);
+        if (bytes[at - 1] == 0x0f)
+            return at - 1;
+    }
+    return size;
+}
+
+/* A cpuid costs an exit of a virtual machine, and dozens are executed in each start of a
+ * program. Nobody runs here: no freezing. The pages get their permissions from who keeps them.
+ */
+void patch_cpuid(struct mm *mm, struct vma *v)
+{
+    struct patches *p = patches_of(mm);
+    struct work *k = kmalloc(sizeof(*k));
+    uint8_t *page = kmalloc(PAGE_SIZE);
+    if (!p)
+        p = patches_make(mm);
+    bool good =
+        p && k && page && atomic_load(&p->refs) == 1 && may_rewrite(v, v->start, v->end);
+    for (uaddr_t at = v->start; good && at < v->end; at += PAGE_SIZE) {
+        if (!(present_get(at) & PAGE_PRESENT) ||
+            user_copy_raw(page, (const void *)at, PAGE_SIZE))
+            continue;
+        for (size_t i = find_cpuid(page, PAGE_SIZE, 0); i < PAGE_SIZE;
+             i = find_cpuid(page, PAGE_SIZE, i + 1))
+            rest_site(mm, p, v, at + i, k);
+    }
+    kfree(page);
+    kfree(k);
 }
 
 /* ---- translating ---- */

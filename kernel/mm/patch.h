@@ -7,6 +7,7 @@
 #include "lib/types.h"
 
 struct mm;
+struct vma;
 
 /*
  * The `syscall` instruction at `site` of current->mm has trapped. From the PATCH_TRAPS-th time
@@ -16,6 +17,10 @@ struct mm;
  */
 #define PATCH_TRAPS 6u
 int patch_site(struct mm *mm, uaddr_t site);
+
+/* Rewrites what is certainly a cpuid in the present text of `v`, an image of mm, which nobody
+ * runs any more and nobody shares. mm->lock is held. */
+void patch_cpuid(struct mm *mm, struct vma *v);
 
 /* The address in the program's own text that `rip`, perhaps in a trampoline, stands for. */
 uaddr_t patch_site_of(struct mm *mm, uaddr_t rip);

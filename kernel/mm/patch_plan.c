@@ -3,6 +3,7 @@
  * Choosing and building. What precedes a site is found by decoding forward from many places
  * further up and letting them vote; what follows it is certain. Nothing here can harm a program
  * as long as the displaced bytes are instructions: addresses inside a window always trap.
+ * A cpuid is rewritten before anybody executes it, so more is asked of what surrounds it.
  * Not here: memory, locks, the table of sites (patch.c).
  */
 #include "mm/patch_plan.h"
@@ -13,6 +14,10 @@
 #define SWEEPS     24u /* starting points of the vote */
 #define MIN_VOTES  8u  /* that reached the site at all */
 #define MAX_BEFORE 4u  /* instructions in front that are considered */
+
+#define LEAVES 0x100u /* of cpuid, in each of its ranges: far more than there are */
+#define EAX    0u
+#define ECX    1u
 
 #define SCORE_BRANCH   1000u /* a branch seems to go inside: works, but traps each time */
 #define SCORE_BOUNDARY 100u
@@ -74,8 +79,11 @@ static bool sweep(const struct patch_text *t, struct lengths *l, size_t site, si
     memset(last, 0, MAX_BEFORE);
     while (at < site) {
         uint8_t length = length_at(t, l, at);
-        if (length == NO_INSN)
-            return false;
+        if (length == NO_INSN) { /* not in step yet */
+            memset(last, 0, MAX_BEFORE);
+            at++;
+            continue;
+        }
         for (size_t i = MAX_BEFORE - 1; i > 0; i--)
             last[i] = last[i - 1];
         last[0] = (uint8_t)(site - at);
@@ -97,17 +105,22 @@ static uint8_t elect(uint8_t votes[SWEEPS][MAX_BEFORE], size_t sweeps, size_t i)
     return 0;
 }
 
-/* starts[i]: offset of the i-th instruction in front of the site. Returns how many are known.
- */
-static size_t find_before(const struct patch_text *t, size_t site, size_t starts[MAX_BEFORE])
+/* starts[i]: offset of the i-th instruction in front of the site. Returns how many are known;
+ * *certain: hardly a sweep has gone past the site. */
+static size_t find_before(const struct patch_text *t, size_t site, size_t starts[MAX_BEFORE],
+                          bool *certain)
 {
     uint8_t votes[SWEEPS][MAX_BEFORE];
     struct lengths l = {.first = site - MIN(site, (size_t)PATCH_BEFORE)};
-    size_t sweeps = 0;
+    size_t sweeps = 0, passed = 0;
     for (size_t distance = PATCH_BEFORE; distance > 16 && sweeps < SWEEPS; distance -= 3) {
-        if (distance <= site && sweep(t, &l, site, distance, votes[sweeps]))
-            sweeps++;
+        if (distance > site)
+            continue;
+        bool arrives = sweep(t, &l, site, distance, votes[sweeps]);
+        sweeps += arrives;
+        passed += !arrives;
     }
+    *certain = passed * 4 <= sweeps;
     if (sweeps < MIN_VOTES)
         return 0;
     for (size_t i = 0; i < MAX_BEFORE; i++) {
@@ -238,16 +251,27 @@ static bool is_sigreturn(const struct patch_text *t, size_t site)
            (site >= sizeof(rax) && !memcmp(t->bytes + site - sizeof(rax), rax, sizeof(rax)));
 }
 
+static bool is_cpuid(const struct patch_text *t, size_t site)
+{
+    return site + 2 <= t->size && t->bytes[site] == 0x0f && t->bytes[site + 1] == 0xa2;
+}
+
+static bool is_call(const struct patch_text *t, size_t site)
+{
+    struct x86_insn d;
+    return decode_at(t, site, &d) && d.kind == X86_SYSCALL && d.length == 2 &&
+           d.opcode == 0x05 && !is_sigreturn(t, site);
+}
+
 unsigned patch_plan(const struct patch_text *t, uaddr_t site_address,
                     struct patch_window out[PATCH_CANDIDATES])
 {
     size_t starts[MAX_BEFORE], site = site_address - t->start;
-    struct x86_insn d;
+    bool certain;
     unsigned found = 0;
-    if (site >= t->size || !decode_at(t, site, &d) || d.kind != X86_SYSCALL || d.length != 2 ||
-        d.opcode != 0x05 || is_sigreturn(t, site))
+    if (!is_call(t, site) && !is_cpuid(t, site))
         return 0;
-    size_t known = find_before(t, site, starts);
+    size_t known = find_before(t, site, starts, &certain);
     for (size_t before = 0; before <= known; before++) {
         struct patch_window w;
         if (!make_window(t, site, starts, before, &w))
@@ -258,6 +282,54 @@ unsigned patch_plan(const struct patch_text *t, uaddr_t site_address,
         out[at] = w;
     }
     return found;
+}
+
+/* ---- cpuid that nobody has seen execute ---- */
+
+/* mov $imm32, or xor with itself. */
+static bool sets_constant(const uint8_t *p, size_t length, unsigned reg)
+{
+    uint32_t value;
+    if (length == 2)
+        return (p[0] == 0x31 || p[0] == 0x33) && p[1] == (0xc0 | reg << 3 | reg);
+    if (length != 5 || p[0] != (0xb8 | reg))
+        return false;
+    memcpy(&value, p + 1, sizeof(value));
+    return (value & 0x7fffffff) < LEAVES;
+}
+
+/* mov from another register. */
+static bool sets_moved(const uint8_t *p, size_t length, unsigned reg)
+{
+    unsigned rex = length == 3 ? p[0] : 0x40;
+    if (length != 2 && length != 3)
+        return false;
+    p += length - 2;
+    if (p[1] < 0xc0 || rex >> 4 != 4 || rex & 8)
+        return false;
+    if (p[0] == 0x89)
+        return (p[1] & 7) == reg && !(rex & 1);
+    return p[0] == 0x8b && (p[1] >> 3 & 7) == reg && !(rex & 4);
+}
+
+/* Instruction streams run together after a few instructions. So nearly all sweeps arrive at
+ * one, and few at bytes inside another. In data all streams are as good as any: there, EAX is
+ * not set just before, or, where that is by a mere move, ECX, too. */
+bool patch_cpuid_certain(const struct patch_text *t, uaddr_t site_address)
+{
+    size_t starts[MAX_BEFORE], site = site_address - t->start;
+    bool certain, constant = false, moved = false, indexed = false;
+    if (!is_cpuid(t, site))
+        return false;
+    size_t known = find_before(t, site, starts, &certain);
+    for (size_t i = 0; i < known; i++) {
+        const uint8_t *p = t->bytes + starts[i];
+        size_t length = (i ? starts[i - 1] : site) - starts[i];
+        constant |= sets_constant(p, length, EAX);
+        moved |= sets_moved(p, length, EAX);
+        indexed |= sets_constant(p, length, ECX) || sets_moved(p, length, ECX);
+    }
+    return certain && (constant || (moved && indexed));
 }
 
 /* ---- building ---- */
@@ -337,6 +409,30 @@ static void emit_call(struct builder *b, uaddr_t entry)
     emit(b, "\x41\xff\xe3", 3);
 }
 
+/* lea after(%rip),%rbx; movabs $entry,%rdx; jmp *%rdx; cpuid, for what the entry does not know.
+ */
+static void emit_cpuid(struct builder *b, uaddr_t entry)
+{
+    emit(b, "\x48\x8d\x1d\x0e\x00\x00\x00\x48\xba", 9);
+    emit(b, &entry, 8);
+    emit(b, "\xff\xe2\x0f\xa2", 4);
+}
+
+static void emit_site(struct builder *b, const struct patch_text *t, uaddr_t site,
+                      uaddr_t entry, struct patch_site *s)
+{
+    s->call_at = (uint8_t)b->length;
+    if (is_cpuid(t, site - t->start)) {
+        emit_cpuid(b, entry);
+        s->after_at = (uint8_t)b->length;
+        return;
+    }
+    emit_call(b, entry);
+    s->after_at = (uint8_t)b->length;
+    emit(b, "\x48\x8d\x0d", 3); /* lea site+2(%rip),%rcx: what the instruction leaves */
+    emit_relative(b, site + 2, 0);
+}
+
 int patch_build(const struct patch_window *w, const struct patch_text *t, uaddr_t trampoline,
                 uaddr_t entry, uint8_t out[PATCH_TRAMPOLINE], struct patch_site *s)
 {
@@ -350,12 +446,7 @@ int patch_build(const struct patch_window *w, const struct patch_text *t, uaddr_
     for (unsigned i = 0; i <= w->count; i++) {
         size_t at = i < w->count ? w->insn[i].at : w->end - w->start;
         if (!called && w->start + at > w->site) {
-            s->call_at = (uint8_t)b.length;
-            emit_call(&b, entry);
-            s->after_at = (uint8_t)b.length;
-            emit(&b, "\x48\x8d\x0d",
-                 3); /* lea site+2(%rip),%rcx: what the instruction leaves */
-            emit_relative(&b, w->site + 2, 0);
+            emit_site(&b, t, w->site, entry, s);
             called = true;
         }
         if (i == w->count)

@@ -33,9 +33,12 @@ struct patch_window {
     } insn[PATCH_MAX_INSNS];
 };
 
-/* Candidates, best first; 0 when nothing can be done at this site. */
+/* Candidates, best first; 0 when nothing can be done at this site, a system call or a cpuid. */
 unsigned patch_plan(const struct patch_text *t, uaddr_t site,
                     struct patch_window out[PATCH_CANDIDATES]);
+
+/* The bytes of a cpuid at `site`, which nobody has seen execute, are one beyond doubt. */
+bool patch_cpuid_certain(const struct patch_text *t, uaddr_t site);
 
 /* True if a jump from the window to `trampoline` reaches, and traps wherever an instruction of
  * the program began inside it. */
