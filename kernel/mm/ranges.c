@@ -267,20 +267,32 @@ struct family *family_new(void)
     return f;
 }
 
-void family_put(struct family *f)
+/* The last reference goes together with the areas: who looks them up (range_rival) finds no
+ * family that nobody refers to. */
+static bool drop_reference(struct family *f, struct list *areas)
 {
+    spin_lock(&range_lock);
+    bool last = atomic_fetch_sub(&f->refs, 1) == 1;
     struct list *n;
 
-    if (!f || atomic_fetch_sub(&f->refs, 1) != 1)
-        return;
-    while ((n = list_pop(&f->areas))) {
+    while (last && (n = list_pop(&f->areas))) {
         struct area *a = list_entry(n, struct area, in_family);
-        spin_lock(&range_lock);
         rb_remove(&ranges, &a->node);
         present_forget(a->start, a->end, is_free);
-        spin_unlock(&range_lock);
-        kfree(a);
+        list_append(areas, n);
     }
+    spin_unlock(&range_lock);
+    return last;
+}
+
+void family_put(struct family *f)
+{
+    struct list areas = LIST_INIT(areas), *n;
+
+    if (!f || !drop_reference(f, &areas))
+        return;
+    while ((n = list_pop(&areas)))
+        kfree(list_entry(n, struct area, in_family));
     sched_wait_watchers();
     vm_object_free(f->object);
     kfree(f);
