@@ -2,21 +2,23 @@
 /*
  * Bringing pages in, changing what they allow, giving them back.
  * A fault brings in a window around the address that doubles while accesses go on in sequence.
- * Anonymous pages are zero from EAUG. File pages are added readable and writable, filled, then
- * given their permissions; meanwhile no other thread of the process runs, for an enclave page
- * has one address and would be seen half filled. Pages of shared file mappings become writable
- * at the first write, which marks them to be written back.
+ * Anonymous pages are zero from EAUG. File pages are added readable and writable, filled from a
+ * buffer, then given their permissions; meanwhile no other thread of the process runs, for an
+ * enclave page has one address and would be seen half filled. Pages of shared file mappings
+ * become writable at the first write, which marks them to be written back.
  */
 #include "abi/errno.h"
 #include "enclave/pages.h"
 #include "lib/log.h"
 #include "mm/internal.h"
+#include "mm/kmalloc.h"
 #include "mm/patch.h"
 
 #define GROW_GUARD   (1ull << 20) /* kept free below what grows */
 #define WINDOW_FIRST 16u
 #define WINDOW_FILE  32u
 #define WINDOW_MAX   512u
+#define FILL_PAGES   32u /* of a file, read at once */
 
 uint32_t prot_to_perms(uint32_t prot)
 {
@@ -49,18 +51,18 @@ void pages_count(struct mm *mm, uint64_t pages)
         atomic_store(&mm->peak_resident_pages, now);
 }
 
-int64_t pages_fill(struct vma *v, uaddr_t start, uaddr_t end)
+/* [start,end) of the mapping, from its file. */
+static int64_t fill(struct vma *v, uaddr_t start, uaddr_t end, struct iter *to)
 {
     uint64_t offset = v->offset + (start - v->start);
     uint64_t want = end - start;
-    struct iter to;
 
     if (offset >= v->file_limit)
         return (int64_t)end;
     want = MIN(want, v->file_limit - offset);
-    iter_user(&to, start, want);
-    while (to.remaining) {
-        ssize_t n = v->file_ops->read(v->file, offset + (want - to.remaining), &to);
+    to->remaining = want;
+    while (to->remaining) {
+        ssize_t n = v->file_ops->read(v->file, offset + (want - to->remaining), to);
         if (n < 0)
             return n;
         if (!n)
@@ -68,44 +70,85 @@ int64_t pages_fill(struct vma *v, uaddr_t start, uaddr_t end)
     }
     if (v->file_limit != UINT64_MAX)
         return (int64_t)end; /* the loader's mappings: the rest is zero by intention */
-    return (int64_t)align_up(end - (end - start - want) - to.remaining, PAGE_SIZE);
+    return (int64_t)align_up(end - (end - start - want) - to->remaining, PAGE_SIZE);
+}
+
+int64_t pages_fill(struct vma *v, uaddr_t start, uaddr_t end)
+{
+    struct iter to;
+
+    iter_user(&to, start, end - start);
+    return fill(v, start, end, &to);
+}
+
+static void set_first_perms(const struct vma *v, uaddr_t start, uaddr_t end)
+{
+    uint32_t perms = first_perms(v);
+
+    if (perms != (PAGES_R | PAGES_W))
+        enclave_pages_protect(start, (end - start) / PAGE_SIZE, PAGES_R | PAGES_W, perms);
+    present_set(start, end, (uint8_t)(PAGE_PRESENT | perms));
+}
+
+/* With the contents, or zeroed. */
+static int add_pages(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end,
+                     const void *contents)
+{
+    uint64_t count = (end - start) / PAGE_SIZE;
+    int e = user_pages_add(start, count);
+
+    if (e)
+        return e;
+    if (contents && user_copy_raw((void *)start, contents, count * PAGE_SIZE))
+        panic("a page of a program cannot be filled");
+    set_first_perms(v, start, end);
+    pages_count(mm, count);
+    return 0;
+}
+
+/* Where the file ends within [start,end), in whole pages, with what it has in `buffer`; or
+ * negative errno. */
+static int64_t read_pages(struct vma *v, uaddr_t start, uaddr_t end, void *buffer)
+{
+    struct iter to;
+
+    iter_kernel(&to, buffer, end - start);
+    int64_t filled = fill(v, start, end, &to);
+    return filled >= 0 || filled == -ENOMEM ? filled : -EIO;
+}
+
+/* The file is read before anybody is kept still: who is kept still may hold a lock that reading
+ * takes. */
+static int bring_in_file(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, void *buffer)
+{
+    int64_t filled = read_pages(v, start, end, buffer);
+
+    if (filled < 0 || filled == (int64_t)start)
+        return filled < 0 ? (int)filled : -EIO; /* beyond the end of the file */
+    sched_freeze(&mm->sched);
+    int e = add_pages(mm, v, start, (uaddr_t)filled, buffer);
+    sched_thaw(&mm->sched);
+    return e;
 }
 
 int pages_bring_in(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end)
 {
-    uint64_t count = (end - start) / PAGE_SIZE;
-    uint32_t perms = first_perms(v);
-    int64_t filled = (int64_t)end;
     int e = present_reserve(start, end);
 
     if (e)
         return e;
-    if (v->file)
-        sched_freeze(&mm->sched);
-    e = user_pages_add(start, count);
-    if (e)
-        goto thaw;
-    present_set(start, end, PAGE_PRESENT | PAGES_R | PAGES_W);
-    pages_count(mm, count);
-    if (v->file) {
-        filled = pages_fill(v, start, end);
-        if (filled < 0) {
-            e = filled == -ENOMEM ? -ENOMEM : -EIO;
-            filled = (int64_t)start;
-        }
+    if (!v->file)
+        return add_pages(mm, v, start, end, NULL);
+    for (uaddr_t at = start; at < end && !e; at += FILL_PAGES * PAGE_SIZE) {
+        uaddr_t stop = MIN(at + FILL_PAGES * PAGE_SIZE, end);
+        uint64_t pages = (stop - at) / PAGE_SIZE;
+        void *buffer = pages_alloc(pages); /* zeroed */
+        e = buffer ? bring_in_file(mm, v, at, stop, buffer) : -ENOMEM;
+        if (buffer)
+            pages_free(buffer, pages);
+        if (e == -EIO && at > start)
+            return 0; /* the first part is there */
     }
-    if ((uaddr_t)filled < end)
-        pages_drop(mm, (uaddr_t)filled, end);
-    count = ((uaddr_t)filled - start) / PAGE_SIZE;
-    if (count && perms != (PAGES_R | PAGES_W)) {
-        enclave_pages_protect(start, count, PAGES_R | PAGES_W, perms);
-        present_set(start, (uaddr_t)filled, (uint8_t)(PAGE_PRESENT | perms));
-    }
-    if (!count && !e)
-        e = -EIO; /* beyond the end of the file */
-thaw:
-    if (v->file)
-        sched_thaw(&mm->sched);
     return e;
 }
 

@@ -65,6 +65,17 @@ uaddr_t image_of(struct mm *mm, uaddr_t address)
     return im ? im->start : 0;
 }
 
+bool images_reach(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    struct image *im;
+
+    list_for_each (im, &mm->images, node) {
+        if (im->start < end && start < im->end)
+            return true;
+    }
+    return false;
+}
+
 /* ---- what is kept ---- */
 
 static void unlink_kept(struct image *im) HELD(kept.lock)

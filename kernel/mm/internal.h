@@ -44,6 +44,7 @@ struct family {
     struct list areas;        /* under range_lock */
     struct list members;      /* under family_lock */
     struct vm_object *object; /* instead of members: the areas are where its file is mapped */
+    bool moving;              /* its only member is joining another one; under sched.lock */
 };
 
 /* A piece of the user range. Under range_lock. */
@@ -159,6 +160,7 @@ int unmap_counted(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock) MUST
 int64_t image_place(struct mm *mm, const struct vm_map_args *a, uint64_t length) MUST_CHECK;
 /* The start of the image that the address is in, or 0. */
 uaddr_t image_of(struct mm *mm, uaddr_t address);
+bool images_reach(struct mm *mm, uaddr_t start, uaddr_t end);
 /* Kept pages where `v` has just been placed: those that fit become its own. */
 void image_settle(struct mm *mm, struct vma *v);
 /* The next parts are no longer parts of what was taken as a whole: permissions hold again. */

@@ -52,12 +52,8 @@ static void destroy_in_family(struct mm *mm)
     struct vma *v;
 
     for (v = vma_next_from(mm, 0); v; v = vma_next(v)) {
-        if (v->object)
-            continue; /* see object_leave() */
-        if (pages_write_back(v, v->start, v->end))
+        if (!v->object && pages_write_back(v, v->start, v->end)) /* else: object_leave() */
             log_warn("a shared mapping could not be written back to its file");
-        if (v->shared && !family_shares(mm, v->start, v->end))
-            pages_drop(mm, v->start, v->end);
     }
     family_leave(mm);
 }

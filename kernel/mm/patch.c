@@ -81,6 +81,16 @@ static uaddr_t slot_find(const struct patches *p, const struct zone *z,
     return 0;
 }
 
+/* Trampolines are not worth it to share addresses with another memory. */
+static bool nobody_elses(struct mm *mm, uaddr_t base)
+{
+    images_evict(base, base + ZONE_BYTES);
+    struct family *rival = range_rival(mm, base, base + ZONE_BYTES);
+
+    family_put(rival);
+    return !rival;
+}
+
 /* Maps a zone from which every window near `site` can be served: the two high bytes of each
  * distance are such as trap. */
 static int zone_make(struct mm *mm, struct patches *p, uaddr_t site) HELD(mm->lock)
@@ -105,7 +115,8 @@ static int zone_make(struct mm *mm, struct patches *p, uaddr_t site) HELD(mm->lo
             .prot = PROT_READ | PROT_EXEC,
             .name = "[trampolines]",
             .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE};
-        if (user_range_ok(args.address, ZONE_BYTES) && map_locked(mm, &args) >= 0) {
+        if (user_range_ok(args.address, ZONE_BYTES) && nobody_elses(mm, args.address) &&
+            map_locked(mm, &args) >= 0) {
             z->base = args.address;
             list_append(&p->zones, &z->node);
             p->zone_count++;
@@ -252,7 +263,9 @@ static int rewrite(struct mm *mm, struct patches *p, const struct patch_window *
         return e;
     patch_jump(w, slot, k->jump);
     mutex_lock(&mm->lock);
-    e = write_trampoline(mm, slot, k->code, k->built.length);
+    e = may_change(p, slot, slot + k->built.length)
+            ? write_trampoline(mm, slot, k->code, k->built.length)
+            : -EAGAIN; /* there was a fork meanwhile */
     if (!e)
         e = write_jump(mm, p, w, k);
     mutex_unlock(&mm->lock);

@@ -127,13 +127,17 @@ bool family_expired(const struct task *t)
 void sched_set_mm(struct sched_mm *mm)
 {
     struct task *t = current;
-    struct sched_family *f = mm ? atomic_load(&mm->family) : NULL;
 
-    t->mm = (struct mm *)mm;
-    if (f && t->claim == f && f->resident == mm)
+    /* Whoever keeps the memory still, to change whether claims are needed, says so and then
+     * looks whose tasks run: first we say whose this one is, and then look. */
+    __atomic_store_n(&t->mm, (struct mm *)mm, __ATOMIC_SEQ_CST);
+    struct sched_family *f = mm ? atomic_load(&mm->family) : NULL;
+    struct task *by = mm ? atomic_load(&mm->frozen_by) : NULL;
+    bool frozen = by && by != t;
+    if (f && !frozen && t->claim == f && f->resident == mm)
         return;
     family_release(t);
-    if (f)
+    if (f || frozen)
         task_yield(); /* comes back with a claim, and resident */
 }
 

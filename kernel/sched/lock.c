@@ -88,7 +88,7 @@ int lock_add_pages(uint64_t address, uint64_t count)
 #define RELEASE_SPIN(l) note_released(spinlocks(), (l))
 #define HELD_MUTEX(m)   note_held(&current->held, (m), (m)->rank)
 #define CHECK_MUTEX(m)                                                                         \
-    (lock_assert_none("a mutex is taken"),                                                     \
+    (lock_assert_none("a mutex is taken"), assert(!current->freezes),                          \
      check_order(&current->held, (m)->rank, __builtin_return_address(0)))
 #define RELEASE_MUTEX(m) note_released(&current->held, (m))
 #else

@@ -60,6 +60,14 @@ void sched_wait_watchers(void)
         __asm__ volatile("pause");
 }
 
+/* What others of this vCPU wait for, and a tick that came while one of them ran, concern
+ * whoever runs now: it may never enter the kernel by itself. */
+static bool tick_wanted(const struct run_queue *q)
+{
+    return q->vcpu->tick_pending || atomic_load(&q->length) || ring_in_flight() ||
+           ring_backlogged() || timer_next() != NO_DEADLINE;
+}
+
 /* On the new task's stack: the old one may now run elsewhere, or be gone. */
 static void finish_switch(void)
 {
@@ -68,6 +76,8 @@ static void finish_switch(void)
     bool dead = atomic_load(&prev->state) == TASK_DEAD;
 
     atomic_store_explicit(&prev->on_cpu, false, memory_order_release);
+    if (current != &q->idle && tick_wanted(q))
+        atomic_fetch_or(&current->flags, TASK_TICK);
     if (dead && prev->release) {
         sched_wait_watchers();
         prev->release(prev);
@@ -157,7 +167,8 @@ void schedule(void)
     if (ring_has_completions())
         ring_reap();
     timer_run();
-    if (prev != &q->idle && atomic_load(&q->length) && ring_urgent())
+    /* A task that yields waits for somebody, perhaps for an answer of the host's. */
+    if (prev != &q->idle && (prev->to_tail || atomic_load(&q->length)) && ring_urgent())
         (void)hostcall2(HOSTCALL_WAIT, 0, 0);
     uint64_t now = rdtsc();
     if (prev != &q->idle)
@@ -175,8 +186,6 @@ void schedule(void)
         return;
     }
     count_switch(prev, now);
-    if (atomic_load(&q->length))
-        atomic_fetch_or(&next->flags, TASK_TICK);
     switch_to(q, prev, next, now);
 }
 
@@ -254,8 +263,8 @@ static void set_tick(struct run_queue *q)
     uint64_t now = 0;
 
     if (atomic_load(&q->length))
-        deadline = MIN(deadline,
-                       (now = clock_monotonic_ns()) + (q->help ? HELP_NS : QUANTUM_NS));
+        deadline =
+            MIN(deadline, (now = clock_monotonic_ns()) + (q->help ? HELP_NS : QUANTUM_NS));
     if (current->claim && current->claim->wanted)
         deadline = MIN(deadline, (now = clock_monotonic_ns()) + IO_TICK_NS);
     if (ring_in_flight()) {
@@ -356,10 +365,24 @@ static void wait_until_off(struct run_queue *q)
     }
 }
 
+#ifdef OCCLUM_DEBUG
+static void count_freezes(int more)
+{
+    current->freezes += (uint32_t)more;
+}
+#else
+static void count_freezes(int more)
+{
+}
+#endif
+
 bool sched_freeze_begin(struct sched_mm *mm)
 {
     struct task *none = NULL;
-    return atomic_compare_exchange_strong(&mm->frozen_by, &none, current);
+    bool ok = atomic_compare_exchange_strong(&mm->frozen_by, &none, current);
+
+    count_freezes(ok);
+    return ok;
 }
 
 void sched_freeze_wait(void)
@@ -382,5 +405,6 @@ void sched_freeze(struct sched_mm *mm)
 void sched_thaw(struct sched_mm *mm)
 {
     atomic_store(&mm->frozen_by, NULL);
+    count_freezes(-1);
     atomic_fetch_or(&current->flags, TASK_TICK);
 }

@@ -101,6 +101,7 @@ struct task {
 
 #ifdef OCCLUM_DEBUG
     struct held_locks held; /* mutexes */
+    uint32_t freezes;       /* memories that it keeps still */
 #endif
     int tid, tgid;
     char name[TASK_NAME_BYTES];
@@ -169,7 +170,9 @@ static inline bool task_signalled(void)
 extern void (*task_signal_hook)(struct regs *regs);
 
 /* Keeps all other tasks of current->mm from running until sched_thaw(), and returns when they
- * do not: pages of theirs can be filled or text rewritten under them. May sleep; no nesting. */
+ * do not: pages of theirs can be filled or text rewritten under them. May sleep; no nesting.
+ * They can be anywhere in the kernel, with any mutex held: until sched_thaw() the caller takes
+ * none and does not sleep. */
 void sched_freeze(struct sched_mm *mm);
 /* The same for several: begin with each, giving all up again if one is somebody else's; then
  * wait once. Nobody who has begun may wait for another freeze. */

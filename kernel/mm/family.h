@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between the files that make up families: family.c, family_fork.c, family_join.c. */
+#pragma once
+
+#include "enclave/pages.h"
+#include "mm/internal.h"
+
+/* Protects the lists of members. */
+extern struct spinlock family_lock;
+
+/* A page that has become writable is nobody else's, whatever it was. */
+static inline bool is_common(uint8_t state)
+{
+    return (state & PAGE_COMMON) && !(state & PAGES_W);
+}
+
+/* Entries of mm->copies: a page's address in kernel memory, its state in the low bits. */
+static inline void *copy_page(void *entry)
+{
+    return (void *)align_down((uint64_t)entry, PAGE_SIZE);
+}
+
+static inline uint8_t copy_state(void *entry)
+{
+    return (uint8_t)((uint64_t)entry % PAGE_SIZE);
+}
+
+/* A copy of the page in place for `mm`. -ENOMEM. */
+int copy_take(struct mm *mm, uaddr_t at, uint8_t state) MUST_CHECK;
+void copies_free(struct mm *mm);
+void drop_place(uaddr_t start, uaddr_t end);
+
+unsigned member_count(struct family *f);
+/* The member after `previous` (NULL: the first). Members do not go while the family is
+ * exclusive or its caller has a claim. */
+struct mm *next_member(struct family *f, struct mm *previous);
+/* The same, leaving out `mm`. */
+struct mm *other_member(struct mm *mm, struct mm *previous);
+
+/* Nobody of the family runs but perhaps the caller, and nobody comes in. False: not now. */
+bool try_exclusive(struct family *f);
+void enter_exclusive(struct family *f);
+void leave_exclusive(struct family *f);
+void set_resident(struct family *f, struct mm *mm);
+/* Is called as sched_exchange(). */
+void family_exchange(struct sched_mm *sched);
+/* The private pages of `out` go out; those of `in` come where both have one. */
+void stash(struct mm *out, struct mm *in);
+/* Where others may come, nothing lies that is not mapped. The caller holds the lock, or all
+ * tasks of mm are frozen. */
+void keep_nothing(struct mm *mm);

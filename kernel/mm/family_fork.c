@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fork, and living with what it has made common: pages in place that no member can write are
+ * the same for all; before one changes them the others get copies.
+ */
+#include "abi/errno.h"
+#include "enclave/pages.h"
+#include "mm/family.h"
+#include "mm/internal.h"
+#include "mm/kmalloc.h"
+#include "mm/patch.h"
+
+#define TRACK_PAGES      128u /* a run that is shared until it is written, rather than copied */
+#define WRITE_WINDOW     32u /* pages that the others get copies of at once; more in sequence */
+#define WRITE_WINDOW_MAX 512u
+
+/* ---- fork ---- */
+
+static void activate(struct mm *mm)
+{
+    sched_exchange = family_exchange;
+    atomic_store(&mm->sched.family, &mm->family->sched);
+}
+
+static int copy_mappings(struct mm *child, struct mm *parent)
+{
+    for (struct vma *v = vma_next_from(parent, 0); v; v = vma_next(v)) {
+        struct vma *copy = v->flags & VMA_DONTFORK ? NULL : vma_new(v);
+        if (!copy && !(v->flags & VMA_DONTFORK))
+            return -ENOMEM;
+        if (!copy)
+            continue;
+        copy->flags &= ~VMA_LOCKED;
+        vma_insert(child, copy);
+    }
+    child->brk_start = parent->brk_start;
+    child->brk = parent->brk;
+    child->brk_limit = parent->brk_limit;
+    child->rlimit_as = parent->rlimit_as;
+    child->rlimit_data = parent->rlimit_data;
+    child->rlimit_stack = parent->rlimit_stack;
+    child->rlimit_memlock = parent->rlimit_memlock;
+    child->layout = parent->layout;
+    atomic_store(&child->resident_pages, atomic_load(&parent->resident_pages));
+    atomic_store(&child->peak_resident_pages, atomic_load(&parent->peak_resident_pages));
+    return 0;
+}
+
+/* Pages that nobody can write are common from now on, and so is a long run of others: the first
+ * write to it gives the other members copies. Of a short one the parent gets a copy at once.
+ * Only a parent without relatives has common pages: they are common to all then. */
+static int copy_run(struct mm *parent, uaddr_t start, uaddr_t end, uint8_t state, bool alone)
+{
+    uint64_t count = (end - start) / PAGE_SIZE;
+    uint8_t perms = state & PAGE_PERMS;
+
+    if (alone && (perms & PAGES_R) && (!(perms & PAGES_W) || count >= TRACK_PAGES)) {
+        if (perms & PAGES_W)
+            enclave_pages_protect(start, count, perms, perms & ~PAGES_W);
+        present_set(start, end, (uint8_t)((state & ~PAGES_W) | PAGE_COMMON));
+        return 0;
+    }
+    if (!(perms & PAGES_R))
+        enclave_pages_protect(start, count, perms, perms | PAGES_R);
+    int e = 0;
+    for (uaddr_t at = start; at < end && !e; at += PAGE_SIZE)
+        e = copy_take(parent, at, state);
+    if (!(perms & PAGES_R))
+        enclave_pages_protect(start, count, perms | PAGES_R, perms);
+    return e;
+}
+
+static bool not_for_child(const struct vma *v)
+{
+    return !v->shared && (v->flags & (VMA_DONTFORK | VMA_WIPEONFORK));
+}
+
+/* All pages are copied for the parent: those in place are nobody's then. */
+static int keep_for_parent(struct mm *parent, struct vma *v)
+{
+    uint8_t state;
+    int e = family_part(parent, v->start, v->end);
+
+    for (uaddr_t at = v->start; at < v->end && !e;) {
+        uaddr_t next = present_run(at, v->end, &state);
+        bool closed = (state & PAGE_PRESENT) && !(state & PAGES_R);
+        if (closed)
+            enclave_pages_protect(at, (next - at) / PAGE_SIZE, state & PAGE_PERMS, PAGES_R);
+        for (uaddr_t page = at; page < next && (state & PAGE_PRESENT) && !e; page += PAGE_SIZE)
+            e = copy_take(parent, page, state & (uint8_t)~PAGE_COMMON);
+        if (closed)
+            enclave_pages_protect(at, (next - at) / PAGE_SIZE, PAGES_R, state & PAGE_PERMS);
+        at = next;
+    }
+    return e;
+}
+
+static void drop_for_child(struct mm *parent, struct mm *child)
+{
+    uint8_t state;
+
+    for (struct vma *v = vma_next_from(parent, 0); v; v = vma_next(v)) {
+        for (uaddr_t at = v->start; not_for_child(v) && at < v->end;) {
+            uaddr_t next = present_run(at, v->end, &state);
+            if (state & PAGE_PRESENT) {
+                drop_place(at, next);
+                atomic_fetch_sub(&child->resident_pages, (next - at) / PAGE_SIZE);
+            }
+            at = next;
+        }
+    }
+}
+
+static int copy_pages_for(struct mm *parent)
+{
+    bool alone = member_count(parent->family) == 1;
+    uint8_t state;
+
+    for (struct vma *v = vma_next_from(parent, 0); v; v = vma_next(v)) {
+        if (not_for_child(v)) {
+            int kept = keep_for_parent(parent, v);
+            if (kept)
+                return kept;
+            continue;
+        }
+        for (uaddr_t at = v->start; !v->shared && at < v->end;) {
+            uaddr_t next = present_run(at, v->end, &state);
+            int e = 0;
+            if ((state & PAGE_PRESENT) && !is_common(state))
+                e = copy_run(parent, at, next, state, alone);
+            if (e)
+                return e;
+            at = next;
+        }
+    }
+    return 0;
+}
+
+static int fork_locked(struct mm *parent, struct mm *child)
+{
+    list_remove(&child->in_family);
+    family_put(child->family);
+    child->family = parent->family;
+    atomic_fetch_add(&child->family->refs, 1);
+    patch_fork_prepare(parent);
+    int e = copy_mappings(child, parent);
+    if (!e)
+        e = copy_pages_for(parent);
+    if (e) {
+        copies_free(parent); /* they are still in place */
+        return e;
+    }
+    drop_for_child(parent, child);
+    patch_mm_fork(child, parent);
+    spin_lock(&family_lock);
+    list_append(&parent->family->members, &child->in_family);
+    spin_unlock(&family_lock);
+    activate(parent);
+    activate(child);
+    set_resident(parent->family, child);
+    return 0;
+}
+
+/* Where others may come, nothing lies that is not mapped. The caller holds the lock, or all
+ * tasks of mm are frozen. */
+void keep_nothing(struct mm *mm) UNCHECKED_LOCKING
+{
+    warm_drop(mm);
+    image_laid_out(mm);
+    images_fork(mm);
+}
+
+int mm_fork(struct mm **out)
+{
+    struct mm *parent = current->mm, *child;
+    int e = mm_new(&child);
+
+    if (e)
+        return e;
+    mutex_lock(&parent->lock);
+    sched_freeze(&parent->sched);
+    keep_nothing(parent);
+    e = fork_locked(parent, child);
+    sched_thaw(&parent->sched);
+    mutex_unlock(&parent->lock);
+    if (e)
+        mm_put(child);
+    else
+        *out = child;
+    return e;
+}
+
+/* ---- living together ---- */
+
+/* Does `m` see, at this address, what is in place as common? */
+static bool sees_common(struct mm *m, struct vma *v, uaddr_t at)
+{
+    return v && !v->shared && !radix_get(&m->copies, at / PAGE_SIZE);
+}
+
+/* All other members that see the page get copies, or none does. */
+static int part_page(struct mm *mm, uaddr_t at)
+{
+    struct mm *m, *failed = NULL;
+    int e = 0;
+
+    for (m = other_member(mm, NULL); m && !e; m = other_member(mm, m)) {
+        struct vma *v = vma_at(m, at);
+        m->parted = sees_common(m, v, at);
+        if (m->parted)
+            e = copy_take(m, at, (uint8_t)(PAGE_PRESENT | prot_to_perms(v->prot)));
+        if (e)
+            failed = m;
+    }
+    for (m = e ? other_member(mm, NULL) : NULL; m && m != failed; m = other_member(mm, m)) {
+        if (m->parted)
+            pages_free(copy_page(radix_remove(&m->copies, at / PAGE_SIZE)), 1);
+    }
+    return e;
+}
+
+/* What could be parted is, even if memory does not suffice for all of it. */
+static int part_run(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
+{
+    uaddr_t at = start;
+    int e = 0;
+
+    while (at < end && !(e = part_page(mm, at)))
+        at += PAGE_SIZE;
+    present_set(start, at, state & (uint8_t)~PAGE_COMMON);
+    return e;
+}
+
+int family_write(struct mm *mm, struct vma *v, uaddr_t page)
+{
+    bool shared = atomic_load(&mm->sched.family);
+    if (page != v->fault_end || v->window < WRITE_WINDOW)
+        v->window = WRITE_WINDOW;
+    else
+        v->window = MIN(v->window * 2, WRITE_WINDOW_MAX);
+    uint64_t window = (shared ? v->window : WRITE_WINDOW_MAX) * PAGE_SIZE;
+    uaddr_t start = MAX(align_down(page, window), v->start);
+    uint8_t state, like = present_get(page);
+    int e = 0;
+
+    for (uaddr_t at = start; at < page;) {
+        uaddr_t next = present_run(at, page, &state);
+        if (state != like)
+            start = next;
+        at = next;
+    }
+    uaddr_t end = present_run(page, MIN(align_down(page, window) + window, v->end), &state);
+    v->fault_end = end;
+    if (shared && is_common(like))
+        e = part_run(mm, start, end, like);
+    if (e)
+        return e;
+    uint32_t want = prot_to_perms(v->prot);
+    enclave_pages_protect(start, (end - start) / PAGE_SIZE, like & PAGE_PERMS, want);
+    present_set(start, end, (uint8_t)(PAGE_PRESENT | want));
+    return 0;
+}
+
+int family_part(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    uint8_t state;
+
+    if (!atomic_load(&mm->sched.family))
+        return 0;
+    for (struct vma *v = vma_next_from(mm, start); v && v->start < end; v = vma_next(v)) {
+        uaddr_t stop = MIN(v->end, end);
+        for (uaddr_t at = MAX(v->start, start); at < stop;) {
+            uaddr_t next = present_run(at, stop, &state);
+            int e = is_common(state) ? part_run(mm, at, next, state) : 0;
+            if (e)
+                return e;
+            at = next;
+        }
+    }
+    return 0;
+}
+
+bool family_shares(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    if (!atomic_load(&mm->sched.family))
+        return false;
+    for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m)) {
+        for (struct vma *v = vma_next_from(m, start); v && v->start < end; v = vma_next(v)) {
+            if (v->shared)
+                return true;
+        }
+    }
+    return false;
+}
