@@ -64,7 +64,7 @@ $(O)/bin/occlum: $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a
 	@mkdir -p $(@D)
 	$(CC) $(HOST_LDFLAGS) $^ $(HOST_LIBS) -o $@
 # What a test needs that links it anew.
-$(O)/lib/occlum.link: Makefile
+$(O)/lib/occlum.link: Makefile $(OCCLUM_SRC)
 	@mkdir -p $(@D)
 	@echo $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a $(HOST_LIBS) > $@
 $(O)/bin/copy_bom: $(BOM_OBJ)

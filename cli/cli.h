@@ -48,6 +48,10 @@ MUST_CHECK struct err *instance_set_status(const char *status);
 /* A key file as `occlum gen-image-key` makes it: 16 or 32 bytes into key[32]. */
 MUST_CHECK struct err *image_key_read(const char *path, uint8_t *key, size_t *size);
 
+/* cmd_run.c: hands --image-key FILE or --require-root ROOT at argv[*index] over to the kernel,
+ * in the environment; 0: that is another option, else *index is that of the value. */
+int hand_over_option(char **argv, int *index, struct err **err);
+
 /* ---- launching
  * ------------------------------------------------------------------------------- */
 

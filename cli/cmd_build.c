@@ -4,7 +4,7 @@
  * A child makes everything in a directory of its own, which takes the place of build/ at the
  * end in one rename. So whatever ends the child, an error, Ctrl-C or a full disk, the parent
  * removes what is half made and the old build stays as it was. A lock keeps a second build out;
- * run/ and what programs have stored are never touched.
+ * run/ and what programs have stored are not touched, unless --reset asks for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@
 
 #include "cli/cli.h"
 #include "cli/config.h"
+#include "cli/root_store.h"
 #include "image/crypt.h"
 #include "image/file.h"
 
@@ -31,6 +32,7 @@ struct build {
     const char *sign_key;  /* NULL: the development key */
     const char *mode;      /* "HW", "SIM" or NULL */
     const char *image_key; /* its file, or NULL: the image is not encrypted */
+    int reset;             /* what programs have written is removed */
     int key_inside;        /* the key goes into the enclave file, which anybody can read */
     struct instance_config config;
     struct erofs_stats stats;
@@ -81,6 +83,10 @@ static struct err *read_options(struct build *build, int argc, char **argv)
 
         if (!strcmp(argv[i], "-f") || !strcmp(argv[i], "--force"))
             continue; /* every build is complete */
+        if (!strcmp(argv[i], "--reset")) {
+            build->reset = 1;
+            continue;
+        }
         if (!strcmp(argv[i], "--buildin-image-key")) {
             build->key_inside = 1;
             continue;
@@ -228,6 +234,33 @@ static void print_hex(const char *name, const uint8_t value[32])
     printf("\n");
 }
 
+/* What an earlier build's programs have written, and what becomes of it. */
+static void print_store_note(const struct build *build)
+{
+    const char *options = "";
+    char *path = root_store_configured(&build->config, &options);
+    struct sgx_sigstruct old;
+
+    if (!root_store_exists(path) || build->reset)
+        goto out;
+    struct err *err = sigstruct_read(INSTANCE_BUILD "/" BUILD_SIG, &old);
+    int same = !err && !memcmp(old.enclave_hash, build->mrenclave, sizeof(build->mrenclave));
+
+    err_free(err);
+    if (same)
+        goto out;
+    if (strstr(options, "autokey=mrenclave"))
+        printf("note: %s is sealed to the earlier build, and this one cannot open it;\n"
+               "      `occlum build --reset` removes it\n",
+               path);
+    else
+        printf("note: %s stays: what was written over the earlier image lies over this one;\n"
+               "      `occlum build --reset` removes it\n",
+               path);
+out:
+    free(path);
+}
+
 static void print_summary(const struct build *build)
 {
     for (size_t i = 0; i < build->config.notes.count; i++)
@@ -239,6 +272,7 @@ static void print_summary(const struct build *build)
     if (!build->sign_key)
         printf(
             "note: signed with the public development key; use --sign-key for what you ship\n");
+    print_store_note(build);
 }
 
 /* ---- taking its place --------------------------------------------------- */
@@ -310,12 +344,24 @@ static int wait_child(pid_t child)
     return status;
 }
 
-static struct err *finish(int status, int *exit_status)
+static struct err *reset_store(const struct build *build)
+{
+    const char *options;
+    char *path = build->reset ? root_store_configured(&build->config, &options) : NULL;
+    struct err *err = path ? root_store_remove(path) : NULL;
+
+    free(path);
+    return err;
+}
+
+static struct err *finish(struct build *build, int status, int *exit_status)
 {
     struct err *err = NULL;
 
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && !caught) {
-        err = take_place();
+        err = reset_store(build);
+        if (!err)
+            err = take_place();
         if (!err)
             err = instance_set_status("built");
         if (!err)
@@ -373,7 +419,7 @@ static struct err *run_build(struct build *build, int *status)
         return child_build(build);
     int ended = wait_child(child);
 
-    return finish(ended, status);
+    return finish(build, ended, status);
 }
 
 /* The key and the kernel: better now than after the image is made. */
@@ -428,18 +474,19 @@ static struct err *build_main(int argc, char **argv, int *status)
 const struct command cmd_build = {
     .name = "build",
     .arguments = "[--sign-key KEY.pem] [--image-key FILE [--buildin-image-key]] "
-                 "[--sgx-mode HW|SIM] [--enable-edmm Y|N] [-f|--force]",
+                 "[--sgx-mode HW|SIM] [--enable-edmm Y|N] [--reset] [-f|--force]",
     .summary = "make the instance's image and its enclave, measured and signed",
     .help =
         "Reads Occlum.json and image/, writes build/. The same input gives the same\n"
         "MRENCLAVE. An old build stays in place until the new one is complete; what programs\n"
-        "have stored is never touched.\n\n"
+        "have stored stays, too, over the new image.\n\n"
         "  --sign-key KEY.pem  an RSA-3072 key with exponent 3, in place of the public\n"
         "                      development key\n"
         "  --image-key FILE    encrypt the image; `occlum run --image-key FILE` opens it\n"
         "  --buildin-image-key put the key into the enclave file, where anybody can read it\n"
         "  --sgx-mode HW|SIM   what `occlum run` shall use when SGX_MODE is not set\n"
         "  --enable-edmm Y|N   accepted; pages are added on demand where the CPU can\n"
+        "  --reset             remove what programs have written to the root\n"
         "  --force             accepted; every build is complete\n\n"
         "Environment:\n"
         "  SOURCE_DATE_EPOCH   modification times later than this second become it\n",

@@ -3,11 +3,13 @@
  * occlum print: the identities of a built instance. occlum status: how far it got.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/root_store.h"
 #include "image/file.h"
 #include "image/sefs/tools.h"
 
@@ -31,6 +33,24 @@ static struct err *print_root(const char *path, int *status)
     return NULL;
 }
 
+/* The same for what the built instance keeps of its root. */
+static struct err *print_own_root(int *status)
+{
+    char *path;
+    struct err *err = instance_check_built();
+
+    if (!err)
+        err = root_store_built(&path);
+    if (err)
+        return err;
+    if (!path)
+        return err_new("what is written to this instance's root is not kept in a store");
+    err = root_store_exists(path) ? print_root(path, status)
+                                  : err_new("%s: nothing has been stored yet", path);
+    free(path);
+    return err;
+}
+
 static struct err *print_main(int argc, char **argv, int *status)
 {
     struct sgx_sigstruct sig;
@@ -38,8 +58,10 @@ static struct err *print_main(int argc, char **argv, int *status)
 
     if (argc == 3 && !strcmp(argv[1], "root"))
         return print_root(argv[2], status);
+    if (argc == 2 && !strcmp(argv[1], "root"))
+        return print_own_root(status);
     if (argc != 2 || (strcmp(argv[1], "mrenclave") && strcmp(argv[1], "mrsigner")))
-        return usage_error(&cmd_print, "mrenclave, mrsigner, or root and a store are wanted");
+        return usage_error(&cmd_print, "mrenclave, mrsigner or root is wanted");
     struct err *err = instance_check_built();
 
     if (!err)
@@ -81,11 +103,13 @@ static struct err *status_main(int argc, char **argv, int *status)
 
 const struct command cmd_print = {
     .name = "print",
-    .arguments = "mrenclave|mrsigner|root STORE",
+    .arguments = "mrenclave|mrsigner|root [STORE]",
     .summary = "print the identity of a built instance, of its signer, or of a store's state",
     .help =
         "64 hexadecimal digits. A remote party compares them with what a quote says. Those of\n"
-        "a store name its state: given as the mount option root=, no other state opens.\n",
+        "a store, by itself the one that keeps what was written to the root, name its state:\n"
+        "given to `occlum run --require-root`, or as the option root= of a mount, they let no\n"
+        "other state open.\n",
     .failure = STATUS_FAILED,
     .run = print_main,
 };

@@ -199,20 +199,41 @@ static struct err *hand_over_key(const char *path)
     return failed ? err_sys(ENOMEM, "starting") : NULL;
 }
 
+/* As for the key: the kernel reads it and compares. */
+static struct err *require_root(const char *text)
+{
+    if (strlen(text) != 64 || strspn(text, "0123456789abcdefABCDEF") != 64)
+        return err_hint(
+            err_new("--require-root %s: not a state: 64 hexadecimal digits are wanted", text),
+            "`occlum print root` shows it");
+    return setenv("OCCLUM_REQUIRE_ROOT", text, 1) ? err_sys(ENOMEM, "starting") : NULL;
+}
+
+int hand_over_option(char **argv, int *index, struct err **err)
+{
+    const char *value = argv[*index + 1];
+    int is_key = !strcmp(argv[*index], "--image-key");
+
+    if (!value || (!is_key && strcmp(argv[*index], "--require-root")))
+        return 0;
+    *err = is_key ? hand_over_key(value) : require_root(value);
+    ++*index;
+    return 1;
+}
+
 /* Options up to PROGRAM; *index is where it stands. */
 static struct err *read_options(struct observe *o, int argc, char **argv, int *index)
 {
     struct err *err = NULL;
     int i = 1;
 
+    unsetenv("OCCLUM_REQUIRE_ROOT");
     for (; !err && i < argc && argv[i][0] == '-'; i++) {
         if (!strcmp(argv[i], "--")) {
             i++;
             break;
         }
-        if (!strcmp(argv[i], "--image-key") && i + 1 < argc)
-            err = hand_over_key(argv[++i]);
-        else if (!observe_option(o, argv[i], &err))
+        if (!hand_over_option(argv, &i, &err) && !observe_option(o, argv[i], &err))
             err =
                 usage_error(&cmd_run, "%s: not an option, or its argument is missing", argv[i]);
     }
@@ -248,12 +269,17 @@ static struct err *run_main(int argc, char **argv, int *status)
 
 const struct command cmd_run = {
     .name = "run",
-    .arguments = "[--image-key FILE] [--strace[=WHAT]] [--stats] [PROGRAM [ARGS...]]",
+    .arguments = "[--image-key FILE] [--require-root ROOT] [--strace[=WHAT]] [--stats] "
+                 "[PROGRAM [ARGS...]]",
     .summary = "run a program in the instance's enclave",
     .help =
         "PROGRAM is an absolute path inside the image, below one of the entry_points of\n"
         "Occlum.json; without one, process.command of Occlum.json runs.\n\n"
-        "  --image-key FILE  the key of an encrypted image or store\n" OBSERVE_HELP "\n"
+        "What programs write to the root is kept, encrypted, in run/.\n\n"
+        "  --image-key FILE  the key of an encrypted image or store\n"
+        "  --require-root ROOT\n"
+        "                    what was kept must be in the state that `occlum print root`\n"
+        "                    showed; an older or another one is refused\n" OBSERVE_HELP "\n"
         "The exit status is the program's; 128+N after signal N; 127 not found,\n"
         "126 not executable or not allowed, 125 a failure of Occlum itself.\n\n"
         "Environment:\n"

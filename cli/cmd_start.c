@@ -151,9 +151,11 @@ static struct err *start_main(int argc, char **argv, int *status)
 
     struct err *err = NULL;
 
+    unsetenv("OCCLUM_REQUIRE_ROOT");
     for (int i = 1; i < argc && !err; i++)
-        if (!observe_option(&s.observe, argv[i], &err))
-            err = usage_error(&cmd_start, "%s: not an option", argv[i]);
+        if (!hand_over_option(argv, &i, &err) && !observe_option(&s.observe, argv[i], &err))
+            err = usage_error(&cmd_start, "%s: not an option, or its argument is missing",
+                              argv[i]);
     if (!err)
         err = instance_check_built();
     if (err)
@@ -228,10 +230,11 @@ static struct err *stop_main(int argc, char **argv, int *status)
 
 const struct command cmd_start = {
     .name = "start",
-    .arguments = "[--strace[=WHAT]] [--stats]",
+    .arguments = "[--image-key FILE] [--require-root ROOT] [--strace[=WHAT]] [--stats]",
     .summary = "run the instance as a service, in which exec starts programs",
     .help = "Returns when programs can be started. The service's messages go to " SERVICE_LOG
-            ".\nIts socket, " SERVICE_SOCKET ", is its owner's alone.\n\n" OBSERVE_HELP,
+            ".\nIts socket, " SERVICE_SOCKET ", is its owner's alone. Keys and states as for "
+            "`run`.\n\n" OBSERVE_HELP,
     .failure = STATUS_OCCLUM,
     .run = start_main,
 };

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The mounts of an instance. The root is the read-only image with a writable layer over it,
- * which "unionfs" says, too; the type "sefs" gives the image alone.
- * Elsewhere "sefs" is an encrypted store. LIMIT: the root's writable layer is in memory; no
- * ext2.
+ * The mounts of an instance. The root is the read-only image with a writable layer over it, an
+ * encrypted store in run/, which "unionfs" says, too; the type "sefs" gives the image alone.
+ * Elsewhere "sefs" is an encrypted store. LIMIT: no ext2.
  */
 #include "cli/config_mount.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define ROOT_STORE "run/root"
 
 struct entry {
     const char *target, *type, *source;
@@ -93,7 +94,8 @@ struct fs_type {
 };
 
 static const struct fs_type fs_types[] = {
-    {"sefs", CONFIG_FS_SEFS, " MAC temporary cache_size disk_size autokey root readonly "},
+    {"sefs", CONFIG_FS_SEFS,
+     " MAC temporary cache_size disk_size autokey key root counter readonly "},
     {"unionfs", CONFIG_FS_UNIONFS, " layers cache_size "},
     {"hostfs", CONFIG_FS_HOSTFS, " readonly "},
     {"ramfs", CONFIG_FS_RAMFS, ""},
@@ -136,59 +138,6 @@ static struct err *check_options(struct json_place *place, const struct fs_type 
     return NULL;
 }
 
-static struct err *check_layers(struct json_place *place, json_t *options)
-{
-    json_t *layers = json_object_get(options, "layers");
-    size_t index, length = json_enter(place, "options.layers");
-    json_t *item;
-    struct entry layer;
-
-    if (!json_is_array(layers) || json_array_size(layers) != 2)
-        return json_refuse(place, layers,
-                           "must be an array of two sefs layers, the image first");
-    json_array_foreach(layers, index, item)
-    {
-        size_t outer = json_enter_index(place, index);
-        struct err *err = read_entry(place, item, &layer);
-
-        if (err)
-            return err;
-        if (strcmp(layer.type, "sefs"))
-            return json_refuse(place, item, "a layer's type must be sefs");
-        json_leave(place, outer);
-    }
-    json_leave(place, length);
-    return NULL;
-}
-
-/* The image below, what is written above. */
-static struct err *add_union_root(struct instance_config *config)
-{
-    struct err *err = config_add_mount(config, CONFIG_FS_EROFS, "/", "",
-                                       CONFIG_MOUNT_RDONLY | CONFIG_MOUNT_LAYER);
-
-    if (!err)
-        err = config_add_mount(config, CONFIG_FS_RAMFS, "/", "", CONFIG_MOUNT_LAYER);
-    return err ? err : config_add_mount(config, CONFIG_FS_UNIONFS, "/", "", 0);
-}
-
-static struct err *add_root(struct json_place *place, const struct entry *entry,
-                            const struct fs_type *type, struct instance_config *config)
-{
-    if (type->fs == CONFIG_FS_SEFS)
-        return config_add_mount(config, CONFIG_FS_EROFS, "/", "", CONFIG_MOUNT_RDONLY);
-    if (type->fs != CONFIG_FS_UNIONFS)
-        return json_refuse(place, NULL, "the root's type must be unionfs or sefs, not %s",
-                           type->name);
-    struct err *err = check_layers(place, entry->options);
-
-    if (!err)
-        err = text_list_add(&config->notes,
-                            "mount: what is written to \"/\" is kept in memory until the "
-                            "instance ends; hostfs mounts last");
-    return err ? err : add_union_root(config);
-}
-
 /* An option of a store as mount(2) has it: a size or a word. */
 static struct err *store_option(struct json_place *place, const char *key, json_t *item,
                                 char *text, size_t room)
@@ -201,6 +150,11 @@ static struct err *store_option(struct json_place *place, const char *key, json_
         return json_is_boolean(item) ? NULL : json_refuse(place, item, "must be true or false");
     if (!strcmp(key, "MAC"))
         return json_refuse(place, item, "a store that is written has no MAC; use \"root\"");
+    if (!strcmp(key, "key") &&
+        (!json_is_string(item) || strcmp(json_string_value(item), "image")))
+        return json_refuse(place, item,
+                           "must be \"image\"; who reads the configuration would "
+                           "know any other");
     if (!strcmp(key, "temporary") && json_is_boolean(item))
         n = json_is_true(item) ? snprintf(text + used, room - used, "%stemporary", comma) : 0;
     else if (json_is_integer(item) && json_integer_value(item) > 0)
@@ -215,15 +169,13 @@ static struct err *store_option(struct json_place *place, const char *key, json_
 
 /* An encrypted store in a file of the host. */
 static struct err *add_store(struct json_place *place, const struct entry *entry,
-                             struct instance_config *config)
+                             const char *source, uint32_t flags, struct instance_config *config)
 {
-    char text[256] = "";
+    char text[512] = "";
     const char *key;
     json_t *item;
     struct err *err = NULL;
 
-    if (!entry->source)
-        return json_refuse(place, NULL, "sefs needs a source, a file of the host");
     json_object_foreach(entry->options, key, item)
     {
         size_t length = json_enter(place, key);
@@ -232,17 +184,97 @@ static struct err *add_store(struct json_place *place, const struct entry *entry
             err = store_option(place, key, item, text, sizeof(text));
         json_leave(place, length);
     }
-    if (err)
-        return err;
-    uint32_t flags =
-        json_is_true(json_object_get(entry->options, "readonly")) ? CONFIG_MOUNT_RDONLY : 0;
-    err = config_add_mount(config, CONFIG_FS_SEFS, entry->target, entry->source, flags);
+    if (!err)
+        err = config_add_mount(config, CONFIG_FS_SEFS, entry->target, source, flags);
     if (err)
         return err;
     struct mount_entry *mount = &config->mounts[config->mount_count - 1];
     free(mount->options);
     mount->options = strdup(text);
     return mount->options ? NULL : err_sys(ENOMEM, "reading the configuration");
+}
+
+static int is_read_only(const struct entry *entry)
+{
+    return json_is_true(json_object_get(entry->options, "readonly"));
+}
+
+/* The image below; above it an encrypted store, or memory where the configuration says so. */
+static struct err *add_union_root(struct json_place *place, const struct entry *upper,
+                                  struct instance_config *config)
+{
+    static const struct entry store = {.target = "/", .type = "sefs"};
+    struct err *err = config_add_mount(config, CONFIG_FS_EROFS, "/", "",
+                                       CONFIG_MOUNT_RDONLY | CONFIG_MOUNT_LAYER);
+
+    if (!upper)
+        upper = &store;
+    if (!err && !strcmp(upper->type, "ramfs"))
+        err = config_add_mount(config, CONFIG_FS_RAMFS, "/", "", CONFIG_MOUNT_LAYER);
+    else if (!err)
+        err = add_store(place, upper, upper->source ? upper->source : ROOT_STORE,
+                        CONFIG_MOUNT_LAYER, config);
+    return err ? err : config_add_mount(config, CONFIG_FS_UNIONFS, "/", "", 0);
+}
+
+/* options.layers: the image, then what takes the changes. */
+static struct err *read_layer(struct json_place *place, json_t *item, int upper,
+                              struct entry *out)
+{
+    struct err *err = read_entry(place, item, out);
+
+    if (err)
+        return err;
+    const struct fs_type *type = find_type(out->type);
+    int memory = upper && type && type->fs == CONFIG_FS_RAMFS;
+
+    if (!type || (type->fs != CONFIG_FS_SEFS && !memory))
+        return json_refuse(place, item, "a layer's type must be sefs%s",
+                           upper ? " or ramfs" : "");
+    if (strcmp(out->target, "/"))
+        return json_refuse(place, item, "a layer's target must be /");
+    if (upper && is_read_only(out))
+        return json_refuse(place, item,
+                           "the upper layer takes the changes; it cannot be "
+                           "\"readonly\"");
+    return check_options(place, type, out->options);
+}
+
+static struct err *read_layers(struct json_place *place, json_t *options, struct entry *upper)
+{
+    json_t *layers = json_object_get(options, "layers");
+    size_t index, length = json_enter(place, "options.layers");
+    json_t *item;
+
+    if (!json_is_array(layers) || json_array_size(layers) != 2)
+        return json_refuse(place, layers,
+                           "must be an array of two layers, the image (sefs) first");
+    json_array_foreach(layers, index, item)
+    {
+        size_t outer = json_enter_index(place, index);
+        struct err *err = read_layer(place, item, index == 1, upper);
+
+        if (err)
+            return err;
+        json_leave(place, outer);
+    }
+    json_leave(place, length);
+    return NULL;
+}
+
+static struct err *add_root(struct json_place *place, const struct entry *entry,
+                            const struct fs_type *type, struct instance_config *config)
+{
+    struct entry upper;
+
+    if (type->fs == CONFIG_FS_SEFS)
+        return config_add_mount(config, CONFIG_FS_EROFS, "/", "", CONFIG_MOUNT_RDONLY);
+    if (type->fs != CONFIG_FS_UNIONFS)
+        return json_refuse(place, NULL, "the root's type must be unionfs or sefs, not %s",
+                           type->name);
+    struct err *err = read_layers(place, entry->options, &upper);
+
+    return err ? err : add_union_root(place, &upper, config);
 }
 
 static struct err *add_entry(struct json_place *place, const struct entry *entry,
@@ -277,12 +309,14 @@ static struct err *add_entry(struct json_place *place, const struct entry *entry
         return json_refuse(place, NULL,
                            "%s is supported for \"/\" only; use sefs, ramfs or hostfs",
                            type->name);
+    if (is_read_only(entry))
+        flags |= CONFIG_MOUNT_RDONLY;
     if (type->fs == CONFIG_FS_SEFS)
-        return add_store(place, entry, config);
+        return entry->source
+                   ? add_store(place, entry, entry->source, flags, config)
+                   : json_refuse(place, NULL, "sefs needs a source, a file of the host");
     if (type->fs == CONFIG_FS_HOSTFS && !entry->source)
         return json_refuse(place, NULL, "hostfs needs a source, a directory of the host");
-    if (json_is_true(json_object_get(entry->options, "readonly")))
-        flags |= CONFIG_MOUNT_RDONLY;
     return config_add_mount(config, type->fs, entry->target,
                             type->fs == CONFIG_FS_HOSTFS ? entry->source : "", flags);
 }
@@ -358,7 +392,7 @@ struct err *config_complete_mounts(struct instance_config *config)
             continue;
         struct err *err =
             defaults[i].fs == CONFIG_FS_UNIONFS
-                ? add_union_root(config)
+                ? add_union_root(NULL, NULL, config)
                 : config_add_mount(config, defaults[i].fs, target, "", defaults[i].flags);
 
         if (err)

@@ -196,6 +196,16 @@ static void copy_cpuid(const struct boot_info *b)
     }
 }
 
+const char *boot_variable(const char *name)
+{
+    size_t size = strlen(name);
+    for (char **e = boot_args.envp; e && *e; e++) {
+        if (strncmp(*e, name, size) == 0 && (*e)[size] == '=')
+            return *e + size + 1;
+    }
+    return NULL;
+}
+
 void boot_copy(haddr_t info)
 {
     struct boot_info *b = &info_copy;

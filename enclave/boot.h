@@ -37,3 +37,5 @@ struct boot_args {
     char *program, *cwd, *hostname;
 };
 extern struct boot_args boot_args;
+/* The host's environment, NULL if it is not there. */
+const char *boot_variable(const char *name);

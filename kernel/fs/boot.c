@@ -176,7 +176,11 @@ int fs_boot_mount(const struct config_mount *m, const char *target, const char *
         mount_sysfs();
     if (r == 0 && m->fs == CONFIG_FS_DEVFS)
         mount_pts(target);
-    if (r < 0)
+    if (m->fs == CONFIG_FS_SEFS && layer && (r == -EBADMSG || r == -EINVAL || r == -EIO))
+        log_always("mount %s: what programs have written before cannot be opened; "
+                   "`occlum build --reset` removes it",
+                   target);
+    else if (r < 0)
         log_always("mount %s (%s from %s): error %d", target, type->name,
                    *source ? source : "nothing", -r);
     return r;

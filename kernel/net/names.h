@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The host's names: /etc/resolv.conf, /etc/hosts and /etc/hostname. An image that has them
- * keeps its own; else the host's are taken at boot, if they are nothing but what these files
- * are.
+ * keeps its own, and so does a program that has put others there; else the host's are taken at
+ * each boot, if they are nothing but what these files are.
  */
 #pragma once
 

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "crypto/random.h"
+#include "enclave/boot.h"
 #include "enclave/clock.h"
 #include "fs/ramfs/ramfs.h"
 #include "lib/string.h"
@@ -399,4 +400,10 @@ ssize_t fake_pread(int fd, void *buffer, size_t size, uint64_t offset)
 ssize_t fake_pwrite(int fd, const void *buffer, size_t size, uint64_t offset)
 {
     return transfer(fd, (void *)buffer, size, &offset, true);
+}
+
+const char *boot_variable(const char *name)
+{
+    (void)name;
+    return NULL;
 }

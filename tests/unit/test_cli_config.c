@@ -87,12 +87,14 @@ static void check_original(void)
     CHECK(!strcmp(config.mounts[0].target, "/"));
     CHECK_EQ(config.mounts[0].fs, CONFIG_FS_EROFS);
     CHECK_EQ(config.mounts[0].flags, CONFIG_MOUNT_RDONLY | CONFIG_MOUNT_LAYER);
+    CHECK_EQ(config.mounts[1].fs, CONFIG_FS_SEFS);
     CHECK_EQ(config.mounts[1].flags, CONFIG_MOUNT_LAYER);
+    CHECK(!strcmp(config.mounts[1].source, "./run/mount/__ROOT"));
     CHECK_EQ(config.mounts[2].fs, CONFIG_FS_UNIONFS);
     CHECK(!strcmp(config.mounts[7].target, "/dev/shm"));
     CHECK(!strcmp(mount_at(&config, "/host")->source, "."));
     CHECK_EQ(mount_at(&config, "/tmp")->fs, CONFIG_FS_RAMFS);
-    CHECK_EQ(config.notes.count, 1);
+    CHECK_EQ(config.notes.count, 0);
     config_signature(&config, &input);
     CHECK_EQ(input.product_id, 3);
     CHECK_EQ(input.security_version, 4);
@@ -117,6 +119,8 @@ static void check_empty(void)
     CHECK_EQ(config.disable_log, 0);
     CHECK_EQ(config.entry_points.count, 1);
     CHECK_EQ(config.mount_count, 7);
+    CHECK_EQ(config.mounts[1].fs, CONFIG_FS_SEFS);
+    CHECK(!strcmp(config.mounts[1].source, "run/root"));
     config_signature(&config, &input);
     CHECK_EQ(input.attribute_mask.flags & SGX_ATTR_DEBUG, 0);
     config_free(&config);
@@ -233,7 +237,7 @@ static void check_mount_refusals(void)
     refused("{\"mount\":[{\"target\":\"/x\",\"type\":\"ramfs\",\"option\":{}}]}",
             "mount[0].option", "unknown key");
     refused("{\"mount\":[{\"target\":\"/\",\"type\":\"unionfs\"}]}", "mount[0].options.layers",
-            "two sefs layers");
+            "two layers");
 }
 
 int main(void)

@@ -123,6 +123,7 @@ struct super {
     const char *type; /* "erofs" */
     uint32_t flags;
     uint64_t dev;             /* st_dev */
+    uint64_t id;              /* below 1 << 56, of what it holds, for ever; 0: unknown */
     uint64_t magic;           /* statfs f_type */
     uint64_t entry_ttl_ns;    /* names are believed this long; 0: for ever */
     uint64_t negative_ttl_ns; /* absences; UINT64_MAX: never remembered, 0: for ever */
@@ -134,6 +135,15 @@ struct super {
     struct radix inodes; /* under table_lock: by number, where inode_hash() put them */
     _Atomic uint64_t next_ino;
 };
+
+/* From random or hashed bytes. */
+static inline uint64_t super_id(const uint8_t bytes[8])
+{
+    uint64_t id = 0;
+    for (int i = 0; i < 7; i++)
+        id = id << 8 | bytes[i];
+    return id;
+}
 
 struct file_locks;
 

@@ -7,14 +7,13 @@
 #include "abi/errno.h"
 #include "crypto/aes.h"
 #include "crypto/sha256.h"
-#include "enclave/boot.h"
+#include "fs/core/image_key.h"
 #include "fs/erofs/erofs.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 
-#define SECTOR  512u
-#define KEY_MAX 32u
+#define SECTOR 512u
 
 struct crypt {
     struct block_source source;
@@ -45,48 +44,26 @@ static void crypt_free(struct block_source *s)
     kfree(c);
 }
 
-static int digit(char c)
+/* In the measured configuration, which then is the image key for all; or given otherwise. */
+static int find_key(const char *options, uint8_t key[IMAGE_KEY_MAX])
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* XX-XX-...: 16 or 32 bytes; how many, or -EINVAL. */
-static int parse_key(const char *text, uint8_t key[KEY_MAX])
-{
-    size_t n = 0;
-    for (; *text; text += text[2] == '-' ? 3 : 2) {
-        int high = digit(text[0]), low = high < 0 ? -1 : digit(text[1]);
-        if (low < 0 || n == KEY_MAX)
-            return -EINVAL;
-        key[n++] = (uint8_t)(high << 4 | low);
-    }
-    return n == 16 || n == 32 ? (int)n : -EINVAL;
-}
-
-/* In the measured configuration, or handed over by whoever starts us. */
-static const char *find_key(const char *options)
-{
-    if (options && str_starts(options, "key="))
-        return options + 4;
-    for (char **e = boot_args.envp; e && *e; e++) {
-        if (str_starts(*e, "OCCLUM_IMAGE_KEY="))
-            return *e + 17;
-    }
-    return NULL;
+    if (!options || !str_starts(options, "key="))
+        return image_key_get(key);
+    int n = key_parse(options + 4, key, IMAGE_KEY_MAX);
+    if (n != 16 && n != 32)
+        return -EINVAL;
+    image_key_set(key, (size_t)n);
+    return n;
 }
 
 int crypt_open(const char *options, struct block_source *below, struct block_source **out)
 {
-    uint8_t key[KEY_MAX], xts[AES_XTS_KEY];
-    const char *text = find_key(options);
-    int n = text ? parse_key(text, key) : -ENOKEY;
+    uint8_t key[IMAGE_KEY_MAX], xts[AES_XTS_KEY];
+    int n = find_key(options, key);
     struct crypt *c = n > 0 ? kzalloc(sizeof(*c)) : NULL;
     if (!c) {
         log_always("the image is encrypted: %s",
-                   text ? "the key makes no sense" : "run it with --image-key FILE");
+                   n == -ENOKEY ? "run it with --image-key FILE" : "the key makes no sense");
         return n < 0 ? n : -ENOMEM;
     }
     hmac_sha256(key, (size_t)n, "occlum image 1", 14, xts);

@@ -402,7 +402,11 @@ static int erofs_mount(const struct config_mount *config, const char *source,
         if (r < 0)
             below->free(below);
     }
-    return r < 0 ? r : erofs_open(blocks, out);
+    if (r == 0)
+        r = erofs_open(blocks, out);
+    if (r == 0)
+        (*out)->id = super_id(config->root_hash);
+    return r;
 }
 
 void erofs_register(void)

@@ -7,6 +7,38 @@
 #include "sched/wait.h"
 
 struct vnode;
+struct seal_info;
+
+/* What tells old states from new ones, outside of the host's reach; see vfs_counter.c. */
+struct vs_counter;
+struct vs_counter_ops {
+    int (*read)(struct vs_counter *c, uint64_t *out);
+    int (*advance)(struct vs_counter *c, uint64_t to); /* durable when it returns */
+    void (*free)(struct vs_counter *c);
+};
+struct vs_counter {
+    const struct vs_counter_ops *ops;
+    uint64_t value;
+};
+
+struct vs_options {
+    uint8_t key[32];
+    size_t key_size; /* 0: the seal key */
+    uint8_t root[32];
+    bool have_root, temporary;
+    bool only_enclave; /* no store that the signer's other enclaves can open */
+    uint16_t policy;
+    uint64_t disk_size, cache_size;
+    char *counter; /* a file of the host, NULL: none; whose text is `text` */
+    char *text;
+    size_t text_size;
+};
+/* Needs vs_options_end, also after an error. */
+int vs_options_parse(const char *options, struct vs_options *o) MUST_CHECK;
+void vs_options_end(struct vs_options *o);
+/* What whoever starts the enclave requires of the root's writable layer. */
+int vs_options_required(struct vs_options *o) MUST_CHECK;
+
 struct vbatch { /* pages on their way to the store */
     struct store_page pages[STORE_WRITE_MAX];
     struct cached_page *held[STORE_WRITE_MAX];
@@ -20,6 +52,7 @@ struct vsuper {
     int fd;
     char *name;
     bool read_only;
+    struct vs_counter *counter; /* NULL: none; under commit_lock */
     struct mutex lock; /* the store, disk_size and blocks of all inodes, `batch` */
     struct store *store;
     struct vbatch *batch;
@@ -70,6 +103,17 @@ int vnode_read_pages(struct inode *i, uint64_t index, void *const pages[], size_
 int vnode_getattr(struct inode *i);
 int vnode_open(struct inode *i, struct file *f);
 void vnode_release(struct inode *i);
+
+/* ---- vfs_options.c, vfs_counter.c ---- */
+
+int vs_choose_key(struct vsuper *v, struct vs_options *o, const struct sefs_super *sb,
+                  struct seal_info *info, struct store_params *p) MUST_CHECK;
+int vs_counter_open_file(const char *path, struct vs_counter **out) MUST_CHECK;
+/* Right after the store is opened: -ESTALE if its state is not the newest. */
+int vs_counter_check(struct vsuper *v) MUST_CHECK;
+/* The next commit's value; and when that commit is durable. */
+void vs_counter_begin(struct vsuper *v);
+int vs_counter_end(struct vsuper *v) MUST_CHECK;
 
 /* ---- vfs_back.c: what is dirty, and how it becomes durable ---- */
 

@@ -270,8 +270,10 @@ static int commit_locked(struct vsuper *v, bool settle)
     if (settle)
         store_settle(v->store);
     bool dirty = store_dirty(v->store);
-    if (r == 0 && dirty)
+    if (r == 0 && dirty) {
+        vs_counter_begin(v);
         r = store_commit_begin(v->store);
+    }
     vs_unlock(v);
     if (r < 0 || !dirty)
         return r;
@@ -279,7 +281,7 @@ static int commit_locked(struct vsuper *v, bool settle)
     vs_lock(v);
     r = store_commit_end(v->store, r);
     vs_unlock(v);
-    return r;
+    return r < 0 ? r : vs_counter_end(v);
 }
 
 static int commit_now(struct vsuper *v)

@@ -73,10 +73,15 @@ int union_origin_get(struct union_super *s, struct inode *i, struct union_origin
     return at && *at == 0 && layer < s->lower_count ? 0 : -EIO;
 }
 
+/* Kept origins must mean the same at the next boot, and nothing when the layer has changed. */
+struct union_origin union_origin_new(uint32_t layer, const struct inode *i)
+{
+    return (struct union_origin){layer, i->sb->id ? i->sb->id : i->dev, i->ino};
+}
+
 void union_origin_of(const struct union_node *n, struct union_origin *out)
 {
-    const struct inode *i = n->lower[0].dentry->inode;
-    *out = (struct union_origin){n->lower[0].layer, i->dev, i->ino};
+    *out = union_origin_new(n->lower[0].layer, n->lower[0].dentry->inode);
 }
 
 void union_index_name(const struct union_origin *o, char name[UNION_TEMP_MAX * 2])

@@ -191,7 +191,7 @@ uint64_t union_origin_ino(struct union_super *s, const struct union_origin *o)
 
 uint64_t union_ino(struct union_super *s, uint32_t layer, const struct inode *i)
 {
-    struct union_origin o = {layer, i->dev, i->ino};
+    struct union_origin o = union_origin_new(layer, i);
     return union_origin_ino(s, &o);
 }
 
@@ -310,7 +310,7 @@ static int origin_of_stack(struct union_super *s, struct union_stack *stack,
     int r = 0;
     *indexed = false;
     if (lower) {
-        *o = (struct union_origin){stack->lower[0].layer, lower->dev, lower->ino};
+        *o = union_origin_new(stack->lower[0].layer, lower);
         if (!inode_is_dir(lower) && lower->nlink > 1 && s->index) {
             r = find_indexed(s, stack, o);
             *indexed = stack->upper != NULL;
@@ -319,7 +319,7 @@ static int origin_of_stack(struct union_super *s, struct union_stack *stack,
     }
     struct inode *upper = stack->upper->inode;
     if (union_origin_get(s, upper, o) < 0)
-        *o = (struct union_origin){UNION_UPPER, upper->dev, upper->ino};
+        *o = union_origin_new(UNION_UPPER, upper);
     else if (!inode_is_dir(upper) && upper->nlink > 1)
         *indexed = union_attr_get(s, upper, "nlink", NULL, 0) > 0;
     return 0;

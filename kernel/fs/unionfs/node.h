@@ -117,6 +117,7 @@ struct union_origin {
     uint32_t layer;
     uint64_t dev, ino;
 };
+struct union_origin union_origin_new(uint32_t layer, const struct inode *i);
 int union_origin_get(struct union_super *s, struct inode *i, struct union_origin *out);
 uint64_t union_origin_ino(struct union_super *s, const struct union_origin *o);
 int union_getattr(struct inode *i);

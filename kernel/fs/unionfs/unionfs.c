@@ -129,9 +129,12 @@ static void take_ttls(struct union_super *s, const struct super *layer)
 static int choose_prefix(struct union_super *s)
 {
     static const char *const prefixes[] = {"trusted.overlay.", "user.overlay."};
+    char value[2];
     int r = -EOPNOTSUPP;
     for (size_t i = 0; i < ARRAY_SIZE(prefixes) && r < 0; i++) {
         s->prefix = prefixes[i];
+        if (union_attr_get(s, s->work->inode, "opaque", value, sizeof(value)) == 1)
+            return 0; /* has been here before */
         r = union_attr_set(s, s->work->inode, "opaque", "y");
     }
     if (r < 0)
