@@ -146,37 +146,6 @@ entry_exception:
         jmp     leave
 
         .text
-/* RAX number, RCX return address, R11 scratch; everything else is the program's. */
-        .globl  syscall_entry
-        .p2align 6
-syscall_entry:
-        mov     %rsp, %r11
-        mov     %gs:VCPU_KERNEL_STACK, %rsp
-        push    $0
-        push    %r11
-        pushfq
-        cld
-        push    %rcx
-        push    %rax
-        push    %rdi
-        push    %rsi
-        push    %rdx
-        push    %rcx
-        push    %rax
-        push    %r8
-        push    %r9
-        push    %r10
-        push    %r11
-        push    %rbx
-        push    %rbp
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
-        mov     %rsp, %rdi
-        call    syscall_dispatch
-        jmp     user_return
-
 /*
  * What cpuid says to EAX and ECX; RBX is where to go on, two bytes in front of it is a cpuid
  * for what the table does not hold. User code still, on its own stack, and without using that:
@@ -217,6 +186,37 @@ interrupt_entry:
         mov     %rsp, %rdi
         call    interrupt_dispatch
         jmp     user_return
+
+/* RAX number, RCX return address, R11 scratch; everything else is the program's. */
+        .globl  syscall_entry
+        .p2align 6
+syscall_entry:
+        mov     %rsp, %r11
+        mov     %gs:VCPU_KERNEL_STACK, %rsp
+        push    $0
+        push    %r11
+        pushfq
+        cld
+        push    %rcx
+        push    %rax
+        push    %rdi
+        push    %rsi
+        push    %rdx
+        push    %rcx
+        push    %rax
+        push    %r8
+        push    %r9
+        push    %r10
+        push    %r11
+        push    %rbx
+        push    %rbp
+        push    %r12
+        push    %r13
+        push    %r14
+        push    %r15
+        mov     %rsp, %rdi
+        call    syscall_run
+        /* and out by user_return */
 
 /* Back to user code with the frame at the top of the kernel stack. */
         .globl  user_enter, user_return, user_return_begin, user_return_end

@@ -33,7 +33,6 @@ extern void (*exception_hook)(struct regs *regs, const struct exception_info *in
 
 /* Upper layer, for entry.S and the first stage. */
 void interrupt_dispatch(struct regs *regs);
-void syscall_dispatch(struct regs *regs);
 void user_return_prepare(struct regs *regs);
 void vcpu_main(uint64_t command, haddr_t argument);
 

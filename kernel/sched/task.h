@@ -92,7 +92,7 @@ struct task {
     int nice;
     uint64_t switches, preemptions; /* voluntary and not */
     uint64_t faults;                /* that brought a page in */
-    uint32_t calls;                 /* system calls, modulo 2^32 */
+    uint32_t unmeasured;            /* system calls until one is timed */
 
     _Atomic uint64_t run_since; /* TSC; 0: not running; RUN_ACCOUNTING: the two are changing */
     uint64_t cpu_ns;            /* consumed, user and system */

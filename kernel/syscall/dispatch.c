@@ -30,6 +30,7 @@ static void run_measured(const struct syscall_entry *e, struct regs *r)
 {
     uint64_t before = task_cpu_charged(current);
 
+    current->unmeasured = SAMPLE - 1;
     r->rax = (uint64_t)e->call(r);
     uint64_t after = task_cpu_charged(current);
     if (after > before) /* what takes long is rare, or the host's doing */
@@ -58,7 +59,7 @@ void syscall_run(struct regs *r)
         log_debug("system call %u is not implemented", nr);
     } else if (trace_on()) {
         run_traced(nr, e, r);
-    } else if (unlikely(++current->calls % SAMPLE == 0)) {
+    } else if (unlikely(current->unmeasured-- == 0)) {
         run_measured(e, r);
     } else {
         r->rax = (uint64_t)e->call(r);
@@ -67,11 +68,6 @@ void syscall_run(struct regs *r)
     int64_t result = (int64_t)r->rax;
     if (unlikely(result <= -RESTARTS_FROM && result >= -RESTARTS_TO))
         atomic_fetch_or(&current->flags, TASK_SIGNAL);
-}
-
-void syscall_dispatch(struct regs *r)
-{
-    syscall_run(r);
 }
 
 /* A system call instruction that is not patched (yet). */
