@@ -20,8 +20,9 @@
       "returns", \
       "let us run on: the enclave loops on EXIT for ever") \
     X(WAIT, \
-      "timeout_ns (UINT64_MAX: none), min_complete: submit the ring, wait for " \
-      "completions, a kick or the timeout; if it may have slept, the thread's CPU time in ns", \
+      "timeout_ns (UINT64_MAX: none), min_complete, gather_ns: submit the ring, wait for " \
+      "completions, a kick or the timeout, after gather_ns for one completion only; if it " \
+      "may have slept, the thread's CPU time in ns", \
       "return early or late: callers recheck their condition and the clock; for the time see " \
       "CPU_TIME") \
     X(KICK, "vcpu: make its WAIT return, or its next one return at once", \

@@ -29,6 +29,8 @@ struct ring_map {
     uint32_t pad;
 };
 
+#define RING_SQ_TASKRUN 4u /* in sq_flags: completions will be made when the host is asked */
+
 #define RING_FEATURE_KERNEL 1u /* the host kernel's io_uring; else the interpreter */
 #define RING_FEATURE_SQPOLL 2u /* a polling thread takes submissions without a call */
 

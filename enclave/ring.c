@@ -16,7 +16,7 @@
 #define LIES_MAX   1000u
 #define SLOTS_MAX  (1u << 18)
 #define NO_SLOT    UINT32_MAX
-#define OVERDUE_NS 100000u
+#define OVERDUE_NS 250000u
 
 struct slot {
     struct ring_request *request; /* NULL: free */
@@ -30,6 +30,7 @@ struct ring {
     uint32_t in_flight, waited_for, lies; /* waited_for: by tasks, of those in flight */
     bool urgent;                          /* a task waits for what is not submitted */
     uint64_t since_tsc;                   /* the first entry that is not submitted */
+    uint64_t asked_tsc;                   /* when completions were looked for */
     struct list backlog;                  /* struct ring_async, for when there is room */
     uint32_t slot_count, free_slot;
     struct slot *slot;
@@ -54,7 +55,7 @@ void ring_init(struct vcpu *v)
         m->cq_entries < m->sq_entries || m->cq_entries > 65536 ||
         (m->cq_entries & (m->cq_entries - 1)))
         panic("the host's ring has an impossible size");
-    const haddr_t words[] = {m->sq_head, m->sq_tail, m->cq_head, m->cq_tail};
+    const haddr_t words[] = {m->sq_head, m->sq_tail, m->cq_head, m->cq_tail, m->sq_flags};
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         check_area(words[i], 4, 4);
     check_area(m->sq_array, 4ull * m->sq_entries, 4);
@@ -107,6 +108,17 @@ static void slot_put(struct ring *r, uint32_t index)
 static bool pending(const struct ring *r)
 {
     return host_load32(r->map.sq_head) != r->sq_tail;
+}
+
+/* Does the host hold completions back? The same. */
+static bool held_back(const struct ring *r)
+{
+    return r->in_flight && host_load32(r->map.sq_flags) & RING_SQ_TASKRUN;
+}
+
+static bool overdue(uint64_t since_tsc)
+{
+    return clock_tsc_to_ns(rdtsc() - since_tsc) > OVERDUE_NS;
 }
 
 static int submit(struct ring *r, struct ring_sqe *sqe, struct ring_request *request)
@@ -200,6 +212,7 @@ unsigned ring_reap(void)
     uint32_t tail = host_load32(r->map.cq_tail);
     unsigned count = 0;
 
+    r->asked_tsc = rdtsc();
     if (tail - r->cq_head > r->map.cq_entries) {
         lie(r, 0);
         return 0;
@@ -221,7 +234,7 @@ bool ring_unsubmitted(void)
     struct ring *r = this_vcpu()->ring;
 
     unload_backlog(r);
-    return pending(r);
+    return pending(r) || held_back(r);
 }
 
 bool ring_urgent(void)
@@ -230,7 +243,9 @@ bool ring_urgent(void)
 
     unload_backlog(r);
     r->urgent = r->urgent && pending(r);
-    return r->urgent || (pending(r) && clock_tsc_to_ns(rdtsc() - r->since_tsc) > OVERDUE_NS);
+    if (r->urgent || (pending(r) && overdue(r->since_tsc)))
+        return true;
+    return held_back(r) && (r->waited_for || overdue(r->asked_tsc));
 }
 
 bool ring_backlogged(void)
@@ -243,6 +258,12 @@ bool ring_has_completions(void)
 {
     struct ring *r = this_vcpu()->ring;
     return host_load32(r->map.cq_tail) != r->cq_head;
+}
+
+uint32_t ring_ready(void)
+{
+    struct ring *r = this_vcpu()->ring;
+    return MIN(host_load32(r->map.cq_tail) - r->cq_head, r->map.cq_entries);
 }
 
 unsigned ring_in_flight(void)

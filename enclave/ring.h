@@ -39,12 +39,14 @@ int ring_submit(struct ring_sqe *sqe, struct ring_request *request) MUST_CHECK;
 void ring_queue(struct ring_async *a);
 /* Calls `complete` for every completion there is; returns how many. */
 unsigned ring_reap(void);
-/* Entries that the host has not taken; it does at the next HOSTCALL_WAIT. */
+/* Entries that the host has not taken, or completions that it holds back; it is moved by the
+ * next HOSTCALL_WAIT. */
 bool ring_unsubmitted(void);
 /* As ring_unsubmitted(), but only if a task sleeps for one of them, or they are old. */
 bool ring_urgent(void);
 /* There are more than the ring can take now. */
 bool ring_backlogged(void);
 bool ring_has_completions(void);
+uint32_t ring_ready(void); /* how many, as the host says */
 unsigned ring_in_flight(void);
 unsigned ring_waited_for(void); /* of those: tasks sleep for them */

@@ -53,7 +53,10 @@ static int64_t do_WAIT(struct vcpu_host *v, const uint64_t *a)
 
     t->waiting = 1;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    int64_t rc = v->ring.ops->wait(&v->ring, t, a[0], a[1] > UINT32_MAX ? 1 : (uint32_t)a[1]);
+    struct ring_wait w = {.timeout_ns = a[0],
+                          .min_complete = a[1] > RING_COMPLETIONS ? 1 : (uint32_t)a[1],
+                          .gather_ns = a[2]};
+    int64_t rc = v->ring.ops->wait(&v->ring, t, &w);
     t->waiting = 0;
     t->kicked = 0;
     if (a[1]) { /* idle: it looks at everything itself now; repeating the tick would not end */

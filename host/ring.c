@@ -12,9 +12,11 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#ifndef IORING_SETUP_SUBMIT_ALL
-#define IORING_SETUP_SUBMIT_ALL (1U << 7)
-#endif
+/* Newer than the oldest header that this is built with. */
+#define SETUP_SUBMIT_ALL    (1u << 7)
+#define SETUP_TASKRUN_FLAG  (1u << 9)
+#define SETUP_SINGLE_ISSUER (1u << 12)
+#define SETUP_DEFER_TASKRUN (1u << 13)
 
 static void uring_fini(struct ring *r)
 {
@@ -31,25 +33,48 @@ static uint32_t unsubmitted(const struct ring *r)
     return n > r->map.sq_entries ? r->map.sq_entries : n;
 }
 
-static int uring_wait(struct ring *r, struct host_thread *t, uint64_t timeout_ns,
-                      uint32_t min_complete)
+static long enter_and_wait(struct ring *r, struct host_thread *t, uint64_t timeout_ns,
+                           uint32_t min_complete)
 {
     struct __kernel_timespec ts = {.tv_sec = (int64_t)(timeout_ns / 1000000000u),
                                    .tv_nsec = (long long)(timeout_ns % 1000000000u)};
     struct io_uring_getevents_arg arg = {.ts = timeout_ns == UINT64_MAX ? 0 : (uint64_t)&ts};
-    uint32_t submit = unsubmitted(r);
-    long rc;
-
-    if (!min_complete) {
-        rc = submit ? syscall(SYS_io_uring_enter, r->fd, submit, 0, IORING_ENTER_GETEVENTS,
-                              NULL, 0)
-                    : 0;
-        return rc < 0 ? -errno : 0;
-    }
-    uint64_t args[6] = {(uint64_t)r->fd, submit,
+    uint64_t args[6] = {(uint64_t)r->fd, unsubmitted(r),
                         min_complete,    IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
                         (uint64_t)&arg,  sizeof(arg)};
-    rc = host_wait_syscall(t, SYS_io_uring_enter, args);
+    return host_wait_syscall(t, SYS_io_uring_enter, args);
+}
+
+/* Are there completions to be made? */
+static int due(const struct ring *r)
+{
+    return __atomic_load_n((uint32_t *)r->map.sq_flags, __ATOMIC_RELAXED) & RING_SQ_TASKRUN;
+}
+
+static int has_completions(const struct ring *r)
+{
+    return __atomic_load_n((uint32_t *)r->map.cq_tail, __ATOMIC_ACQUIRE) !=
+           __atomic_load_n((uint32_t *)r->map.cq_head, __ATOMIC_ACQUIRE);
+}
+
+static int uring_wait(struct ring *r, struct host_thread *t, const struct ring_wait *w)
+{
+    uint64_t left = w->timeout_ns;
+    uint32_t submit = unsubmitted(r), count = w->min_complete;
+    long rc;
+
+    if (!count) {
+        rc = submit || due(r) ? syscall(SYS_io_uring_enter, r->fd, submit, 0,
+                                        IORING_ENTER_GETEVENTS, NULL, 0)
+                              : 0;
+        return rc < 0 ? -errno : 0;
+    }
+    int gathers = count > 1 && w->gather_ns && w->gather_ns < left;
+    rc = enter_and_wait(r, t, gathers ? w->gather_ns : left, count);
+    if (gathers && (rc == -ETIME || rc >= 0) && !has_completions(r)) {
+        left -= left == UINT64_MAX ? 0 : w->gather_ns;
+        rc = enter_and_wait(r, t, left, 1);
+    }
     if (rc == -EINTR && (submit = unsubmitted(r))) /* kicked before it began */
         syscall(SYS_io_uring_enter, r->fd, submit, 0, 0, NULL, 0);
     if (rc == -EINTR || rc == -ETIME || rc == -EAGAIN || rc == -EBUSY)
@@ -59,21 +84,32 @@ static int uring_wait(struct ring *r, struct host_thread *t, uint64_t timeout_ns
 
 static const struct ring_ops uring_ops = {.fini = uring_fini, .wait = uring_wait};
 
+/* Completions that are made when we ask for them interrupt nobody, and wake a wait for several
+ * once. From 6.1 on; 5.18; any. */
+static int queue_init(struct io_uring *u, struct io_uring_params *p)
+{
+    static const uint32_t flags[] = {SETUP_SUBMIT_ALL | SETUP_TASKRUN_FLAG |
+                                         SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN,
+                                     SETUP_SUBMIT_ALL, 0};
+    int rc = -EINVAL;
+
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]) && rc == -EINVAL; i++) {
+        *p = (struct io_uring_params){.flags =
+                                          IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | flags[i],
+                                      .cq_entries = RING_COMPLETIONS};
+        rc = io_uring_queue_init_params(RING_ENTRIES, u, p);
+    }
+    return rc;
+}
+
 static int uring_init(struct ring *r)
 {
-    struct io_uring_params p = {.flags = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE |
-                                         IORING_SETUP_SUBMIT_ALL,
-                                .cq_entries = RING_COMPLETIONS};
+    struct io_uring_params p;
     struct io_uring *u = calloc(1, sizeof(*u));
 
     if (!u)
         return -ENOMEM;
-    int rc = io_uring_queue_init_params(RING_ENTRIES, u, &p);
-    if (rc == -EINVAL) { /* before 5.18 */
-        p = (struct io_uring_params){.flags = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
-                                     .cq_entries = RING_COMPLETIONS};
-        rc = io_uring_queue_init_params(RING_ENTRIES, u, &p);
-    }
+    int rc = queue_init(u, &p);
     if (!rc && !(p.features & IORING_FEAT_EXT_ARG)) {
         io_uring_queue_exit(u);
         rc = -ENOSYS;

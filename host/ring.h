@@ -20,12 +20,16 @@ struct ring {
     void *state; /* the back end's */
 };
 
+struct ring_wait {
+    uint64_t timeout_ns; /* UINT64_MAX: none */
+    uint32_t min_complete;
+    uint64_t gather_ns; /* then one completion is enough; 0: from the beginning min_complete */
+};
+
 struct ring_ops {
     void (*fini)(struct ring *r);
-    /* Submits what is queued; waits for min_complete completions, a kick, a tick or the time.
-     */
-    int (*wait)(struct ring *r, struct host_thread *t, uint64_t timeout_ns,
-                uint32_t min_complete);
+    /* Submits what is queued; waits for completions, a kick, a tick or the time. */
+    int (*wait)(struct ring *r, struct host_thread *t, const struct ring_wait *w);
 };
 
 int ring_init(struct ring *r, struct host_error *err);

@@ -335,12 +335,24 @@ static void serve(struct interp *in, uint32_t n)
     }
 }
 
-static int interp_wait(struct ring *r, struct host_thread *t, uint64_t timeout_ns,
-                       uint32_t min_complete)
+/* Enough to go back with? Otherwise *until says when to look again. */
+static int enough(struct interp *in, const struct ring_wait *w, uint64_t start, uint64_t *until)
+{
+    uint32_t ready = cq_ready(in);
+
+    if (ready >= w->min_complete || !ready || !w->gather_ns)
+        return ready >= w->min_complete;
+    uint64_t end = start + (w->gather_ns < UINT32_MAX ? w->gather_ns : UINT32_MAX);
+    if (end < *until)
+        *until = end;
+    return now_ns() >= end;
+}
+
+static int interp_wait(struct ring *r, struct host_thread *t, const struct ring_wait *w)
 {
     struct interp *in = r->state;
     uint64_t start = now_ns();
-    uint64_t end = timeout_ns > UINT64_MAX - start ? UINT64_MAX : start + timeout_ns;
+    uint64_t end = w->timeout_ns > UINT64_MAX - start ? UINT64_MAX : start + w->timeout_ns;
     long rc = 0;
 
     submit_all(in);
@@ -348,7 +360,7 @@ static int interp_wait(struct ring *r, struct host_thread *t, uint64_t timeout_n
         uint64_t until = end;
         uint32_t n = gather(in, &until);
         uint64_t now = now_ns();
-        int done = cq_ready(in) >= min_complete || now >= end || rc == -EINTR;
+        int done = enough(in, w, start, &until) || now >= end || rc == -EINTR;
         uint64_t left = done || until <= now ? 0 : until - now;
         struct timespec ts = {.tv_sec = (time_t)(left / 1000000000u),
                               .tv_nsec = (long)(left % 1000000000u)};

@@ -14,6 +14,7 @@
 #include "mm/kmalloc.h"
 #include "net/answer.h"
 #include "net/net.h"
+#include "sched/gather.h"
 #include "sched/task.h"
 
 #define CLOSE_NS       1000000000u
@@ -175,6 +176,8 @@ void inet_close_step(struct inet_sock *i)
 {
     enum { NOTHING, END_RECEIVING, CLOSE, SHUT } todo = NOTHING;
     spin_lock(&i->lock);
+    if (i->closing || i->shut_write)
+        gather_eager();
     bool idle = !i->out_busy && !i->ctl_busy && !atomic_load(&i->out.count);
     if (idle && i->closing && !i->closed && i->in_busy && !i->shut_sent)
         todo = END_RECEIVING;

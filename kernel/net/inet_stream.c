@@ -12,6 +12,7 @@
 #include "mm/kmalloc.h"
 #include "net/answer.h"
 #include "net/inet.h"
+#include "sched/gather.h"
 
 #define PART_MAX     (64u * 1024)
 #define ACCEPT_AHEAD 128u
@@ -114,9 +115,11 @@ static void gather(void *op, const void *data, uint32_t size)
 void stream_push(struct inet_sock *i)
 {
     spin_lock(&i->lock);
-    bool go = !i->out_busy && !i->closed && atomic_load(&i->out.count);
+    bool more = !i->closed && atomic_load(&i->out.count), go = more && !i->out_busy;
     i->out_busy |= go;
     spin_unlock(&i->lock);
+    if (more && !go)
+        gather_eager(); /* goes out when the host has told of what is on its way */
     if (!go)
         return;
     struct net_op *op = &i->out_op;
@@ -130,6 +133,10 @@ void stream_push(struct inet_sock *i)
     op->done = sent;
     op->progress = 0;
     queue_drain(&i->out, op->bounce.size, gather, op);
+    if (atomic_load(&i->out.count) || i->closing || i->shut_write)
+        gather_eager();
+    else
+        gather_lazy();
     socket_get(&i->sock);
     netop_send(op, i->fd, 0);
 }

@@ -12,6 +12,7 @@
 #include "enclave/hostcall.h"
 #include "enclave/ring.h"
 #include "lib/string.h"
+#include "sched/gather.h"
 #include "sched/queue.h"
 #include "sched/task.h"
 #include "sched/wait.h"
@@ -45,7 +46,7 @@ static void submit(struct ring_sqe *sqe, struct ring_request *r)
 {
     while (ring_submit(sqe, r) == -EAGAIN) {
         atomic_store(&current->state, TASK_RUNNABLE);
-        (void)hostcall2(HOSTCALL_WAIT, 0, 0);
+        gather_submit();
         ring_reap();
         task_yield();
     }

@@ -8,6 +8,7 @@
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "sched/gather.h"
 #include "sched/lock.h"
 #include "sched/task.h"
 
@@ -139,6 +140,9 @@ static void complete(struct ring_request *r)
 {
     struct net_op *op =
         container_of(container_of(r, struct ring_async, request), struct net_op, ring);
+    uint8_t opcode = op->ring.sqe.opcode;
+    if (r->result > 0 && (opcode == RING_OP_RECV || opcode == RING_OP_RECVMSG))
+        gather_note(&op->stamp);
     op->done(op, r->result);
 }
 
@@ -274,6 +278,6 @@ void netop_message(const struct net_op *op, struct net_message *out)
 void netop_flush(void)
 {
     if (ring_unsubmitted())
-        (void)hostcall2(HOSTCALL_WAIT, 0, 0);
+        gather_submit();
     ring_reap();
 }

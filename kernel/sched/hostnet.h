@@ -36,6 +36,7 @@ struct net_op {
     struct bounce bounce;
     void (*done)(struct net_op *op, int result);
     uint32_t progress; /* bytes of a send that are out */
+    uint32_t stamp;    /* gather_note()'s */
 };
 
 /* One at a time for each op. */

@@ -9,6 +9,7 @@
 #include "enclave/ring.h"
 #include "lib/string.h"
 #include "sched/family.h"
+#include "sched/gather.h"
 #include "sched/internal.h"
 #include "sched/queue.h"
 
@@ -89,7 +90,10 @@ static void idle_wait(struct run_queue *q)
         }
         (void)ring_unsubmitted();
         bool more = ring_backlogged();
-        account_resume(q, hostcall2(HOSTCALL_WAIT, more ? 0 : timeout, !more));
+        if (more)
+            gather_submit();
+        else
+            account_resume(q, gather_wait(timeout));
         clock_sync_sometimes();
     }
     atomic_store(&q->sleeping, false);

@@ -18,6 +18,7 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "sched/family.h"
+#include "sched/gather.h"
 #include "sched/internal.h"
 #include "sched/queue.h"
 #include "sched/timer.h"
@@ -169,7 +170,7 @@ void schedule(void)
     timer_run();
     /* A task that yields waits for somebody, perhaps for an answer of the host's. */
     if (prev != &q->idle && (prev->to_tail || atomic_load(&q->length)) && ring_urgent())
-        (void)hostcall2(HOSTCALL_WAIT, 0, 0);
+        gather_submit();
     uint64_t now = rdtsc();
     if (prev != &q->idle)
         account_sync(q, now);
@@ -283,7 +284,7 @@ void sched_tick(void)
     q->vcpu->tick_pending = false;
     control_poll();
     if (ring_unsubmitted())
-        (void)hostcall2(HOSTCALL_WAIT, 0, 0);
+        gather_submit();
     ring_reap();
     clock_sync_sometimes();
     timer_run();
@@ -309,7 +310,7 @@ void sched_user_return(void)
     if (atomic_fetch_and(&current->flags, ~TASK_TICK) & TASK_TICK) {
         struct run_queue *q = my_queue();
         if (ring_urgent())
-            (void)hostcall2(HOSTCALL_WAIT, 0, 0);
+            gather_submit();
         if (queue_call(q, current)) {
             atomic_fetch_or(&current->flags, TASK_TICK);
             task_yield();
