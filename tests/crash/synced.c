@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * synced write DIR: appends numbered records to a file, in odd sizes, with a new file and a
- * rename now and then, makes each durable, and only then prints its number. Never ends.
+ * synced write DIR [COUNT]: appends numbered records to a file, in odd sizes, with a new file
+ * and a rename now and then, makes each durable, and only then prints its number. Ends after
+ * COUNT records, else never.
  * synced check DIR: reads all of it back and prints the number of the last whole record.
  */
 #include <fcntl.h>
@@ -76,7 +77,8 @@ static void check_beside(int dir, unsigned last)
 int main(int argc, char **argv)
 {
     static char data[RECORD_MAX];
-    int dir = argc == 3 ? open(argv[2], O_RDONLY | O_DIRECTORY) : -1;
+    unsigned count_max = argc == 4 ? (unsigned)atoi(argv[3]) : -1u;
+    int dir = argc >= 3 ? open(argv[2], O_RDONLY | O_DIRECTORY) : -1;
     int fd = dir < 0 ? -1 : openat(dir, "log", O_RDWR | O_CREAT, 0600);
     off_t end;
     if (fd < 0)
@@ -87,7 +89,7 @@ int main(int argc, char **argv)
         printf("%u\n", n);
         return 0;
     }
-    for (;; n++) {
+    for (; n < count_max; n++) {
         size_t size = record(n, data);
         if (pwrite(fd, data, size, end) != (ssize_t)size)
             die("writing");
@@ -99,4 +101,5 @@ int main(int argc, char **argv)
         printf("%u\n", n + 1);
         fflush(stdout);
     }
+    return 0;
 }

@@ -271,6 +271,24 @@ static mode_t mode_of(const char *path)
     return st.st_mode & 07777;
 }
 
+/* Attributes of what is no file: root's own kind only. */
+static void xattr_of_others(void)
+{
+    static const char *const names[] = {"xattr-link", "xattr-fifo"};
+    char value[8];
+    must(symlink("nowhere", names[0]));
+    must(mkfifo(names[1], 0600));
+    for (int i = 0; i < 2; i++) {
+        expect(lsetxattr(names[i], "user.x", "1", 1, 0), -1, EPERM);
+        if (lsetxattr(names[i], "trusted.x", "abc", 3, 0) && errno == EOPNOTSUPP)
+            continue; /* this file system keeps none */
+        expect(lgetxattr(names[i], "trusted.x", value, sizeof(value)), 3, 0);
+        expect(llistxattr(names[i], NULL, 0) >= 10, 1, 0);
+        expect(lremovexattr(names[i], "trusted.x"), 0, 0);
+        expect(lgetxattr(names[i], "trusted.x", value, sizeof(value)), -1, ENODATA);
+    }
+}
+
 /* Before Linux 6.1 not all file systems did it for fallocate. */
 static void set_id_bits_fallocate(void)
 {
@@ -344,6 +362,7 @@ int main(void)
         other_users();
         sticky();
         planted();
+        xattr_of_others();
         set_id_bits();
     }
     return test_end();

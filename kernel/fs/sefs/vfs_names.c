@@ -377,10 +377,16 @@ const struct inode_ops vnode_file_ops = {
 const struct inode_ops vnode_link_ops = {
     .readlink = vlink_readlink,
     .setattr = vnode_setattr,
+    .getxattr = vnode_getxattr,
+    .setxattr = vnode_setxattr,
+    .listxattr = vnode_listxattr,
     .free = vnode_free,
 };
 
 const struct inode_ops vnode_other_ops = {
     .setattr = vnode_setattr,
+    .getxattr = vnode_getxattr,
+    .setxattr = vnode_setxattr,
+    .listxattr = vnode_listxattr,
     .free = vnode_free,
 };
