@@ -267,6 +267,13 @@ struct family *family_new(void)
     return f;
 }
 
+static bool nothing_left(const struct area *a)
+{
+    uint8_t state;
+
+    return present_run(a->start, a->end, &state) == a->end && !state;
+}
+
 /* The last reference goes together with the areas: who looks them up (range_rival) finds no
  * family that nobody refers to. */
 static bool drop_reference(struct family *f, struct list *areas)
@@ -277,6 +284,7 @@ static bool drop_reference(struct family *f, struct list *areas)
 
     while (last && (n = list_pop(&f->areas))) {
         struct area *a = list_entry(n, struct area, in_family);
+        assert(nothing_left(a)); /* whoever comes next would take it for its own */
         rb_remove(&ranges, &a->node);
         present_forget(a->start, a->end, is_free);
         list_append(areas, n);
