@@ -78,6 +78,13 @@ enum config_fs {
 #define CONFIG_MOUNT_LAYER 2u
 /* EROFS: encrypted below the hash tree; options may hold the key. */
 #define CONFIG_MOUNT_CRYPT 4u
+/* Of the first stage, whose /bin/init then mounts the rest. */
+#define CONFIG_MOUNT_INIT 8u
+
+/* boot_info.image: the root's, and the first stage's. */
+#define IMAGE_ROOTFS 0u
+#define IMAGE_INITFS 1u
+#define IMAGE_COUNT  2u
 
 struct config_mount {
     uint32_t fs;    /* enum config_fs */

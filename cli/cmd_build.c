@@ -35,8 +35,9 @@ struct build {
     int reset;             /* what programs have written is removed */
     int key_inside;        /* the key goes into the enclave file, which anybody can read */
     struct instance_config config;
-    struct erofs_stats stats;
-    struct verity_tree verity;
+    int two_stages; /* initfs/ has a /bin/init */
+    struct erofs_stats stats[IMAGE_COUNT];
+    struct verity_tree verity[IMAGE_COUNT];
     struct page_plan plan;
     uint8_t mrenclave[32], mrsigner[32];
 };
@@ -121,7 +122,7 @@ static struct err *prepare_key(struct build *build, uint8_t xts[CRYPT_KEY])
     for (size_t i = 0; !err && i < build->config.mount_count; i++) {
         struct mount_entry *mount = &build->config.mounts[i];
 
-        if (mount->fs != CONFIG_FS_EROFS)
+        if (mount->fs != CONFIG_FS_EROFS || (mount->flags & CONFIG_MOUNT_INIT))
             continue;
         mount->flags |= CONFIG_MOUNT_CRYPT;
         free(mount->options);
@@ -134,35 +135,50 @@ static struct err *prepare_key(struct build *build, uint8_t xts[CRYPT_KEY])
     return err;
 }
 
-static struct err *make_image(struct build *build)
+/* One of the two: its files, and directories for what its stage mounts. */
+static struct err *make_image(struct build *build, unsigned image, const uint8_t *xts)
 {
-    uint8_t xts[CRYPT_KEY];
+    static const char *const sources[] = {INSTANCE_IMAGE, INSTANCE_INITFS};
+    static const char *const files[] = {NEW(BUILD_ROOTFS), NEW(BUILD_INITFS)};
+    static const char *const names[] = {INSTANCE_BUILD "/" BUILD_ROOTFS,
+                                        INSTANCE_BUILD "/" BUILD_INITFS};
     struct instance_config *config = &build->config;
     const char **targets = calloc(config->mount_count + 1, sizeof(*targets));
-    struct erofs_options options = {.source = INSTANCE_IMAGE, .directories = targets};
-    int fd = open(NEW(BUILD_ROOTFS), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    struct erofs_options options = {
+        .source = sources[image], .directories = targets, .xts_key = xts};
+    int fd = open(files[image], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     struct err *err = NULL;
 
     if (!targets || fd < 0) {
-        err = err_sys(errno, "%s: cannot be created", NEW(BUILD_ROOTFS));
+        err = err_sys(errno, "%s: cannot be created", files[image]);
         goto out;
     }
     options.has_epoch = source_epoch(&options.epoch);
-    if (build->image_key) {
-        err = prepare_key(build, xts);
-        options.xts_key = xts;
+    for (size_t i = 0; i < config->mount_count; i++) {
+        const struct mount_entry *m = &config->mounts[i];
+
+        if (!(m->flags & CONFIG_MOUNT_INIT) == (image == IMAGE_ROOTFS) && m->target[1] &&
+            strncmp(m->target, "/dev/", 5))
+            targets[options.directory_count++] = m->target;
     }
-    for (size_t i = 0; i < config->mount_count; i++)
-        if (config->mounts[i].target[1] && strncmp(config->mounts[i].target, "/dev/", 5))
-            targets[options.directory_count++] = config->mounts[i].target;
-    if (!err)
-        err = erofs_write(&options, fd, INSTANCE_BUILD "/" BUILD_ROOTFS, &build->stats,
-                          &build->verity);
-    explicit_bzero(xts, sizeof(xts));
+    err = erofs_write(&options, fd, names[image], &build->stats[image], &build->verity[image]);
     if (close(fd) && !err)
-        err = err_sys(errno, "%s: cannot be written", NEW(BUILD_ROOTFS));
+        err = err_sys(errno, "%s: cannot be written", files[image]);
 out:
     free(targets);
+    return err;
+}
+
+static struct err *make_images(struct build *build)
+{
+    uint8_t xts[CRYPT_KEY];
+    struct err *err = build->image_key ? prepare_key(build, xts) : NULL;
+
+    if (!err)
+        err = make_image(build, IMAGE_ROOTFS, build->image_key ? xts : NULL);
+    explicit_bzero(xts, sizeof(xts));
+    if (!err && build->two_stages)
+        err = make_image(build, IMAGE_INITFS, NULL);
     return err;
 }
 
@@ -173,7 +189,7 @@ static struct err *make_plan(struct build *build)
     struct err *err = kernel_path(kernel, sizeof(kernel));
 
     if (!err)
-        err = config_compile(&build->config, 0, &build->verity, &blob);
+        err = config_compile(&build->config, 0, build->verity, &blob);
     if (!err) {
         struct plan_input input = {
             .kernel = kernel,
@@ -211,7 +227,7 @@ static struct err *make_signature(struct build *build)
 
 static struct err *make_all(struct build *build)
 {
-    struct err *err = make_image(build);
+    struct err *err = make_images(build);
 
     if (!err)
         err = make_plan(build);
@@ -261,12 +277,19 @@ out:
     free(path);
 }
 
+static void print_image(const char *name, const struct build *build, unsigned image)
+{
+    printf("%-10s %llu files, %.1f MiB\n", name, (unsigned long long)build->stats[image].inodes,
+           (double)build->verity[image].end / (1 << 20));
+}
+
 static void print_summary(const struct build *build)
 {
     for (size_t i = 0; i < build->config.notes.count; i++)
         printf("note: %s: %s\n", INSTANCE_CONFIG, build->config.notes.items[i]);
-    printf("image      %llu files, %.1f MiB\n", (unsigned long long)build->stats.inodes,
-           (double)build->verity.end / (1 << 20));
+    print_image("image", build, IMAGE_ROOTFS);
+    if (build->two_stages)
+        print_image("initfs", build, IMAGE_INITFS);
     print_hex("mrenclave", build->mrenclave);
     print_hex("mrsigner", build->mrsigner);
     if (!build->sign_key)
@@ -448,7 +471,12 @@ static struct err *prepare(struct build *build, int argc, char **argv, int *lock
     if (access(INSTANCE_IMAGE, F_OK))
         return err_hint(err_sys(errno, "%s", INSTANCE_IMAGE),
                         "it is the directory that becomes the root file system");
-    err = check_inputs(build);
+    if (!access(INSTANCE_INIT, X_OK)) {
+        build->two_stages = 1;
+        err = config_add_init(&build->config);
+    }
+    if (!err)
+        err = check_inputs(build);
     return err ? err : lock_instance(lock);
 }
 

@@ -17,7 +17,6 @@
 #define SGXS  INSTANCE_BUILD "/" BUILD_SGXS
 #define SIG   INSTANCE_BUILD "/" BUILD_SIG
 #define SITES INSTANCE_BUILD "/" BUILD_SITES
-#define IMAGE INSTANCE_BUILD "/" BUILD_ROOTFS
 
 struct run {
     struct observe *observe;
@@ -44,16 +43,20 @@ static struct err *open_enclave(struct run *run)
     return sites_read(SITES, mrenclave, &run->plan);
 }
 
+static const char *const images[] = {INSTANCE_BUILD "/" BUILD_ROOTFS,
+                                     INSTANCE_BUILD "/" BUILD_INITFS};
+
 /* Whether the file behind an EROFS mount has the length that was measured. */
 static struct err *check_image(const struct config_mount *mount)
 {
+    const char *path = mount->image < IMAGE_COUNT ? images[mount->image] : "";
     struct stat st;
 
-    if (stat(IMAGE, &st))
-        return err_sys(errno, "%s", IMAGE);
+    if (stat(path, &st))
+        return err_sys(errno, "%s", path);
     if (mount->hash_offset != mount->data_blocks * IMAGE_BLOCK ||
         (uint64_t)st.st_size != verity_end(mount->data_blocks))
-        return err_hint(err_new("%s: damaged: %lld bytes long instead of %llu", IMAGE,
+        return err_hint(err_new("%s: damaged: %lld bytes long instead of %llu", path,
                                 (long long)st.st_size,
                                 (unsigned long long)verity_end(mount->data_blocks)),
                         "build the instance again: occlum build");
@@ -76,7 +79,8 @@ static struct err *open_images(struct run *run)
         if (mount.fs != CONFIG_FS_EROFS)
             continue;
         err = check_image(&mount);
-        run->params.images[0] = IMAGE;
+        if (!err)
+            run->params.images[mount.image] = images[mount.image];
     }
     return err;
 }
@@ -170,6 +174,7 @@ struct err *run_as_service(const struct run_service *service, int *status)
     struct err *err = open_instance(run);
     if (!err) {
         run->params.service = 1;
+        run->params.envp = environ; /* for the first stage */
         run->params.listen_fd = service->listen_fd;
         run->params.ready = service->ready;
         run->params.ready_arg = service->arg;

@@ -126,6 +126,19 @@ static int serve(struct start *s)
 
 /* ---- start ---- */
 
+/* What the enclave said before it ended: why. */
+static void show_log(void)
+{
+    char text[4096];
+    int fd = open(SERVICE_LOG, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text));
+
+    if (fd >= 0)
+        close(fd);
+    if (n > 0)
+        fwrite(text, 1, (size_t)n, stderr);
+}
+
 static struct err *wait_ready(int fd)
 {
     char text[1024];
@@ -140,6 +153,7 @@ static struct err *wait_ready(int fd)
         return NULL;
     if (used)
         return err_new("%s", text);
+    show_log();
     return err_hint(err_new("the service ended before it was ready"), "its log is %s",
                     SERVICE_LOG);
 }

@@ -353,7 +353,7 @@ static void compile_process(const struct instance_config *config, struct config_
 }
 
 struct err *config_compile(const struct instance_config *config, uint32_t flags,
-                           const struct verity_tree *root, struct config_blob *blob)
+                           const struct verity_tree *trees, struct config_blob *blob)
 {
     struct enclave_config header = {
         .flags = flags | (config->debuggable ? CONFIG_FLAG_DEBUGGABLE : 0) |
@@ -380,7 +380,10 @@ struct err *config_compile(const struct instance_config *config, uint32_t flags,
         const struct mount_entry *entry = &config->mounts[i];
         struct config_mount mount = {.fs = entry->fs, .flags = entry->flags};
 
-        if (entry->fs == CONFIG_FS_EROFS && root) {
+        if (entry->fs == CONFIG_FS_EROFS && trees) {
+            mount.image = entry->flags & CONFIG_MOUNT_INIT ? IMAGE_INITFS : IMAGE_ROOTFS;
+            const struct verity_tree *root = &trees[mount.image];
+
             mount.data_blocks = root->data_blocks;
             mount.hash_offset = root->hash_offset;
             memcpy(mount.root_hash, root->root_hash, sizeof(mount.root_hash));

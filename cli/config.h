@@ -35,7 +35,7 @@ struct instance_config {
     struct text_list entry_points, env_default, env_untrusted;
     struct text_list command; /* what `occlum run` runs where nothing is named */
     uint64_t uid, gid;
-    char *working_dir; /* NULL: / */
+    char *working_dir;          /* NULL: / */
     struct mount_entry *mounts; /* parents before children; "/" is the first */
     size_t mount_count;
     struct text_list notes; /* what was accepted but has no effect, or less than asked for */
@@ -60,8 +60,12 @@ void text_list_free(struct text_list *list);
 uint64_t config_enclave_size(const struct instance_config *config);
 uint32_t config_tcs_count(const struct instance_config *config);
 
-/* The measured form. `root` is the image behind "/", NULL when there is none. */
+/* The mounts of a first stage, on the instance's second image. */
+MUST_CHECK struct err *config_add_init(struct instance_config *config);
+/* The measured form. `trees` are those of the root's image and of the first stage's; NULL when
+ * there are none. */
 MUST_CHECK struct err *config_compile(const struct instance_config *config, uint32_t flags,
-                                      const struct verity_tree *root, struct config_blob *blob);
+                                      const struct verity_tree *trees,
+                                      struct config_blob *blob);
 /* All of the signature's fields but MRENCLAVE. */
 void config_signature(const struct instance_config *config, struct sigstruct_input *input);

@@ -401,3 +401,23 @@ struct err *config_complete_mounts(struct instance_config *config)
     sort_by_depth(config);
     return NULL;
 }
+
+struct err *config_add_init(struct instance_config *config)
+{
+    static const struct {
+        const char *target;
+        uint32_t fs, flags;
+    } mounts[] = {
+        {"/", CONFIG_FS_EROFS, CONFIG_MOUNT_RDONLY | CONFIG_MOUNT_LAYER},
+        {"/", CONFIG_FS_RAMFS, CONFIG_MOUNT_LAYER},
+        {"/", CONFIG_FS_UNIONFS, 0},
+        {"/proc", CONFIG_FS_PROCFS, 0},
+        {"/dev", CONFIG_FS_DEVFS, 0},
+    };
+    struct err *err = NULL;
+
+    for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]) && !err; i++)
+        err = config_add_mount(config, mounts[i].fs, mounts[i].target, "",
+                               mounts[i].flags | CONFIG_MOUNT_INIT);
+    return err;
+}

@@ -28,6 +28,7 @@
 #include "sched/task.h"
 #include "sched/vector.h"
 #include "service/service.h"
+#include "stage.h"
 #include "syscall/syscall.h"
 
 #define BOOT_FAILED (125u << 8)
@@ -66,16 +67,17 @@ static void start_crypto(void)
     crypto_init(&env);
 }
 
+/* One stage, or two: then /bin/init of the first mounts the second's file systems. */
 static void mount_all(void)
 {
-    for (const struct config_record *r = NULL; (r = config_next(r)) != NULL;) {
-        const struct config_mount *m = config_payload(r);
-        if (r->type != CONFIG_MOUNT)
-            continue;
-        if (fs_boot_mount(m, config_mount_target(m), config_mount_source(m),
-                          config_mount_options(m)))
-            kernel_stop(BOOT_FAILED);
-    }
+    bool two = stage_configured();
+
+    if (stage_mount(two))
+        kernel_stop(BOOT_FAILED);
+    if (!two)
+        return;
+    names_import(); /* it may need the network */
+    stage_run();
 }
 
 /* Who the programs of an instance are; file systems are mounted by root. */
@@ -101,7 +103,7 @@ static void first_task(void *arg)
         panic("no memory to boot");
     current->cred = cred;
     mount_all();
-    if (!try) /* there, the host's files are the root's */
+    if (!try && !stage_configured()) /* there, the host's files are the root's */
         names_import();
     if (!cwd)
         cwd = boot_args.cwd;

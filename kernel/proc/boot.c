@@ -19,8 +19,8 @@
 #include "proc/internal.h"
 #include "proc/oom.h"
 
-#define EXIT_REFUSED   (126u << 8)
-#define ENV_MAX        65536u
+#define EXIT_REFUSED (126u << 8)
+#define ENV_MAX      65536u
 
 static const struct signal_ops ops = {
     .terminate = process_terminate,
@@ -193,18 +193,33 @@ static bool climbs(const char *path)
     return false;
 }
 
+static const char *stage_entry;
+static char *const *stage_environment;
+
+void proc_boot_override(const char *entry, char *const *environment)
+{
+    stage_entry = entry;
+    stage_environment = environment;
+}
+
+static bool is_below(const char *path, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    if (!str_starts(path, prefix))
+        return false;
+    return !n || prefix[n - 1] == '/' || !path[n] || path[n] == '/';
+}
+
 bool proc_entry_allowed(const char *path)
 {
     if (config_get()->flags & CONFIG_FLAG_TRY)
         return true;
     if (climbs(path))
         return false;
+    if (stage_entry)
+        return is_below(path, stage_entry);
     for (const struct config_record *r = NULL; (r = config_next(r)) != NULL;) {
-        const char *prefix = config_payload(r);
-        if (r->type != CONFIG_ENTRY_POINT || !str_starts(path, prefix))
-            continue;
-        size_t n = strlen(prefix);
-        if (!n || prefix[n - 1] == '/' || !path[n] || path[n] == '/')
+        if (r->type == CONFIG_ENTRY_POINT && is_below(path, config_payload(r)))
             return true;
     }
     return false;
@@ -240,28 +255,39 @@ static char *const *host_value(char *const *host, const char *s, size_t n)
     return NULL;
 }
 
-/* The defaults, overridden by what the host may set, then the rest of what it may set. */
+/* NAME=VALUE of the first stage's, which nothing overrides? */
+static bool stage_sets(const char *s, size_t n)
+{
+    return stage_environment && host_value(stage_environment, s, n);
+}
+
+/* What the first stage says; the defaults, overridden by what the host may set; then the rest
+ * of what it may set. */
 char **proc_environment(char *const *host)
 {
     size_t n = 0, count = 1;
     for (char *const *e = host; *e; e++)
+        count++;
+    for (char *const *e = stage_environment; e && *e; e++)
         count++;
     for (const struct config_record *r = NULL; (r = config_next(r)) != NULL;)
         count += r->type == CONFIG_ENV_DEFAULT;
     char **out = count <= ENV_MAX ? kcalloc(count, sizeof(*out)) : NULL;
     if (!out)
         return NULL;
+    for (char *const *e = stage_environment; e && *e; e++)
+        out[n++] = *e;
     for (const struct config_record *r = NULL; (r = config_next(r)) != NULL;) {
         char *s = (char *)(uintptr_t)config_payload(r);
-        if (r->type != CONFIG_ENV_DEFAULT)
+        size_t name = r->type == CONFIG_ENV_DEFAULT ? name_length(s) : 0;
+        if (r->type != CONFIG_ENV_DEFAULT || stage_sets(s, name))
             continue;
-        size_t name = name_length(s);
         if (!name || !env_allowed(s, name) || !host_value(host, s, name))
             out[n++] = s;
     }
     for (char *const *e = host; *e; e++) {
         size_t name = name_length(*e);
-        if (name && env_allowed(*e, name))
+        if (name && env_allowed(*e, name) && !stage_sets(*e, name))
             out[n++] = *e;
     }
     return out;

@@ -114,7 +114,7 @@ void process_stop_changed(struct signal_group *g, int sig)
     }
     spin_unlock(&proc_lock);
     give_notice(&n);
-    if (sig && p->outside && proc_outside_changed)
+    if (sig && p->outside && p->outside != PROC_STAGE && proc_outside_changed)
         proc_outside_changed(p->outside, sig, true);
 }
 
@@ -183,7 +183,9 @@ static void process_finish(struct process *p)
         trace_line(p->pid, "+++ exited with %d +++", p->wait_status >> 8 & 0xff);
     if (p->outside == PROC_FIRST)
         proc_stop_kernel((uint32_t)p->wait_status);
-    if (p->outside && proc_outside_changed)
+    if (p->outside == PROC_STAGE)
+        proc_stage_ended(p->wait_status);
+    else if (p->outside && proc_outside_changed)
         proc_outside_changed(p->outside, p->wait_status, false);
     if (p->pid == p->sid && proc_session_ended)
         proc_session_ended(p->sid);

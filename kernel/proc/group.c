@@ -7,6 +7,7 @@
 
 void (*proc_session_ended)(int sid);
 void (*proc_first_began)(struct proc_start *s);
+void (*proc_stage_ended)(int wait_status);
 void (*proc_outside_changed)(uint32_t id, int status, bool stopped);
 
 bool group_exists(int pgid, int sid)

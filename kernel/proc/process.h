@@ -183,6 +183,14 @@ char **proc_environment(char *const *host) MUST_CHECK;
 /* Why exec failed, in words, and the exit status that shells give it. */
 const char *proc_exec_error(int error, int *status);
 
+/* The next process is the first again; there is none. */
+void proc_ids_restart(void);
+/* The id of the first stage's /bin/init, and who hears of its end. */
+#define PROC_STAGE (UINT32_MAX - 1)
+extern void (*proc_stage_ended)(int wait_status);
+/* What the first stage gives the second: entry point and environment, NULL: as configured. The
+ * environment overrides the configured one, and is trusted. Both are kept. */
+void proc_boot_override(const char *entry, char *const *environment);
 #define PROC_FIRST UINT32_MAX /* the id of the first program: the kernel ends with it */
 /* The first program from boot_info and the measured configuration; explains a refusal and
  * stops with 126 or 127. */

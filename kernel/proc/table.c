@@ -70,6 +70,13 @@ int id_take_locked(int id)
     return id;
 }
 
+void proc_ids_restart(void)
+{
+    spin_lock(&proc_lock);
+    last_id = PID_INIT;
+    spin_unlock(&proc_lock);
+}
+
 uint32_t threads_of_user(uint32_t uid)
 {
     uint32_t n = 0;

@@ -232,7 +232,7 @@ void service_exec(uint32_t id, char *payload, size_t size)
     s->payload = payload;
     list_init(&s->node);
     int r = service_parse_exec(payload, size, &s->exec);
-    if (r < 0 || id >= PROC_FIRST || known(id)) {
+    if (r < 0 || id >= PROC_STAGE || known(id)) {
         refuse(id, 125, "exec", "the request is malformed");
     } else if (!proc_entry_allowed(s->exec.program)) {
         refuse(id, 126, s->exec.program,

@@ -4,11 +4,12 @@
  * put in; after any change to data or hashes, what is reached through it gives EIO and a
  * message that says where, and the rest still reads.
  *
- * LINK: tests/unit/fs_fake.c kernel/fs/core/*.c kernel/fs/ramfs/*.c kernel/fs/erofs/[ev]*.c
+ * LINK: tests/unit/fs_fake.c kernel/fs/core/*.c kernel/fs/ramfs/*.c kernel/fs/erofs/[evt]*.c
  * LINK: kernel/lib/r*.c kernel/mm/iter.c kernel/sched/wait.c
  * LIBS: -lcrypto
  */
 #include "crypto/sha256.h"
+#include "enclave/config.h"
 #include "enclave/host.h"
 #include "fs/erofs/erofs.h"
 #include "fs_fake.h"
@@ -33,6 +34,12 @@ int crypt_open(const char *options, struct block_source *below, struct block_sou
     (void)below;
     (void)out;
     return -EINVAL;
+}
+
+const struct config_record *config_next(const struct config_record *previous)
+{
+    (void)previous;
+    return NULL;
 }
 
 uint64_t host_image_size(unsigned index)

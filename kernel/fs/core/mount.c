@@ -252,11 +252,48 @@ static void detach_locked(struct mount *m, struct list *gone)
             deepest = m;
         deepest->detached = true;
         list_remove(&deepest->node);
-        atomic_fetch_sub(&deepest->mountpoint->mounts, 1);
+        if (deepest->mountpoint)
+            atomic_fetch_sub(&deepest->mountpoint->mounts, 1);
         list_append(gone, &deepest->node);
         if (deepest == top)
             return;
     }
+}
+
+static struct mount *over_root_locked(const struct mount *m)
+{
+    struct mount *i, *found = NULL;
+    list_for_each (i, &mounts, node) {
+        if (i->parent == m && i->mountpoint == m->root)
+            found = i;
+    }
+    return found;
+}
+
+bool mount_root_settle(void)
+{
+    struct mount *old = root_mount, *top = root_mount, *next, *parent;
+    struct list gone = LIST_INIT(gone);
+    spin_lock(&mounts_lock);
+    while ((next = over_root_locked(top)) != NULL)
+        top = next;
+    struct dentry *place = top->mountpoint;
+    parent = top->parent;
+    if (top != old) {
+        atomic_fetch_sub(&place->mounts, 1);
+        top->mountpoint = NULL;
+        top->parent = NULL;
+        root_mount = top;
+        detach_locked(old, &gone);
+    }
+    spin_unlock(&mounts_lock);
+    if (top == old)
+        return false;
+    dentry_put(place);
+    mount_put(parent);
+    while (!list_empty(&gone))
+        mount_put(list_entry(list_pop(&gone), struct mount, node));
+    return true;
 }
 
 int mount_detach(const struct path *at, uint32_t flags)

@@ -58,6 +58,9 @@ int mount_move(const struct path *from, const struct path *to) MUST_CHECK;
 /* The topmost mount on this place, with a reference, or NULL. */
 struct mount *mount_over(struct mount *m, struct dentry *d);
 bool mount_have_root(void);
+/* What was mounted over the root of all becomes the root, and all else is taken away; false:
+ * there is nothing over it. */
+bool mount_root_settle(void);
 /* The root of all, with references. */
 void mount_root_path(struct path *out);
 /* A mount for files without a name (pipes, sockets, memfd): one for all. */

@@ -20,6 +20,7 @@ static const struct dev_node nodes[] = {
     {"full", S_IFCHR | 0666, MAKEDEV(1, 7), NULL},
     {"random", S_IFCHR | 0666, MAKEDEV(1, 8), NULL},
     {"urandom", S_IFCHR | 0666, MAKEDEV(1, 9), NULL},
+    {"sgx", S_IFCHR | 0666, MAKEDEV(10, 125), NULL},
     {"tty", S_IFCHR | 0666, MAKEDEV(5, 0), NULL},
     {"ptmx", S_IFCHR | 0666, MAKEDEV(5, 2), NULL},
     {"console", S_IFCHR | 0600, MAKEDEV(5, 1), NULL},
@@ -69,6 +70,7 @@ void devfs_register(void)
     fs_type_register(&type);
     fs_type_register(&alias);
     devfs_register_mem();
+    devfs_register_sgx();
     devfs_register_tty();
     devpts_register();
 }

@@ -9,8 +9,9 @@
 #include "tty/pty.h"
 
 void devfs_register(void);
-/* mem.c, console.c, devpts.c: their character devices and file systems. */
+/* mem.c, sgx.c, console.c, devpts.c: their character devices and file systems. */
 void devfs_register_mem(void);
+void devfs_register_sgx(void);
 void devfs_register_tty(void);
 void devpts_register(void);
 

@@ -389,28 +389,3 @@ int erofs_open(struct block_source *source, struct super **out)
     *out = &s->sb;
     return 0;
 }
-
-static int erofs_mount(const struct config_mount *config, const char *source,
-                       const char *options, struct super **out)
-{
-    struct block_source *blocks;
-    (void)source;
-    int r = verity_open(config, &blocks);
-    if (r == 0 && (config->flags & CONFIG_MOUNT_CRYPT)) {
-        struct block_source *below = blocks;
-        r = crypt_open(options, below, &blocks);
-        if (r < 0)
-            below->free(below);
-    }
-    if (r == 0)
-        r = erofs_open(blocks, out);
-    if (r == 0)
-        (*out)->id = super_id(config->root_hash);
-    return r;
-}
-
-void erofs_register(void)
-{
-    static struct fs_type type = {.name = "erofs", .mount = erofs_mount};
-    fs_type_register(&type);
-}
