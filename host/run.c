@@ -8,6 +8,7 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -227,12 +228,17 @@ static void cpuid_table(struct boot_info *b, struct boot_cpuid *table)
 static int fill_strings(struct loan *l, struct boot_info *b, const struct host_run_params *p,
                         struct host_error *err)
 {
+    char own[HOST_NAME_MAX + 1] = "";
     int rc;
+
+    /* The host's own, since /etc/hosts is usually the host's, too, and names it. */
+    if (gethostname(own, sizeof(own) - 1) || !*own)
+        strcpy(own, "occlum");
 
     if ((rc = strings(l, p->argv, &b->argv)) || (rc = strings(l, p->envp, &b->envp)) ||
         (rc = one_string(l, p->program ? p->program : "", &b->program)) ||
         (rc = one_string(l, p->cwd ? p->cwd : "/", &b->cwd)) ||
-        (rc = one_string(l, p->hostname ? p->hostname : "occlum", &b->hostname)))
+        (rc = one_string(l, p->hostname ? p->hostname : own, &b->hostname)))
         return host_fail(err, rc, "arguments and environment: %s", strerror(-rc));
     return 0;
 }

@@ -42,7 +42,7 @@ struct host_run_params {
     char *const *argv;                    /* NULL-terminated; argv[0] included */
     char *const *envp;                    /* NULL-terminated; may be NULL */
     const char *cwd;                      /* inside; NULL: "/" */
-    const char *hostname;                 /* NULL: "occlum" */
+    const char *hostname;                 /* NULL: the host's */
     uint32_t log_level;                   /* enum log_level */
     const uint8_t *log_levels;            /* boot_info's, LOG_SUBSYSTEMS; NULL: none */
     const uint64_t *trace;                /* boot_info's, 8 words; NULL: nothing */

@@ -12,6 +12,7 @@ same /bin/ls -l /bin/ls
 same /usr/bin/sha256sum /bin/bash
 same /usr/bin/wc /etc/services /etc/passwd
 same /bin/uname -m
+same /bin/uname -n
 same /usr/bin/id -u
 same /bin/pwd
 same /usr/bin/sort -r /etc/passwd
