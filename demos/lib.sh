@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Sourced by the demos. A demo takes its program from the ordinary package client, makes an
+# instance of it, runs real work natively and inside by turns, compares what both print, and
+# tells the median of their times. A demo is called as
+#   demos/NAME/run.sh [--small] [BUILD_DIR]
+# --small: one round over this machine's own tree (occlum try), with what is installed already;
+# status 77 where something is not.
+# A program says "time WHAT SECONDS" on standard error for what is to be compared by itself.
+
+demos=$(cd "$here/.." && pwd -P)
+name=$(basename "$here")
+small=
+[ "${1:-}" = --small ] && { small=yes; shift; }
+O=$(cd "${1:-build}" && pwd -P) || exit 1
+export PATH="$O/bin:$PATH"
+cache=${OCCLUM_DEMO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/occlum-demos}
+work=$O/demo/$name${small:+.small}
+instance=$work/instance
+rounds=${DEMO_ROUNDS:-3}
+[ -n "$small" ] && rounds=1
+failed=0
+rm -rf "$work"
+mkdir -p "$work" "$cache" || exit 1
+: >"$work/rows"
+
+say() {
+    printf '\n== %s\n' "$*"
+}
+fail() {
+    echo "$name: $*"
+    failed=1
+}
+finish() {
+    [ $failed -eq 0 ] && echo "$name: all of it worked" || echo "$name: something failed"
+    exit $failed
+}
+# missing WHAT: the small form goes without, the whole one cannot
+missing() {
+    echo "$name: $* is not installed"
+    [ -n "$small" ] && exit 77
+    exit 1
+}
+
+# ---- packages ----
+
+# debian PACKAGE...
+debian() {
+    for package in "$@"; do
+        dpkg -s "$package" 2>/dev/null | grep -q '^Status: .* installed' && continue
+        [ -n "$small" ] && missing "$package"
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            "$package" >"$work/apt.log" 2>&1 || { tail -3 "$work/apt.log"; missing "$package"; }
+    done
+}
+debian_version() {
+    dpkg-query -W -f '${Version}' "$1" | sed 's/^[0-9]*://; s/-[^-]*$//'
+}
+# pypi NAME PACKAGE...: Debian's Python with the packages, in $site
+pypi() {
+    venv=$cache/$1
+    shift
+    if ! [ -e "$venv/complete" ]; then
+        [ -n "$small" ] && missing "$*"
+        debian python3-venv
+        /usr/bin/python3 -m venv "$venv" &&
+            "$venv/bin/pip" install -q --disable-pip-version-check "$@" >"$work/pip.log" 2>&1 &&
+            touch "$venv/complete" || { tail -3 "$work/pip.log"; missing "$*"; }
+    fi
+    site=$(echo "$venv"/lib/python3*/site-packages)
+    # Inside, they stand where Debian's Python looks by itself: see python.yaml.
+    export site PYTHONPATH="$site"
+}
+pypi_version() {
+    /usr/bin/python3 -c 'import importlib.metadata as m, sys; print(m.version(sys.argv[1]))' "$1"
+}
+
+# ---- the instance ----
+
+# From the demo's bom.yaml, with the default Occlum.json. In the small form: none.
+make_instance() {
+    inside="occlum try --quiet"
+    [ -n "$small" ] && return
+    PYTHON_LIB=$(/usr/bin/python3 -c 'import os; print(os.path.dirname(os.__file__))')
+    PYTHON_SITE=/usr/local/lib/$(basename "$PYTHON_LIB")/dist-packages
+    export PYTHON_LIB PYTHON_SITE here work cache
+    say "$name: an instance"
+    occlum new "$instance" && cd "$instance" &&
+        copy_bom -f "$here/bom.yaml" --include-dir "$demos" --root image >"$work/bom.log" 2>&1 ||
+        { tail -5 "$work/bom.log"; fail "no instance"; exit 1; }
+    [ -f "$here/configure.sh" ] && . "$here/configure.sh"
+    occlum build || { fail "no enclave"; exit 1; }
+    echo "$(find image -type f | wc -l) files, $(du -sh image | cut -f1)"
+    inside="occlum run"
+}
+
+# ---- comparing ----
+
+now_ns() {
+    date +%s%N
+}
+# timed SIDE COMMAND...: its output in $work/SIDE.out, its times added to $work/SIDE.times
+timed() {
+    side=$1
+    shift
+    start=$(now_ns)
+    timeout -k 5 "${DEMO_TIMEOUT:-900}" "$@" >"$work/$side.out" 2>"$work/$side.err" </dev/null
+    status=$?
+    echo "whole $((($(now_ns) - start) / 1000))" >>"$work/$side.times"
+    awk '$1 == "time" { print $2, int($3 * 1000000) }' "$work/$side.err" >>"$work/$side.times"
+    [ $status -eq 0 ] && return
+    fail "$side: status $status: $*"
+    tail -5 "$work/$side.err"
+}
+# median SIDE WHAT: microseconds
+median() {
+    awk -v what="$2" '$1 == what { print $2 }' "$work/$1.times" | sort -n |
+        awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'
+}
+# row LABEL NATIVE INSIDE TARGET UNIT [more]: one line of the table; `more`: more is better
+row() {
+    ratio=$(awk -v n="$2" -v i="$3" 'BEGIN { if (n) printf "%.2f", i / n; else print "-" }')
+    met=$(awk -v r="$ratio" -v t="$4" -v more="${6:-}" \
+        'BEGIN { print t == "" ? "" : (more ? r >= t : r <= t) ? "met" : "missed" }')
+    sign='&le;'
+    [ -n "${6:-}" ] && sign='&ge;'
+    printf '| %s | %s | %s %s | %s %s | %s | %s |\n' "$name $version" "$1" "$2" "$5" "$3" "$5" \
+        "$ratio" "${4:+$sign $4, $met}" | tee -a "$work/rows"
+}
+# both LABEL "WHAT=TARGET..." COMMAND...: natively and inside by turns; outputs must be equal.
+# The command's paths are the same in both, so it is the same command.
+both() {
+    label=$1 wanted=$2
+    shift 2
+    rm -f "$work"/*.times
+    say "$name: $label"
+    for round in $(seq "$rounds"); do
+        timed native "$@"
+        timed inside $inside "$@"
+        cmp -s "$work/native.out" "$work/inside.out" && continue
+        fail "$label: the output differs (< natively, > inside)"
+        diff "$work/native.out" "$work/inside.out" | head -6
+        return
+    done
+    cat "$work/inside.out"
+    for pair in $wanted; do
+        what=${pair%%=*}
+        row "$label: $what" "$(seconds native "$what")" "$(seconds inside "$what")" \
+            "${pair#*=}" s
+    done
+}
+seconds() {
+    median "$1" "$2" | awk '{ printf "%.3f", $1 / 1000000 }'
+}
+
+# ---- servers ----
+
+free_port() {
+    /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])'
+}
+servers=
+trap 'stop_servers' EXIT
+# server SIDE COMMAND...: started in the background, its output in $work/SIDE.server
+server() {
+    side=$1
+    shift
+    prefix=
+    [ "$side" = inside ] && prefix=$inside
+    $prefix "$@" >"$work/$side.server" 2>&1 </dev/null &
+    servers="$! $servers"
+    last_server=$!
+}
+# until_ready COMMAND...: until it succeeds, half a minute at most
+until_ready() {
+    for try in $(seq 150); do
+        "$@" >/dev/null 2>&1 && return 0
+        kill -0 "$last_server" 2>/dev/null || break
+        sleep 0.2
+    done
+    fail "the server does not answer: $*"
+    tail -5 "$work/$side.server"
+    return 1
+}
+stop_servers() {
+    for pid in $servers; do
+        kill "$pid" 2>/dev/null
+    done
+    for pid in $servers; do
+        wait "$pid" 2>/dev/null
+    done
+    servers=
+}
