@@ -74,6 +74,21 @@ pypi_version() {
     /usr/bin/python3 -c 'import importlib.metadata as m, sys; print(m.version(sys.argv[1]))' "$1"
 }
 
+# jdk VERSION: Debian's, with the demo's own classes compiled into $work/classes. The classes'
+# path is the demo's, not the instance's, so that the command is the same inside.
+jdk() {
+    debian openjdk-"$1"-jdk-headless
+    export JAVA_HOME=/usr/lib/jvm/java-"$1"-openjdk-amd64
+    version=$(debian_version openjdk-"$1"-jre-headless)
+    mkdir -p "$work/classes"
+    "$JAVA_HOME/bin/javac" -cp "$(jars)" -d "$work/classes" "$here"/*.java ||
+        { fail "javac"; exit 1; }
+}
+# The class path of the jars that Maven brought to $cache/$name, if it did.
+jars() {
+    [ -d "$cache/$name" ] && find "$cache/$name" -name '*.jar' | sort | tr '\n' ':'
+}
+
 # ---- the instance ----
 
 # From the demo's bom.yaml, with the default Occlum.json. In the small form: none.
