@@ -2,7 +2,7 @@
 # One Makefile, non-recursive; sources are found by glob.
 #   make            everything, into build/
 #   make check      all tests;  make bench, fuzz, suites, stress: the longer ones
-#   make demo       the main job;  make install PREFIX=/usr/local
+#   make demo       the main job;  make demos: the applications;  make install PREFIX=/usr/local
 #   MODE=rel|dbg|san|cov   CC=gcc|clang   O=output folder
 
 MODE ?= rel
@@ -130,7 +130,7 @@ $(O)/lib/occlum-kernel.elf: $(ENCLAVE_OBJ) enclave/enclave.lds $(ENCLAVE_LIBS)
 -include tests/tests.mk
 -include bench/bench.mk
 
-.PHONY: all clean install demo check bench fuzz suites stress docs
+.PHONY: all clean install demo demos check bench fuzz suites stress docs
 all: $(O)/bin/occlum $(O)/bin/copy_bom $(O)/lib/occlum-kernel.elf $(O)/lib/occlum.link
 
 docs: docs/syscalls.md
@@ -139,6 +139,8 @@ docs/syscalls.md: abi/syscalls.tbl tools/syscalls.awk
 
 demo: all
 	sh demos/first/run.sh $(O)
+demos: all
+	sh demos/all.sh $(O) docs/results/demos.md
 
 # Man pages and completions: what the commands say of themselves.
 $(O)/share/made: $(O)/bin/occlum $(O)/bin/copy_bom tools/make-manuals tools/manual.awk \

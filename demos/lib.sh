@@ -84,7 +84,17 @@ jdk() {
     "$JAVA_HOME/bin/javac" -cp "$(jars)" -d "$work/classes" "$here"/*.java ||
         { fail "javac"; exit 1; }
 }
-# The class path of the jars that Maven brought to $cache/$name, if it did.
+# maven: what pom.xml names, into $cache/$name
+maven() {
+    jar_folder=$cache/$name
+    [ -e "$jar_folder/complete" ] && return
+    [ -n "$small" ] && missing "what pom.xml names"
+    debian maven
+    mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+        -DoutputDirectory="$jar_folder" >"$work/mvn.log" 2>&1 && touch "$jar_folder/complete" ||
+        { tail -3 "$work/mvn.log"; missing "what pom.xml names"; }
+}
+# The class path of the jars that Maven brought, if it did.
 jars() {
     [ -d "$cache/$name" ] && find "$cache/$name" -name '*.jar' | sort | tr '\n' ':'
 }
@@ -156,7 +166,7 @@ both() {
         diff "$work/native.out" "$work/inside.out" | head -6
         return
     done
-    cat "$work/inside.out"
+    head -12 "$work/inside.out"
     for pair in $wanted; do
         what=${pair%%=*}
         row "$label: $what" "$(seconds native "$what")" "$(seconds inside "$what")" \
