@@ -71,7 +71,9 @@ pypi() {
     export site PYTHONPATH="$site"
 }
 pypi_version() {
-    /usr/bin/python3 -c 'import importlib.metadata as m, sys; print(m.version(sys.argv[1]))' "$1"
+    /usr/bin/python3 -c 'import sys
+from importlib.metadata import version
+print(version(sys.argv[1]))' "$1"
 }
 
 # jdk VERSION: Debian's, with the demo's own classes compiled into $work/classes. The classes'
@@ -110,7 +112,8 @@ make_instance() {
     export PYTHON_LIB PYTHON_SITE here work cache
     say "$name: an instance"
     occlum new "$instance" && cd "$instance" &&
-        copy_bom -f "$here/bom.yaml" --include-dir "$demos" --root image >"$work/bom.log" 2>&1 ||
+        copy_bom -f "$here/bom.yaml" --include-dir "$demos" --root image \
+            >"$work/bom.log" 2>&1 ||
         { tail -5 "$work/bom.log"; fail "no instance"; exit 1; }
     [ -f "$here/configure.sh" ] && . "$here/configure.sh"
     occlum build || { fail "no enclave"; exit 1; }

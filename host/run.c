@@ -229,16 +229,17 @@ static int fill_strings(struct loan *l, struct boot_info *b, const struct host_r
                         struct host_error *err)
 {
     char own[HOST_NAME_MAX + 1] = "";
+    const char *name = p->hostname;
     int rc;
 
     /* The host's own, since /etc/hosts is usually the host's, too, and names it. */
-    if (gethostname(own, sizeof(own) - 1) || !*own)
-        strcpy(own, "occlum");
+    if (!name)
+        name = gethostname(own, sizeof(own) - 1) || !*own ? "occlum" : own;
 
     if ((rc = strings(l, p->argv, &b->argv)) || (rc = strings(l, p->envp, &b->envp)) ||
         (rc = one_string(l, p->program ? p->program : "", &b->program)) ||
         (rc = one_string(l, p->cwd ? p->cwd : "/", &b->cwd)) ||
-        (rc = one_string(l, p->hostname ? p->hostname : own, &b->hostname)))
+        (rc = one_string(l, name, &b->hostname)))
         return host_fail(err, rc, "arguments and environment: %s", strerror(-rc));
     return 0;
 }

@@ -11,7 +11,8 @@ if [ -n "$small" ]; then
     both "2 threads" "" /bin/python3 "$here/train.py" 2 2000 10
     finish
 fi
-both "1 thread" "whole= import=1.3 train=1.03 predict=1.03" /bin/python3 "$here/train.py" 1 20000 60
-both "2 threads" "train=1.03 predict=1.03" /bin/python3 "$here/train.py" 2 20000 60
+train=$here/train.py
+both "1 thread" "import=1.3 train=1.03 predict=1.03" /bin/python3 "$train" 1 20000 60
+both "2 threads" "train=1.03 predict=1.03" /bin/python3 "$train" 2 20000 60
 both "tracker, 2 workers" "whole=" /bin/python3 "$here/workers.py" fork
 finish
