@@ -63,6 +63,10 @@ $(O)/host/image/sefs/%.o: HOST_CFLAGS += -iquote kernel
 $(O)/bin/occlum: $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a
 	@mkdir -p $(@D)
 	$(CC) $(HOST_LDFLAGS) $^ $(HOST_LIBS) -o $@
+# The same without libraries, for machines that have none; only what looks names up would miss.
+$(O)/lib/occlum-static: $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a
+	@mkdir -p $(@D)
+	$(CC) -static-pie -s -Wl,-z,relro,-z,now,--no-warnings $^ $(HOST_LIBS) -o $@
 # What a test needs that links it anew.
 $(O)/lib/occlum.link: Makefile $(OCCLUM_SRC)
 	@mkdir -p $(@D)
@@ -131,7 +135,8 @@ $(O)/lib/occlum-kernel.elf: $(ENCLAVE_OBJ) enclave/enclave.lds $(ENCLAVE_LIBS)
 -include bench/bench.mk
 
 .PHONY: all clean install demo demos check bench fuzz suites stress docs
-all: $(O)/bin/occlum $(O)/bin/copy_bom $(O)/lib/occlum-kernel.elf $(O)/lib/occlum.link
+all: $(O)/bin/occlum $(O)/lib/occlum-static $(O)/bin/copy_bom $(O)/lib/occlum-kernel.elf \
+	$(O)/lib/occlum.link
 
 docs: docs/syscalls.md
 docs/syscalls.md: abi/syscalls.tbl tools/syscalls.awk
@@ -163,6 +168,7 @@ install: all $(O)/share/made
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit 1; done
 	install -m 755 $(O)/bin/occlum $(O)/bin/copy_bom $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(O)/lib/occlum-kernel.elf $(DESTDIR)$(PREFIX)/lib/occlum
+	install -m 755 $(O)/lib/occlum-static $(DESTDIR)$(PREFIX)/lib/occlum
 
 clean:
 	rm -rf build

@@ -57,6 +57,8 @@ int hand_over_option(char **argv, int *index, struct err **err);
 /* ---- launching
  * ------------------------------------------------------------------------------- */
 
+/* Path of a file that is installed with this program: ../lib/NAME or ../lib/occlum/NAME. */
+MUST_CHECK struct err *installed_path(const char *name, char *path, size_t size);
 /* Path of the kernel's ELF file: OCCLUM_KERNEL, or beside this program. */
 MUST_CHECK struct err *kernel_path(char *path, size_t size);
 /* SGX_MODE: HW, SIM, or unset; `text` NULL is unset. */
@@ -68,6 +70,9 @@ int source_epoch(int64_t *epoch);
 /* Runs an enclave to its end; *status is the exit status for the shell. */
 MUST_CHECK struct err *launch(const struct host_run_params *params, int *status);
 
+/* cmd_run.c: process.command of a plan's configuration, NULL-terminated; to be freed, the
+ * strings are the plan's. NULL: no memory. */
+char **configured_command(const struct page_plan *plan);
 /* cmd_run.c: the instance's enclave as a service on a listening socket, to its end. */
 struct observe;
 struct run_service {

@@ -108,7 +108,7 @@ static struct err *choose_mode(struct run *run)
 
 /* process.command of the measured configuration, NULL-terminated; the strings are the plan's.
  */
-static char **configured_command(const struct page_plan *plan)
+char **configured_command(const struct page_plan *plan)
 {
     size_t size, cursor = 0, count = 0;
     const uint8_t *bytes = plan_config(plan, &size);

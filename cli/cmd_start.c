@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -66,6 +67,9 @@ static struct err *open_socket(struct start *s)
 static struct err *open_log(void)
 {
     int null = open("/dev/null", O_RDWR);
+
+    if (null < 0) /* an empty root directory has none */
+        null = memfd_create("null", 0);
     int log = open(SERVICE_LOG, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
 
     if (null < 0 || log < 0)

@@ -13,18 +13,10 @@
 #include "cli/cli.h"
 #include "cli/observe.h"
 
-struct err *kernel_path(char *path, size_t size)
+struct err *installed_path(const char *name, char *path, size_t size)
 {
-    static const char *const places[] = {"../lib/occlum-kernel.elf",
-                                         "../lib/occlum/occlum-kernel.elf"};
-    const char *given = getenv("OCCLUM_KERNEL");
+    static const char *const places[] = {"../lib", "../lib/occlum"};
     char self[4096];
-
-    if (given && given[0]) {
-        if (snprintf(path, size, "%s", given) >= (int)size || access(path, R_OK))
-            return err_sys(errno, "OCCLUM_KERNEL: %s", given);
-        return NULL;
-    }
     ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
     if (length < 0)
@@ -35,14 +27,28 @@ struct err *kernel_path(char *path, size_t size)
     if (slash)
         *slash = 0;
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        int n = snprintf(path, size, "%s/%s", self, places[i]);
+        int n = snprintf(path, size, "%s/%s/%s", self, places[i], name);
 
         if (n > 0 && n < (int)size && !access(path, R_OK))
             return NULL;
     }
-    return err_hint(
-        err_new("the enclave's kernel, occlum-kernel.elf, is not in %s/../lib", self),
-        "make builds it; or set OCCLUM_KERNEL to its path");
+    return err_new("%s is not in %s/../lib", name, self);
+}
+
+struct err *kernel_path(char *path, size_t size)
+{
+    const char *given = getenv("OCCLUM_KERNEL");
+
+    if (given && given[0]) {
+        if (snprintf(path, size, "%s", given) >= (int)size || access(path, R_OK))
+            return err_sys(errno, "OCCLUM_KERNEL: %s", given);
+        return NULL;
+    }
+    struct err *err = installed_path("occlum-kernel.elf", path, size);
+
+    return err ? err_hint(err_wrap(err, "the enclave's kernel is missing"),
+                          "make builds it; or set OCCLUM_KERNEL to its path")
+               : NULL;
 }
 
 struct err *mode_parse(const char *text, const char *where, enum host_mode *mode)

@@ -23,4 +23,31 @@ cd ../elsewhere || fail "cd"
 [ "$(mrenclave)" = "$measured" ] || fail "another MRENCLAVE"
 [ "$("$occlum" status)" = built ] || fail "status"
 [ ! -e image ] && [ ! -e run ] || fail "too much was packed"
+
+# In an empty root directory, and as a container image that is an instance's source again.
+[ -x /bin/busybox ] || skip "the rest passed; busybox is not here"
+new_instance tiny
+cp /bin/busybox image/bin/
+command='"command": ["/bin/busybox", "echo", "by itself"],'
+sed -i "s|\"process\": {|\"process\": { $command|" Occlum.json
+build
+"$occlum" package --debug "$work/a.tgz" >/dev/null || fail "package"
+"$occlum" package --debug "$work/b.tgz" >/dev/null
+cmp "$work/a.tgz" "$work/b.tgz" || fail "two packages of one build differ"
+"$occlum" package --debug --oci "$work/tiny.oci" >/dev/null || fail "package --oci"
+refuses 1 'exists already' "$occlum" package --debug --oci "$work/tiny.oci"
+for blob in "$work"/tiny.oci/blobs/sha256/*; do
+    [ "$(sha256sum <"$blob" | cut -c1-64)" = "${blob##*/}" ] || fail "$blob"
+done
+mkdir "$work/root" && tar -xzf "$work/a.tgz" -C "$work/root" || fail "tar"
+if chroot "$work/root" /occlum version >/dev/null 2>&1; then
+    [ "$(chroot "$work/root" /occlum run)" = "by itself" ] || fail "in an empty root"
+    chroot "$work/root" /occlum start || fail "start in an empty root"
+    [ "$(chroot "$work/root" /occlum exec /bin/busybox echo served)" = served ] ||
+        fail "exec in an empty root"
+    chroot "$work/root" /occlum stop || fail "stop in an empty root"
+fi
+cd "$work" && "$occlum" new --from oci:tiny.oci again || fail "new --from its own image"
+[ "$(cd again/image/instance && ./occlum run)" = "by itself" ] || fail "what the image holds"
+grep -q '/instance/occlum' again/Occlum.json || fail "the image's entry point"
 exit 0
