@@ -138,6 +138,27 @@ int inet_socket_new(uint32_t family, uint32_t type, uint32_t protocol, struct so
     return 0;
 }
 
+/* Whether the host's side has come further, it would have to be asked. */
+void inet_describe(struct socket *s, struct socket_state *out)
+{
+    enum { ESTABLISHED = 1, SYN_SENT, FIN_WAIT2 = 5, CLOSE = 7, CLOSE_WAIT, LAST_ACK, LISTEN };
+    static const uint8_t number[] = {CLOSE, LISTEN, SYN_SENT, ESTABLISHED};
+    struct inet_sock *i = inet_of(s);
+    spin_lock(&i->lock);
+    *out = (struct socket_state){.number = number[i->state],
+                                 .listening = i->state == INET_LISTENING,
+                                 .in = (uint32_t)atomic_load(&i->in.bytes),
+                                 .out = (uint32_t)atomic_load(&i->out.bytes)};
+    if (out->listening) {
+        out->in = i->accepted_count;
+        out->out = i->backlog;
+    } else if (i->state == INET_CONNECTED && s->type == SOCK_STREAM) {
+        bool sends = !(i->down & 2);
+        out->number = i->eof ? (sends ? CLOSE_WAIT : CLOSE) : sends ? ESTABLISHED : FIN_WAIT2;
+    }
+    spin_unlock(&i->lock);
+}
+
 bool inet_transient(int result)
 {
     return result == -EINTR || result == -EAGAIN || result == -ECANCELED;

@@ -56,6 +56,7 @@ void inet_fail(struct inet_sock *i, int error);
 int inet_name(struct socket *s, bool peer, struct sock_name *out);
 int inet_bind(struct socket *s, const struct sock_name *name);
 bool inet_transient(int result);
+void inet_describe(struct socket *s, struct socket_state *out);
 
 /* A buffer, or false: the socket will be armed again when one is free. */
 bool inet_bounce_get(struct inet_sock *i, struct bounce *b, uint32_t size);

@@ -202,6 +202,7 @@ const struct socket_ops inet_datagram_ops = {
     .getopt = inet_getopt,
     .setopt = inet_setopt,
     .ioctl = inet_ioctl,
+    .describe = inet_describe,
     .release = inet_release,
     .free = inet_free,
 };

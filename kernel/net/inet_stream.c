@@ -432,6 +432,7 @@ const struct socket_ops inet_stream_ops = {
     .getopt = inet_getopt,
     .setopt = inet_setopt,
     .ioctl = inet_ioctl,
+    .describe = inet_describe,
     .release = inet_release,
     .free = inet_free,
 };

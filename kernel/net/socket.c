@@ -78,9 +78,53 @@ static int64_t socket_ioctl(struct file *f, uint32_t request, uaddr_t arg)
     return s->ops->ioctl ? s->ops->ioctl(s, request, arg) : -ENOTTY;
 }
 
+/* ---- all that have a file ---- */
+
+static struct spinlock all_lock = SPINLOCK_INIT(RANK_NET);
+static struct list all = LIST_INIT(all);
+static uint32_t all_count;
+
+static void enlist(struct socket *s, struct file *f, uint64_t ino)
+{
+    s->file = f;
+    s->ino = ino;
+    s->uid = fs_cred()->fsuid;
+    spin_lock(&all_lock);
+    list_append(&all, &s->all_node);
+    all_count++;
+    spin_unlock(&all_lock);
+}
+
+static void delist(struct socket *s)
+{
+    spin_lock(&all_lock);
+    list_remove(&s->all_node);
+    all_count--;
+    spin_unlock(&all_lock);
+}
+
+int socket_snapshot(uint32_t family, uint32_t type, struct socket ***out, uint32_t *count)
+{
+    struct socket *s;
+    uint32_t room = __atomic_load_n(&all_count, __ATOMIC_RELAXED) + 16, n = 0;
+    struct socket **list = kcalloc(room, sizeof(*list));
+    if (!list)
+        return -ENOMEM;
+    spin_lock(&all_lock);
+    list_for_each (s, &all, all_node) {
+        if (n < room && s->family == family && (!type || s->type == type))
+            list[n++] = socket_get(s);
+    }
+    spin_unlock(&all_lock);
+    *out = list;
+    *count = n;
+    return 0;
+}
+
 static void socket_release(struct file *f)
 {
     struct socket *s = f->private;
+    delist(s);
     s->ops->release(s);
     socket_put(s);
 }
@@ -115,7 +159,7 @@ int socket_file_new(struct socket *s, uint32_t flags, struct file **out)
     }
     if (!is_stream(s))
         (*out)->state |= FILE_NO_SIGPIPE;
-    s->file = *out;
+    enlist(s, *out, i->ino);
     return 0;
 }
 

@@ -22,6 +22,13 @@ struct message {
     uint32_t flags;        /* receiving: MSG_TRUNC, MSG_EOR and so on, added */
 };
 
+/* As /proc/net tells it. */
+struct socket_state {
+    uint32_t number; /* TCP's, which the other families use as well; UNIX: SS_* */
+    bool listening;
+    uint32_t in, out; /* bytes; listening: connections that wait, and how many may */
+};
+
 struct socket_ops {
     /* NULL slots answer -EOPNOTSUPP where nothing else is said. No locks held. */
     int (*bind)(struct socket *s, const struct sock_name *name);
@@ -45,6 +52,7 @@ struct socket_ops {
     int (*getopt)(struct socket *s, int level, int name, void *value, uint32_t *size);
     int (*setopt)(struct socket *s, int level, int name, const void *value, uint32_t size);
     int64_t (*ioctl)(struct socket *s, uint32_t request, uaddr_t arg); /* NULL: -ENOTTY */
+    void (*describe)(struct socket *s, struct socket_state *out); /* for /proc/net; not NULL */
     /* The file is gone. */
     void (*release)(struct socket *s);
     /* The last reference is gone: frees it. Never NULL. */
@@ -61,7 +69,10 @@ struct socket {
     _Atomic uint32_t pass_cred;
     _Atomic uint32_t low_water;                         /* SO_RCVLOWAT */
     _Atomic uint64_t read_timeout_ns, write_timeout_ns; /* 0: none */
-    struct file *file; /* not counted; NULL before accept(2) and after the end */
+    struct file *file;    /* not counted; NULL before accept(2) and after the end */
+    struct list all_node; /* while it has a file */
+    uint64_t ino;
+    uint32_t uid; /* of whoever made the file */
 };
 
 void socket_init(struct socket *s, const struct socket_ops *ops, uint32_t family,
@@ -88,6 +99,9 @@ int socket_getopt(struct socket *s, int level, int name, void *value,
                   uint32_t *size) MUST_CHECK;
 int socket_setopt(struct socket *s, int level, int name, const void *value,
                   uint32_t size) MUST_CHECK;
+/* Those with a file, each with a reference, in an array to be freed. */
+int socket_snapshot(uint32_t family, uint32_t type, struct socket ***out,
+                    uint32_t *count) MUST_CHECK;
 /* Takes and clears SO_ERROR: 0 or negative. */
 int socket_error(struct socket *s);
 

@@ -294,6 +294,18 @@ static void unix_free(struct socket *s)
     kfree(u);
 }
 
+static void unix_describe(struct socket *s, struct socket_state *out)
+{
+    enum { SS_UNCONNECTED = 1, SS_CONNECTED = 3 };
+    struct unix_sock *u = unix_of(s);
+    spin_lock(&unix_lock);
+    *out = (struct socket_state){.number =
+                                     u->state == UNIX_CONNECTED ? SS_CONNECTED : SS_UNCONNECTED,
+                                 .listening = u->state == UNIX_LISTENING,
+                                 .in = (uint32_t)atomic_load(&u->in.bytes)};
+    spin_unlock(&unix_lock);
+}
+
 static const struct socket_ops unix_ops = {
     .bind = unix_bind,
     .listen = unix_listen,
@@ -308,6 +320,7 @@ static const struct socket_ops unix_ops = {
     .getopt = unix_getopt,
     .setopt = unix_setopt,
     .ioctl = unix_ioctl,
+    .describe = unix_describe,
     .release = unix_release,
     .free = unix_free,
 };

@@ -27,7 +27,7 @@ int proc_pid_id_map(const struct proc_key *key, struct text *t);
 int proc_pid_personality(const struct proc_key *key, struct text *t);
 int proc_pid_cpuset(const struct proc_key *key, struct text *t);
 ssize_t proc_pid_mem(const struct proc_key *key, struct iter *it, uint64_t *pos, bool write);
-extern const struct proc_node proc_net_nodes[9];
+extern const struct proc_node proc_net_nodes[10];
 
 int proc_pid_zero(const struct proc_key *key, struct text *t);
 int proc_ignore_number(const struct proc_key *key, const char *data, size_t size);
