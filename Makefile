@@ -67,6 +67,15 @@ $(O)/bin/occlum: $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a
 $(O)/lib/occlum-static: $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a
 	@mkdir -p $(@D)
 	$(CC) -static-pie -s -Wl,-z,relro,-z,now,--no-warnings $^ $(HOST_LIBS) -o $@
+# The embedding interface.
+PAL_SRC := cli/pal/pal.c cli/client.c cli/err.c
+PAL_OBJ := $(PAL_SRC:%.c=$(O)/pic/%.o)
+$(O)/pic/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fPIE,$(HOST_CFLAGS)) -fPIC -fvisibility=hidden -c $< -o $@
+$(O)/lib/libocclum-pal.so: $(PAL_OBJ)
+	@mkdir -p $(@D)
+	$(CC) -shared -Wl,-soname,libocclum-pal.so -Wl,-z,relro,-z,now $^ -lpthread -o $@
 # What a test needs that links it anew.
 $(O)/lib/occlum.link: Makefile $(OCCLUM_SRC)
 	@mkdir -p $(@D)
@@ -134,9 +143,9 @@ $(O)/lib/occlum-kernel.elf: $(ENCLAVE_OBJ) enclave/enclave.lds $(ENCLAVE_LIBS)
 -include tests/tests.mk
 -include bench/bench.mk
 
-.PHONY: all clean install demo demos check bench fuzz suites stress docs
+.PHONY: all clean install deb demo demos check bench fuzz suites stress docs
 all: $(O)/bin/occlum $(O)/lib/occlum-static $(O)/bin/copy_bom $(O)/lib/occlum-kernel.elf \
-	$(O)/lib/occlum.link
+	$(O)/lib/occlum.link $(O)/lib/libocclum-pal.so
 
 docs: docs/syscalls.md
 docs/syscalls.md: abi/syscalls.tbl tools/syscalls.awk
@@ -155,6 +164,9 @@ $(O)/share/made: $(O)/bin/occlum $(O)/bin/copy_bom tools/make-manuals tools/manu
 
 SHARE = $(DESTDIR)$(PREFIX)/share
 install: all $(O)/share/made
+	install -d $(DESTDIR)$(PREFIX)/include $(SHARE)/doc/occlum-dev
+	install -m 644 cli/pal/occlum_pal.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 cli/pal/example.c $(SHARE)/doc/occlum-dev
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/occlum $(SHARE)/man/man1 \
 		$(SHARE)/man/man5 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions \
 		$(SHARE)/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -168,7 +180,11 @@ install: all $(O)/share/made
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit 1; done
 	install -m 755 $(O)/bin/occlum $(O)/bin/copy_bom $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(O)/lib/occlum-kernel.elf $(DESTDIR)$(PREFIX)/lib/occlum
+	install -m 755 $(O)/lib/libocclum-pal.so $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(O)/lib/occlum-static $(DESTDIR)$(PREFIX)/lib/occlum
+
+deb: all
+	sh tools/make-deb $(O) $(O)/deb $(VERSION)
 
 clean:
 	rm -rf build
