@@ -243,12 +243,8 @@ int64_t msg_receive(int id, uaddr_t buffer, uint64_t size, int64_t type, int fla
 
 static int64_t stat(int id, int command, uaddr_t buffer)
 {
-    struct ipc_object *o;
     int e;
-    if (command == IPC_STAT)
-        o = ipc_lock(&table, id, 0444, &e);
-    else
-        o = ipc_lock_index(&table, id, command == MSG_STAT ? 0444 : 0, &e);
+    struct ipc_object *o = ipc_lock_stat(&table, id, command, MSG_STAT, &e);
     if (!o)
         return e;
     struct queue *q = queue_of(o);
@@ -270,12 +266,11 @@ static int set(int id, uaddr_t buffer)
 {
     struct abi_msqid d;
     int e = copy_from_user(&d, buffer, sizeof(d));
-    struct ipc_object *o = e ? NULL : ipc_lock(&table, id, 0, &e);
+    struct ipc_object *o = e ? NULL : ipc_lock_owned(&table, id, &e);
     if (!o)
         return e;
     struct queue *q = queue_of(o);
-    e = ipc_owner(o);
-    if (!e && d.qbytes > QUEUE_BYTES && !cred_can(current->cred, CAP_SYS_RESOURCE))
+    if (d.qbytes > QUEUE_BYTES && !cred_can(current->cred, CAP_SYS_RESOURCE))
         e = -EPERM;
     if (!e)
         e = ipc_set_perm(o, &d.perm);
@@ -291,18 +286,14 @@ static int set(int id, uaddr_t buffer)
 static int queue_remove(int id)
 {
     int e;
-    struct ipc_object *o = ipc_lock(&table, id, 0, &e);
+    struct ipc_object *o = ipc_lock_owned(&table, id, &e);
     if (!o)
         return e;
-    e = ipc_owner(o);
-    if (!e) {
-        ipc_remove(&table, o);
-        wait_wake_all(&queue_of(o)->changed);
-    }
+    ipc_remove(&table, o);
+    wait_wake_all(&queue_of(o)->changed);
     ipc_unlock(&table);
-    if (!e)
-        ipc_put(&table, o);
-    return e;
+    ipc_put(&table, o);
+    return 0;
 }
 
 static int64_t info(int command, uaddr_t buffer)

@@ -272,12 +272,8 @@ void sem_undo_all(struct list *undo)
 
 static int64_t stat(int id, int command, uaddr_t buffer)
 {
-    struct ipc_object *o;
     int e;
-    if (command == IPC_STAT)
-        o = ipc_lock(&table, id, 0444, &e);
-    else
-        o = ipc_lock_index(&table, id, command == SEM_STAT ? 0444 : 0, &e);
+    struct ipc_object *o = ipc_lock_stat(&table, id, command, SEM_STAT, &e);
     if (!o)
         return e;
     struct array *a = array_of(o);
@@ -292,12 +288,10 @@ static int set(int id, uaddr_t buffer)
 {
     struct abi_semid d;
     int e = copy_from_user(&d, buffer, sizeof(d));
-    struct ipc_object *o = e ? NULL : ipc_lock(&table, id, 0, &e);
+    struct ipc_object *o = e ? NULL : ipc_lock_owned(&table, id, &e);
     if (!o)
         return e;
-    e = ipc_owner(o);
-    if (!e)
-        e = ipc_set_perm(o, &d.perm);
+    e = ipc_set_perm(o, &d.perm);
     if (!e)
         array_of(o)->change_time = ipc_now();
     ipc_unlock(&table);
@@ -308,21 +302,17 @@ static int array_remove(int id)
 {
     struct list *n;
     int e;
-    struct ipc_object *o = ipc_lock(&table, id, 0, &e);
+    struct ipc_object *o = ipc_lock_owned(&table, id, &e);
     if (!o)
         return e;
     struct array *a = array_of(o);
-    e = ipc_owner(o);
-    if (!e) {
-        ipc_remove(&table, o);
-        while ((n = list_pop(&a->undo)) != NULL)
-            list_entry(n, struct undo, in_array)->array = NULL;
-        wait_wake_all(&a->changed);
-    }
+    ipc_remove(&table, o);
+    while ((n = list_pop(&a->undo)) != NULL)
+        list_entry(n, struct undo, in_array)->array = NULL;
+    wait_wake_all(&a->changed);
     ipc_unlock(&table);
-    if (!e)
-        ipc_put(&table, o);
-    return e;
+    ipc_put(&table, o);
+    return 0;
 }
 
 static int64_t info(int command, uaddr_t buffer)

@@ -202,12 +202,8 @@ static void fill(const struct segment *s, struct abi_shmid *d)
 static int64_t stat(int id, int command, uaddr_t buffer)
 {
     struct abi_shmid d;
-    struct ipc_object *o;
     int e;
-    if (command == IPC_STAT)
-        o = ipc_lock(&table, id, 0444, &e);
-    else
-        o = ipc_lock_index(&table, id, command == SHM_STAT ? 0444 : 0, &e);
+    struct ipc_object *o = ipc_lock_stat(&table, id, command, SHM_STAT, &e);
     if (!o)
         return e;
     fill(container_of(o, struct segment, object), &d);
@@ -220,12 +216,10 @@ static int set(int id, uaddr_t buffer)
 {
     struct abi_shmid d;
     int e = copy_from_user(&d, buffer, sizeof(d));
-    struct ipc_object *o = e ? NULL : ipc_lock(&table, id, 0, &e);
+    struct ipc_object *o = e ? NULL : ipc_lock_owned(&table, id, &e);
     if (!o)
         return e;
-    e = ipc_owner(o);
-    if (!e)
-        e = ipc_set_perm(o, &d.perm);
+    e = ipc_set_perm(o, &d.perm);
     if (!e)
         container_of(o, struct segment, object)->change_time = ipc_now();
     ipc_unlock(&table);
@@ -236,35 +230,30 @@ static int set(int id, uaddr_t buffer)
 static int mark_removed(int id)
 {
     int e;
-    struct ipc_object *o = ipc_lock(&table, id, 0, &e);
+    struct ipc_object *o = ipc_lock_owned(&table, id, &e);
     if (!o)
         return e;
-    e = ipc_owner(o);
-    bool gone = !e && !container_of(o, struct segment, object)->attached;
-    if (!e) {
-        o->perm.mode |= SHM_DEST;
-        o->perm.key = IPC_PRIVATE;
-    }
+    bool gone = !container_of(o, struct segment, object)->attached;
+    o->perm.mode |= SHM_DEST;
+    o->perm.key = IPC_PRIVATE;
     if (gone)
         ipc_remove(&table, o);
     ipc_unlock(&table);
     if (gone)
         ipc_put(&table, o);
-    return e;
+    return 0;
 }
 
 /* Enclave memory is never paged out by us: only the mark is kept. */
 static int set_locked(int id, bool on)
 {
     int e;
-    struct ipc_object *o = ipc_lock(&table, id, 0, &e);
+    struct ipc_object *o = ipc_lock_owned(&table, id, &e);
     if (!o)
         return e;
-    e = ipc_owner(o);
-    if (!e)
-        o->perm.mode = on ? o->perm.mode | SHM_LOCKED : o->perm.mode & ~(uint32_t)SHM_LOCKED;
+    o->perm.mode = on ? o->perm.mode | SHM_LOCKED : o->perm.mode & ~(uint32_t)SHM_LOCKED;
     ipc_unlock(&table);
-    return e;
+    return 0;
 }
 
 static int64_t info(int command, uaddr_t buffer)

@@ -26,7 +26,7 @@ static int permit(const struct ipc_object *o, uint32_t wanted)
     return (wanted & ~granted & 7) && !cred_can(c, CAP_IPC_OWNER) ? -EACCES : 0;
 }
 
-int ipc_owner(const struct ipc_object *o)
+static int owner(const struct ipc_object *o)
 {
     uint32_t me = current->cred->euid;
     return !cred_can(current->cred, CAP_SYS_ADMIN) && me != o->perm.cuid && me != o->perm.uid
@@ -144,12 +144,24 @@ struct ipc_object *ipc_lock(struct ipc_table *t, int id, uint32_t permissions,
     return checked(t, o && o->id == id ? o : NULL, permissions, e);
 }
 
-struct ipc_object *ipc_lock_index(struct ipc_table *t, int index, uint32_t permissions,
-                                  int *e) UNCHECKED_LOCKING
+struct ipc_object *ipc_lock_stat(struct ipc_table *t, int id, int command, int kind,
+                                 int *e) UNCHECKED_LOCKING
 {
+    if (command == IPC_STAT)
+        return ipc_lock(t, id, 0444, e);
     spin_lock(&t->lock);
-    struct ipc_object *o = index < 0 ? NULL : radix_get(&t->objects, INDEX(index));
-    return checked(t, o, permissions, e);
+    struct ipc_object *o = id < 0 ? NULL : radix_get(&t->objects, INDEX(id));
+    return checked(t, o, command == kind ? 0444 : 0, e);
+}
+
+struct ipc_object *ipc_lock_owned(struct ipc_table *t, int id, int *e) UNCHECKED_LOCKING
+{
+    struct ipc_object *o = ipc_lock(t, id, 0, e);
+
+    *e = o ? owner(o) : *e;
+    if (o && *e)
+        spin_unlock(&t->lock);
+    return *e ? NULL : o;
 }
 
 void ipc_unlock(struct ipc_table *t) UNCHECKED_LOCKING

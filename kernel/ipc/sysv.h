@@ -52,15 +52,15 @@ int ipc_get(struct ipc_table *t, const struct ipc_get *g) MUST_CHECK;
  * 0222 to write). NULL: *e says why, and nothing is locked. */
 struct ipc_object *ipc_lock(struct ipc_table *t, int id, uint32_t permissions,
                             int *e) MUST_CHECK;
-/* The same by index, for *_STAT. */
-struct ipc_object *ipc_lock_index(struct ipc_table *t, int index, uint32_t permissions,
-                                  int *e) MUST_CHECK;
+/* The same for IPC_STAT, or, by index, for the `kind`_STAT of the table and its _STAT_ANY. */
+struct ipc_object *ipc_lock_stat(struct ipc_table *t, int id, int command, int kind,
+                                 int *e) MUST_CHECK;
+/* The same for IPC_SET and IPC_RMID: -EPERM unless the caller owns it. */
+struct ipc_object *ipc_lock_owned(struct ipc_table *t, int id, int *e) MUST_CHECK;
 void ipc_unlock(struct ipc_table *t);
 void ipc_put(struct ipc_table *t, struct ipc_object *o); /* not locked */
 /* Locked: takes it out of the table; the caller puts the table's reference. */
 void ipc_remove(struct ipc_table *t, struct ipc_object *o);
-/* Locked: may the caller change or remove it? -EPERM. */
-int ipc_owner(const struct ipc_object *o) MUST_CHECK;
 /* Locked: IPC_SET. */
 int ipc_set_perm(struct ipc_object *o, const struct abi_ipc_perm *p) MUST_CHECK;
 /* The highest index in use; 0: none. */
