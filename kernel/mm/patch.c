@@ -480,7 +480,7 @@ static size_t find_cpuid(const uint8_t *bytes, size_t size, size_t at)
 /* A cpuid costs an exit of a virtual machine, and dozens are executed in each start of a
  * program. Nobody runs here: no freezing. The pages get their permissions from who keeps them.
  */
-void patch_cpuid(struct mm *mm, struct vma *v)
+void patch_cpuid(struct mm *mm, struct vma *v) HELD(mm->lock)
 {
     struct patches *p = patches_of(mm);
     struct work *k = kmalloc(sizeof(*k));
