@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -283,6 +284,17 @@ EXPORT int occlum_pal_kill(int pid, int sig)
     return r || !error ? r : fail((int)error);
 }
 
+/* The service's process ends after its enclave, and its lock with it: then all is over. */
+static void await_end(void)
+{
+    int fd = openat(instance, SERVICE_LOCK, O_RDWR | O_CLOEXEC);
+
+    while (fd >= 0 && flock(fd, LOCK_EX) && errno == EINTR)
+        ;
+    if (fd >= 0)
+        close(fd);
+}
+
 EXPORT int occlum_pal_destroy(void)
 {
     int64_t nothing;
@@ -292,6 +304,7 @@ EXPORT int occlum_pal_destroy(void)
     /* The end of the connection is the answer. */
     if (ask(CTL_STOP, STOP_MS, REPLY_DONE, &nothing) && errno != EPIPE)
         return -1;
+    await_end();
     pthread_mutex_lock(&lock);
     for (int i = 0; i < PROCESSES; i++) {
         if (processes[i].pid)
