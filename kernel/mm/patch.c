@@ -427,6 +427,18 @@ static bool read_present(const struct vma *v, uaddr_t site, uint8_t *buffer,
     return all_present(start, end) && !user_copy_raw(buffer, (const void *)start, t->size);
 }
 
+/* For several writes. Whoever keeps or drops the pages looks at their permissions. */
+static void open_pages(uaddr_t start, uaddr_t end)
+{
+    for (uaddr_t page = align_down(start, PAGE_SIZE); page < end; page += PAGE_SIZE) {
+        uint8_t state = present_get(page);
+        if (!(state & PAGE_PRESENT) || (state & PAGES_W))
+            continue;
+        enclave_pages_protect(page, 1, state & PAGE_PERMS, (state & PAGE_PERMS) | PAGES_W);
+        present_set(page, page + PAGE_SIZE, state | PAGES_W);
+    }
+}
+
 static int rest_window(struct mm *mm, struct patches *p, const struct patch_window *w,
                        struct work *k) HELD(mm->lock)
 {
@@ -434,8 +446,11 @@ static int rest_window(struct mm *mm, struct patches *p, const struct patch_wind
     int e = slot_get(mm, p, w, &slot);
     if (!e)
         e = patch_build(w, &k->text, slot, (uaddr_t)cpuid_entry, k->code, &k->built);
-    if (!e)
-        e = write_trampoline(mm, slot, k->code, k->built.length);
+    if (e)
+        return e;
+    open_pages(slot, slot + k->built.length);
+    open_pages(w->start, w->start + PATCH_JUMP);
+    e = write_trampoline(mm, slot, k->code, k->built.length);
     if (e)
         return e;
     patch_jump(w, slot, k->jump);
