@@ -73,6 +73,16 @@ uint64_t clock_tsc_to_ns(uint64_t ticks)
     return scale(ticks, clock_page.mult);
 }
 
+#define MAX_TO_TSC_NS (1000 * NS_PER_S)
+uint64_t clock_ns_to_tsc(uint64_t ns)
+{
+    uint64_t hz = boot_info->tsc_hz;
+
+    if (hz < MIN_HZ || hz > MAX_HZ)
+        hz = DEFAULT_HZ;
+    return MIN(ns, MAX_TO_TSC_NS) * (hz / 1000) / (NS_PER_S / 1000);
+}
+
 static void set_rate(void)
 {
     uint64_t hz = boot_info->tsc_hz;

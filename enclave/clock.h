@@ -23,6 +23,8 @@ extern struct clock_page clock_page;
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_realtime_ns(void);
 /* TSC ticks to ns. */
+/* About; what is longer than a quarter of an hour counts as that. */
+uint64_t clock_ns_to_tsc(uint64_t ns);
 uint64_t clock_tsc_to_ns(uint64_t ticks);
 /* Reads the host's clock again and adjusts. */
 void clock_sync(void);

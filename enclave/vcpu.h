@@ -62,6 +62,7 @@ struct vcpu {
     struct exception_info exception;
     volatile bool tick_pending; /* set by the first-stage handler, consumed by the scheduler */
     bool vector_clean;          /* the vector registers hold nothing but the initial state */
+    bool vector_plain;          /* they hold nothing but what SSE has, and a program's alone */
     uint64_t fault_rip;         /* of a kernel fault, for the panic message */
     struct task *idle;
     struct task *incoming; /* chosen, soon `running`; the scheduler's */

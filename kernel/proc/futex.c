@@ -73,7 +73,7 @@ void futex_enqueue(struct futex_waiter *w)
     struct futex_bucket *b = bucket_of(&w->key);
     w->thread = current_thread;
     spin_lock(&b->lock);
-    atomic_store(&w->bucket, b);
+    atomic_store_explicit(&w->bucket, b, memory_order_relaxed);
     list_append(&b->waiters, &w->node);
     spin_unlock(&b->lock);
 }
@@ -117,7 +117,7 @@ int futex_sleep(struct futex_waiter *w, uint64_t deadline_ns)
             break;
         }
     }
-    atomic_store(&t->state, TASK_RUNNABLE);
+    atomic_store_explicit(&t->state, TASK_RUNNABLE, memory_order_release);
     return r;
 }
 
@@ -132,7 +132,7 @@ static void wake_locked(struct futex_waiter *w, struct wake_batch *batch)
 {
     list_remove(&w->node);
     batch->thread[batch->count++] = thread_get(w->thread);
-    atomic_store(&w->woken, true);
+    atomic_store_explicit(&w->woken, true, memory_order_release);
 }
 
 static void wake_batch(struct wake_batch *batch)
@@ -148,7 +148,8 @@ static uint32_t wake_some(const struct futex_key *k, uint32_t count, uint32_t bi
 {
     struct futex_bucket *b = bucket_of(k);
     struct futex_waiter *w, *tmp;
-    struct wake_batch batch = {.count = 0};
+    struct wake_batch batch;
+    batch.count = 0;
     spin_lock(&b->lock);
     list_for_each_safe(w, tmp, &b->waiters, node) {
         if (batch.count >= count)

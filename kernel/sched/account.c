@@ -25,10 +25,17 @@ uint32_t task_weight(int nice)
     return w;
 }
 
-/* Others may be reading cpu_ns in task_cpu_ns(). */
+/* Others may be reading cpu_ns in task_cpu_ns(); only the task's own vCPU writes. */
 static void begin(struct task *t, uint64_t *since)
 {
-    *since = atomic_exchange(&t->run_since, RUN_ACCOUNTING);
+    *since = atomic_load_explicit(&t->run_since, memory_order_relaxed);
+    atomic_store_explicit(&t->run_since, RUN_ACCOUNTING, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
+static void end(struct task *t, uint64_t since)
+{
+    atomic_store_explicit(&t->run_since, since, memory_order_release);
 }
 
 void account_charge(struct task *t, uint64_t now)
@@ -41,13 +48,13 @@ void account_charge(struct task *t, uint64_t now)
     __atomic_store_n(&t->cpu_ns, t->cpu_ns + ns, __ATOMIC_RELEASE);
     t->vruntime += ns * t->weight / WEIGHT_UNIT;
     q->segment_ns += ns;
-    atomic_store(&t->run_since, now);
+    end(t, now);
 }
 
 void account_switch(struct task *prev, struct task *next, uint64_t now)
 {
-    atomic_store(&prev->run_since, 0);
-    atomic_store(&next->run_since, now);
+    end(prev, 0);
+    end(next, now);
     my_queue()->segment_ns = 0;
 }
 
@@ -73,7 +80,7 @@ static void sync(struct run_queue *q, uint64_t now, uint64_t at_least_ns)
     begin(t, &since);
     __atomic_store_n(&t->cpu_ns, t->cpu_ns - kept, __ATOMIC_RELEASE);
     t->vruntime -= MIN(t->vruntime, kept * t->weight / WEIGHT_UNIT);
-    atomic_store(&t->run_since, since);
+    end(t, since);
     q->host_cpu = cpu >= 0 ? (uint64_t)cpu : 0;
     q->synced_tsc = now;
     q->segment_ns = 0;

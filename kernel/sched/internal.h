@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/types.h"
+#include "sched/task.h"
 
 struct vcpu;
 
@@ -23,7 +24,13 @@ void sched_user_return(void);
 extern _Atomic uint32_t vcpu_online;
 
 struct run_queue;
-struct task;
+
+/* The vCPU's timer may have to be set before `t` runs on. */
+static inline void task_want_tick(struct task *t)
+{
+    if (!(atomic_load_explicit(&t->flags, memory_order_relaxed) & TASK_TICK))
+        atomic_fetch_or(&t->flags, TASK_TICK);
+}
 
 /* sched/queue.c: `t` slept at `now`; t leaves for a vCPU where it may run (its queue's lock is
  * held), and arrives there (no lock). */

@@ -85,6 +85,13 @@ static struct task *of_node(struct rb_node *n)
     return container_of(n, struct task, run_node);
 }
 
+/* Whoever then looks whether somebody sleeps needs a fence in between. */
+static void set_length(struct run_queue *q, uint32_t change) HELD(q->lock)
+{
+    uint32_t now = atomic_load_explicit(&q->length, memory_order_relaxed);
+    atomic_store_explicit(&q->length, now + change, memory_order_release);
+}
+
 static void insert(struct run_queue *q, struct task *t) HELD(q->lock)
 {
     struct rb_node **link = &q->tasks.node, *parent = NULL;
@@ -95,14 +102,14 @@ static void insert(struct run_queue *q, struct task *t) HELD(q->lock)
     }
     rb_insert(&q->tasks, parent, link, &t->run_node);
     t->in_tree = true;
-    atomic_fetch_add(&q->length, 1);
+    set_length(q, 1);
 }
 
 static void take_out(struct run_queue *q, struct task *t) HELD(q->lock)
 {
     rb_remove(&q->tasks, &t->run_node);
     t->in_tree = false;
-    atomic_fetch_sub(&q->length, 1);
+    set_length(q, UINT32_MAX);
 }
 
 /* A task that begins or wakes. */
@@ -158,7 +165,7 @@ static bool take_on(struct task *t)
     __atomic_store_n(&v->incoming, t, __ATOMIC_SEQ_CST);
     if (!frozen(t) && family_claim(t))
         return true;
-    __atomic_store_n(&v->incoming, NULL, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&v->incoming, NULL, __ATOMIC_RELEASE);
     return false;
 }
 
@@ -170,7 +177,7 @@ struct task *queue_take(struct run_queue *q, uint32_t me)
             continue;
         take_out(q, t);
         if (t->key & KEY_NORMAL && t->vruntime > atomic_load(&q->floor))
-            atomic_store(&q->floor, t->vruntime);
+            atomic_store_explicit(&q->floor, t->vruntime, memory_order_relaxed);
         return t;
     }
     return NULL;
@@ -252,7 +259,7 @@ static void call_later(uint64_t *set, const struct run_queue *q)
 {
     *set |= 1ull << q->vcpu->index;
     if (current)
-        atomic_fetch_or(&current->flags, TASK_TICK);
+        task_want_tick(current);
 }
 
 void task_interrupt(const struct run_queue *q)
@@ -277,6 +284,8 @@ void queue_announce(struct run_queue *q, uint64_t key)
     struct run_queue *mine = my_queue();
     uint64_t running = atomic_load(&q->running_key);
 
+    if (q != mine)
+        atomic_thread_fence(memory_order_seq_cst);
     if (q != mine && atomic_load(&q->sleeping)) {
         call_later(&mine->kicks, q);
         return;
@@ -287,7 +296,7 @@ void queue_announce(struct run_queue *q, uint64_t key)
         preempt(q);
     } else if (q == mine) {
         q->help = true;
-        atomic_fetch_or(&current->flags, TASK_TICK);
+        task_want_tick(current);
     } else if (!tick_soon(q)) {
         task_interrupt(q);
     }
@@ -304,6 +313,7 @@ static void call_helper(struct run_queue *q)
 {
     uint32_t n = atomic_load(&vcpu_online);
 
+    atomic_thread_fence(memory_order_seq_cst);
     for (uint32_t i = 0; i < n; i++) {
         if (atomic_load(&queues[i].sleeping) && queue_could_help(q, i)) {
             kick(&queues[i]);
@@ -417,12 +427,11 @@ static struct run_queue *choose(const struct task *t, struct run_queue *home)
     return mine;
 }
 
-/* Into `q`, or where it may run if that has just changed. */
-static uint64_t put(struct run_queue **at, struct task *t)
+/* Into `q`, which is locked, or where it may run if that has just changed. */
+static uint64_t put_locked(struct run_queue **at, struct task *t) UNCHECKED_LOCKING
 {
     struct run_queue *q = *at;
 
-    spin_lock(&q->lock);
     while (!task_allowed(t, q->vcpu->index)) {
         struct run_queue *to = fallback(t);
         if (to == q)
@@ -437,6 +446,12 @@ static uint64_t put(struct run_queue **at, struct task *t)
     spin_unlock(&q->lock);
     *at = q;
     return key;
+}
+
+static uint64_t put(struct run_queue **at, struct task *t) UNCHECKED_LOCKING
+{
+    spin_lock(&(*at)->lock);
+    return put_locked(at, t);
 }
 
 /* Locks the queue that the task belongs to. */
@@ -461,20 +476,22 @@ bool task_wake(struct task *t) UNCHECKED_LOCKING
         spin_unlock(&home->lock);
         return false;
     }
-    atomic_store(&t->state, TASK_RUNNABLE);
+    atomic_store_explicit(&t->state, TASK_RUNNABLE, memory_order_release);
     if (t->on_queue) {
         spin_unlock(&home->lock);
         return true;
     }
     t->on_queue = true;
-    q = choose(t, home);
-    if (q != home)
-        carry_over(t, home, q);
-    spin_unlock(&home->lock);
     if (current && current != &my_queue()->idle)
         current->woke_tsc = rdtsc();
     bool patient = t->base.batch;
-    uint64_t key = put(&q, t);
+    q = choose(t, home);
+    if (q != home) {
+        carry_over(t, home, q);
+        spin_unlock(&home->lock);
+        spin_lock(&q->lock);
+    }
+    uint64_t key = put_locked(&q, t);
     queue_announce(q, patient ? KEY_PATIENT : key);
     return true;
 }

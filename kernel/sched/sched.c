@@ -25,6 +25,7 @@
 #include "sched/vector.h"
 
 #define IO_TICK_NS   1000000ull
+#define SKEW_NS      200000ull
 #define LAZY_TICK_NS 4000000ull /* for what no task sleeps for: the network */
 
 _Atomic uint32_t vcpu_online;
@@ -74,11 +75,11 @@ static void finish_switch(void)
 {
     struct run_queue *q = my_queue();
     struct task *prev = q->previous;
-    bool dead = atomic_load(&prev->state) == TASK_DEAD;
+    bool dead = atomic_load_explicit(&prev->state, memory_order_relaxed) == TASK_DEAD;
 
     atomic_store_explicit(&prev->on_cpu, false, memory_order_release);
     if (current != &q->idle && tick_wanted(q))
-        atomic_fetch_or(&current->flags, TASK_TICK);
+        task_want_tick(current);
     if (dead && prev->release) {
         sched_wait_watchers();
         prev->release(prev);
@@ -103,12 +104,14 @@ static void switch_to(struct run_queue *q, struct task *prev, struct task *next,
         __asm__ volatile("rdfsbase %0" : "=r"(prev->fs_base));
     }
     assert(!atomic_load(&next->on_cpu));
-    atomic_store(&next->on_cpu, true);
+    atomic_store_explicit(&next->on_cpu, true, memory_order_relaxed);
     account_switch(prev, next, now);
-    atomic_store(&q->running_key, next == &q->idle ? UINT64_MAX : next->key);
+    atomic_store_explicit(&q->running_key, next == &q->idle ? UINT64_MAX : next->key,
+                          memory_order_relaxed);
     q->previous = prev;
-    __atomic_store_n(&v->running, next, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&v->incoming, NULL, __ATOMIC_SEQ_CST);
+    /* In this order: whoever does not find it incoming any more finds it running. */
+    __atomic_store_n(&v->running, next, __ATOMIC_RELEASE);
+    __atomic_store_n(&v->incoming, NULL, __ATOMIC_RELEASE);
     v->kernel_stack = next == &q->idle ? 0 : next->stack_top;
     if (next->mm)
         __asm__ volatile("wrfsbase %0" : : "r"(next->fs_base));
@@ -180,9 +183,10 @@ void schedule(void)
     struct task *next = choose_next(q, prev);
     q->help |= next != prev && task_is_brief(next) && atomic_load(&q->length);
     (void)queue_call(q, next);
-    atomic_fetch_and(&prev->flags, ~TASK_RESCHED);
+    if (atomic_load(&prev->flags) & TASK_RESCHED)
+        atomic_fetch_and(&prev->flags, ~TASK_RESCHED);
     if (next == prev) {
-        __atomic_store_n(&q->vcpu->incoming, NULL, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&q->vcpu->incoming, NULL, __ATOMIC_RELEASE);
         family_settle();
         return;
     }
@@ -247,33 +251,34 @@ NORETURN void task_exit(void)
 
 /* ---- ticks ---- */
 
-static void arm(struct run_queue *q, uint64_t deadline)
+/* The host's timer is set already for a time that is soon enough. */
+static bool armed(const struct run_queue *q, uint64_t span, uint64_t deadline)
 {
-    uint64_t now = clock_monotonic_ns();
-
-    if (q->armed_ns > now && q->armed_ns <= deadline)
-        return;
-    q->armed_ns = deadline;
-    (void)hostcall1(HOSTCALL_TIMER, deadline);
+    return q->armed_span <= span && q->armed_ns <= deadline && rdtsc() < q->armed_tsc;
 }
 
 /* Before user code runs on: is there a reason to interrupt it later? */
 static void set_tick(struct run_queue *q)
 {
-    uint64_t deadline = timer_next();
-    uint64_t now = 0;
+    uint64_t deadline = timer_next(), span = NO_DEADLINE;
 
     if (atomic_load(&q->length))
-        deadline =
-            MIN(deadline, (now = clock_monotonic_ns()) + (q->help ? HELP_NS : QUANTUM_NS));
+        span = q->help ? HELP_NS : QUANTUM_NS;
     if (current->claim && current->claim->wanted)
-        deadline = MIN(deadline, (now = clock_monotonic_ns()) + IO_TICK_NS);
-    if (ring_in_flight()) {
-        uint64_t soon = ring_waited_for() ? IO_TICK_NS : LAZY_TICK_NS;
-        deadline = MIN(deadline, (now ? now : clock_monotonic_ns()) + soon);
-    }
-    if (deadline != NO_DEADLINE)
-        arm(q, deadline);
+        span = MIN(span, IO_TICK_NS);
+    if (ring_in_flight())
+        span = MIN(span, ring_waited_for() ? IO_TICK_NS : LAZY_TICK_NS);
+    if ((span == NO_DEADLINE && deadline == NO_DEADLINE) || armed(q, span, deadline))
+        return;
+    uint64_t now = clock_monotonic_ns();
+    if (span != NO_DEADLINE)
+        deadline = MIN(deadline, now + span);
+    if (q->armed_ns > now && q->armed_ns <= deadline)
+        return;
+    q->armed_ns = deadline;
+    q->armed_span = deadline > now ? deadline - now : 0;
+    q->armed_tsc = rdtsc() + clock_ns_to_tsc(q->armed_span);
+    (void)hostcall1(HOSTCALL_TIMER, deadline);
 }
 
 void sched_tick(void)
@@ -282,6 +287,8 @@ void sched_tick(void)
     struct task *t = current;
 
     q->vcpu->tick_pending = false;
+    if (rdtsc() + clock_ns_to_tsc(SKEW_NS) > q->armed_tsc)
+        q->armed_ns = q->armed_tsc = 0; /* it was the timer's, by the host's clock */
     control_poll();
     if (ring_unsubmitted())
         gather_submit();
@@ -307,12 +314,13 @@ void sched_user_return(void)
         family_preempt();
         give_way();
     }
-    if (atomic_fetch_and(&current->flags, ~TASK_TICK) & TASK_TICK) {
+    if (atomic_load(&current->flags) & TASK_TICK) {
         struct run_queue *q = my_queue();
+        atomic_fetch_and(&current->flags, ~TASK_TICK);
         if (ring_urgent())
             gather_submit();
         if (queue_call(q, current)) {
-            atomic_fetch_or(&current->flags, TASK_TICK);
+            task_want_tick(current);
             task_yield();
             return;
         }
