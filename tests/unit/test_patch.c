@@ -169,6 +169,9 @@ struct family *range_rival(struct mm *m, uaddr_t start, uaddr_t end)
 void family_put(struct family *f)
 {
 }
+void present_set(uaddr_t start, uaddr_t end, uint8_t state)
+{
+}
 static unsigned parted;
 int family_part(struct mm *m, uaddr_t start, uaddr_t end)
 {
