@@ -461,16 +461,16 @@ static void rest_site(struct mm *mm, struct patches *p, const struct vma *v, uad
                       struct work *k) HELD(mm->lock)
 {
     if (site_known(p, at) || p->site_count >= MAX_SITES ||
-        !read_present(v, at, k->bytes, &k->text) || !patch_cpuid_certain(&k->text, at))
+        !read_present(v, at, k->bytes, &k->text))
         return;
-    struct site *s = kzalloc(sizeof(*s));
+    unsigned n = patch_plan(&k->text, at, k->windows);
+    struct site *s = n ? kzalloc(sizeof(*s)) : NULL;
     if (!s)
         return;
     s->at = at;
     spin_lock(&p->lock);
     site_insert(p, s);
     spin_unlock(&p->lock);
-    unsigned n = patch_plan(&k->text, at, k->windows);
     for (unsigned i = 0; i < n; i++) {
         if (!window_taken(p, &k->windows[i]) && !rest_window(mm, p, &k->windows[i], k))
             return;
@@ -480,16 +480,29 @@ static void rest_site(struct mm *mm, struct patches *p, const struct vma *v, uad
     spin_unlock(&p->lock);
 }
 
-/* The next cpuid in a page at or after `at`, which may reach into the following one. */
-static size_t find_cpuid(const uint8_t *bytes, size_t size, size_t at)
+static bool has_a2(uint64_t word)
 {
-    const uint8_t *hit;
-    for (at++; at < size && (hit = memchr(bytes + at, 0xa2, size - at)); at++) {
-        at = (size_t)(hit - bytes);
-        if (bytes[at - 1] == 0x0f)
+    word ^= 0xa2a2a2a2a2a2a2a2ull;
+    return (word - 0x0101010101010101ull) & ~word & 0x8080808080808080ull;
+}
+
+/* The next cpuid in a page at or after `at`, or the page's size; not one at its very end. */
+static size_t find_cpuid(const uint8_t *page, size_t at)
+{
+    uint64_t word;
+
+    for (at++; at < PAGE_SIZE; at++) {
+        if (at % 8 == 0) {
+            memcpy(&word, page + at, sizeof(word));
+            if (!has_a2(word)) {
+                at += 7;
+                continue;
+            }
+        }
+        if (page[at] == 0xa2 && page[at - 1] == 0x0f)
             return at - 1;
     }
-    return size;
+    return PAGE_SIZE;
 }
 
 /* A cpuid costs an exit of a virtual machine, and dozens are executed in each start of a
@@ -508,8 +521,7 @@ void patch_cpuid(struct mm *mm, struct vma *v) HELD(mm->lock)
         if (!(present_get(at) & PAGE_PRESENT) ||
             user_copy_raw(page, (const void *)at, PAGE_SIZE))
             continue;
-        for (size_t i = find_cpuid(page, PAGE_SIZE, 0); i < PAGE_SIZE;
-             i = find_cpuid(page, PAGE_SIZE, i + 1))
+        for (size_t i = find_cpuid(page, 0); i < PAGE_SIZE; i = find_cpuid(page, i + 1))
             rest_site(mm, p, v, at + i, k);
     }
     kfree(page);

@@ -263,27 +263,6 @@ static bool is_call(const struct patch_text *t, size_t site)
            d.opcode == 0x05 && !is_sigreturn(t, site);
 }
 
-unsigned patch_plan(const struct patch_text *t, uaddr_t site_address,
-                    struct patch_window out[PATCH_CANDIDATES])
-{
-    size_t starts[MAX_BEFORE], site = site_address - t->start;
-    bool certain;
-    unsigned found = 0;
-    if (!is_call(t, site) && !is_cpuid(t, site))
-        return 0;
-    size_t known = find_before(t, site, starts, &certain);
-    for (size_t before = 0; before <= known; before++) {
-        struct patch_window w;
-        if (!make_window(t, site, starts, before, &w))
-            continue;
-        unsigned at = found++;
-        for (; at > 0 && out[at - 1].score > w.score; at--)
-            out[at] = out[at - 1];
-        out[at] = w;
-    }
-    return found;
-}
-
 /* ---- cpuid that nobody has seen execute ---- */
 
 /* mov $imm32, or xor with itself. */
@@ -315,13 +294,9 @@ static bool sets_moved(const uint8_t *p, size_t length, unsigned reg)
 /* Instruction streams run together after a few instructions. So nearly all sweeps arrive at
  * one, and few at bytes inside another. In data all streams are as good as any: there, EAX is
  * not set just before, or, where that is by a mere move, ECX, too. */
-bool patch_cpuid_certain(const struct patch_text *t, uaddr_t site_address)
+static bool is_told(const struct patch_text *t, size_t site, const size_t *starts, size_t known)
 {
-    size_t starts[MAX_BEFORE], site = site_address - t->start;
-    bool certain, constant = false, moved = false, indexed = false;
-    if (!is_cpuid(t, site))
-        return false;
-    size_t known = find_before(t, site, starts, &certain);
+    bool constant = false, moved = false, indexed = false;
     for (size_t i = 0; i < known; i++) {
         const uint8_t *p = t->bytes + starts[i];
         size_t length = (i ? starts[i - 1] : site) - starts[i];
@@ -329,7 +304,32 @@ bool patch_cpuid_certain(const struct patch_text *t, uaddr_t site_address)
         moved |= sets_moved(p, length, EAX);
         indexed |= sets_constant(p, length, ECX) || sets_moved(p, length, ECX);
     }
-    return certain && (constant || (moved && indexed));
+    return constant || (moved && indexed);
+}
+
+/* ---- deciding ---- */
+
+unsigned patch_plan(const struct patch_text *t, uaddr_t site_address,
+                    struct patch_window out[PATCH_CANDIDATES])
+{
+    size_t starts[MAX_BEFORE], site = site_address - t->start;
+    bool certain;
+    unsigned found = 0;
+    if (!is_call(t, site) && !is_cpuid(t, site))
+        return 0;
+    size_t known = find_before(t, site, starts, &certain);
+    if (is_cpuid(t, site) && !(certain && is_told(t, site, starts, known)))
+        return 0;
+    for (size_t before = 0; before <= known; before++) {
+        struct patch_window w;
+        if (!make_window(t, site, starts, before, &w))
+            continue;
+        unsigned at = found++;
+        for (; at > 0 && out[at - 1].score > w.score; at--)
+            out[at] = out[at - 1];
+        out[at] = w;
+    }
+    return found;
 }
 
 /* ---- building ---- */

@@ -33,12 +33,10 @@ struct patch_window {
     } insn[PATCH_MAX_INSNS];
 };
 
-/* Candidates, best first; 0 when nothing can be done at this site, a system call or a cpuid. */
+/* Candidates, best first; 0 when nothing can be done at this site: a system call that has
+ * executed, or a cpuid that nobody has seen execute, and which must be one beyond doubt. */
 unsigned patch_plan(const struct patch_text *t, uaddr_t site,
                     struct patch_window out[PATCH_CANDIDATES]);
-
-/* The bytes of a cpuid at `site`, which nobody has seen execute, are one beyond doubt. */
-bool patch_cpuid_certain(const struct patch_text *t, uaddr_t site);
 
 /* True if a jump from the window to `trampoline` reaches, and traps wherever an instruction of
  * the program began inside it. */

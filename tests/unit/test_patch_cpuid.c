@@ -41,11 +41,10 @@ static unsigned survey(const char *path)
                                 .size = MIN(at + PATCH_AFTER_SITE, t.text_size) - from};
         struct patch_window w[PATCH_CANDIDATES];
         sites++;
-        if (!patch_cpuid_certain(&pt, t.address + at))
+        if (!patch_plan(&pt, t.address + at, w))
             continue;
         certain++;
         CHECK(starts[at]);
-        CHECK(patch_plan(&pt, t.address + at, w) > 0);
         for (unsigned i = 0; i < w[0].count; i++)
             CHECK(starts[w[0].start + w[0].insn[i].at - t.address]);
     }
@@ -59,10 +58,11 @@ static unsigned survey(const char *path)
 static bool certain_at(const uint8_t *tail, size_t size, size_t site)
 {
     uint8_t text[TEXT];
+    struct patch_window w[PATCH_CANDIDATES];
     memset(text, 0x90, sizeof(text));
     memcpy(text + 100, tail, size);
     struct patch_text t = {.start = 0x1000, .bytes = text, .size = sizeof(text)};
-    return patch_cpuid_certain(&t, 0x1000 + 100 + site);
+    return patch_plan(&t, 0x1000 + 100 + site, w) > 0;
 }
 
 #define CERTAIN(code, site) certain_at((const uint8_t *)(code), sizeof(code) - 1, site)
