@@ -7,6 +7,8 @@
  */
 #include "enclave/host.h"
 
+#include <stdatomic.h>
+
 #include "abi/errno.h"
 #include "enclave/boot.h"
 #include "enclave/hostcall.h"
@@ -15,6 +17,20 @@
 
 #define FD_MAX   (1 << 20)
 #define DATA_MAX (HOST_SYNC_BYTES - HOST_SYNC_DATA)
+
+/* The host's limits are not the program's: for it the system is full, and a line says why. */
+int host_new_fd(int64_t r)
+{
+    static _Atomic bool told;
+
+    if (r != -EMFILE && r != -ENFILE)
+        return r < FD_MAX ? (int)r : -EIO;
+    if (!atomic_exchange(&told, true))
+        log_always("the host gives no more descriptors: %s",
+                   r == -EMFILE ? "the limit of this process is reached (ulimit -n)"
+                                : "the limit of the whole system is reached (fs.file-max)");
+    return -ENFILE;
+}
 
 /* 0 or negative errno: anything else is a lie. */
 static int plain(int64_t r)
@@ -52,7 +68,7 @@ int host_openat(int dirfd, const char *path, uint32_t flags, uint32_t mode, uint
     if (e)
         return e;
     int64_t r = hostcall(HOSTCALL_OPENAT, (uint64_t)dirfd, p, flags, mode, resolve, 0);
-    return r < FD_MAX ? (int)r : -EIO;
+    return host_new_fd(r);
 }
 
 void host_close(int fd)

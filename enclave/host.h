@@ -15,6 +15,8 @@
 #define HOST_BUFFER_MAX (64u * 1024)
 
 /* Any fd below 2^20; paths shorter than HOST_PATH_MAX. `resolve`: openat2(2)'s RESOLVE_*. */
+/* A descriptor as an answer: bounded; one that the host could not give is -ENFILE. May log. */
+int host_new_fd(int64_t r) MUST_CHECK;
 int host_openat(int dirfd, const char *path, uint32_t flags, uint32_t mode,
                 uint64_t resolve) MUST_CHECK;
 void host_close(int fd);

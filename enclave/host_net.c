@@ -6,10 +6,10 @@
 #include "enclave/host_net.h"
 
 #include "abi/errno.h"
+#include "enclave/host.h"
 #include "enclave/hostcall.h"
 #include "lib/string.h"
 
-#define FD_MAX    (1 << 20)
 #define VALUE_MAX 4096u
 #define NAME_AT   1024u /* behind the struct msghdr */
 #define TABLE_MAX (HOST_SYNC_BYTES - HOST_SYNC_DATA)
@@ -33,7 +33,7 @@ int host_socket(uint32_t family, uint32_t type, uint32_t protocol)
 {
     int64_t r = hostcall3(HOSTCALL_SOCKET, family, type, protocol);
 
-    return r < FD_MAX ? (int)r : -EIO;
+    return host_new_fd(r);
 }
 
 static int with_name(enum hostcall_nr nr, int fd, const void *name, uint32_t size)

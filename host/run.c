@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -371,6 +372,17 @@ static void collect_stats(const struct machine *m, struct host_stats *out)
     }
 }
 
+/* Descriptors for all programs inside, who have limits of their own. */
+static void raise_limit(void)
+{
+    struct rlimit l;
+
+    if (!getrlimit(RLIMIT_NOFILE, &l) && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
 int host_run(const struct host_run_params *params, uint32_t *status, struct host_error *err)
 {
     struct loan loan = {0};
@@ -385,6 +397,7 @@ int host_run(const struct host_run_params *params, uint32_t *status, struct host
     if (!m)
         return host_fail(err, -ENOMEM, "out of memory");
     pthread_mutex_init(&m->lock, NULL);
+    raise_limit();
     m->begin = tsc_begin();
     m->plan = params->plan;
     m->observer = params->observer;

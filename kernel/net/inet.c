@@ -126,6 +126,10 @@ int inet_socket_new(uint32_t family, uint32_t type, uint32_t protocol, struct so
     if (!i)
         return -ENOMEM;
     i->fd = host_socket(family, type, protocol);
+    for (int tries = 0; i->fd == -ENFILE && atomic_load(&lingering) && tries < 3; tries++) {
+        netop_flush(); /* some may be about to be closed */
+        i->fd = host_socket(family, type, protocol);
+    }
     if (i->fd < 0) {
         r = i->fd;
         socket_put(&i->sock);

@@ -7,6 +7,7 @@
  */
 #include "abi/errno.h"
 #include "abi/poll.h"
+#include "enclave/host.h"
 #include "enclave/host_net.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
@@ -309,6 +310,7 @@ static int stream_connect(struct socket *s, const struct sock_name *name, uint32
 static void accepted(struct net_op *op, int result)
 {
     struct inet_sock *i = container_of(op, struct inet_sock, in_op), *c = NULL;
+    result = host_new_fd(result);
     if (result >= 0) {
         c = i->spare;
         i->spare = NULL;
@@ -379,9 +381,8 @@ static int stream_listen(struct socket *s, uint32_t backlog)
     return 0;
 }
 
-static int stream_accept(struct socket *s, struct socket **out)
+static int take_accepted(struct inet_sock *i, struct socket **out)
 {
-    struct inet_sock *i = inet_of(s);
     int r = 0;
     spin_lock(&i->lock);
     if (i->state != INET_LISTENING) {
@@ -395,6 +396,18 @@ static int stream_accept(struct socket *s, struct socket **out)
     }
     spin_unlock(&i->lock);
     accept_arm(i);
+    return r;
+}
+
+static int stream_accept(struct socket *s, struct socket **out)
+{
+    struct inet_sock *i = inet_of(s);
+    int r = take_accepted(i, out);
+    for (int tries = 0; r == -ENFILE && tries < 3;
+         tries++) { /* that was so when it was tried */
+        netop_flush();
+        r = take_accepted(i, out);
+    }
     return r;
 }
 
