@@ -81,13 +81,15 @@ static struct err *status_main(int argc, char **argv, int *status)
 {
     struct file_map map;
 
-    if (argc > 1)
-        return usage_error(&cmd_status, "%s: no arguments are wanted", argv[1]);
+    int json = argc == 2 && !strcmp(argv[1], "--json");
+
+    if (argc > 1 + json)
+        return usage_error(&cmd_status, "%s: not an option", argv[1]);
     struct err *err = instance_check();
     int pid;
 
     if (!err && service_running(&pid)) {
-        puts("running");
+        printf(json ? "{\"status\": \"running\", \"pid\": %d}\n" : "running\n", pid);
         *status = 0;
         return NULL;
     }
@@ -95,7 +97,9 @@ static struct err *status_main(int argc, char **argv, int *status)
         err = file_map(INSTANCE_STATUS, &map);
     if (err)
         return err;
-    fwrite(map.bytes, 1, map.size, stdout);
+    int length = (int)map.size - (map.size && map.bytes[map.size - 1] == '\n');
+
+    printf(json ? "{\"status\": \"%.*s\"}\n" : "%.*s\n", length, (const char *)map.bytes);
     file_unmap(&map);
     *status = 0;
     return NULL;
@@ -116,7 +120,7 @@ const struct command cmd_print = {
 
 const struct command cmd_status = {
     .name = "status",
-    .arguments = "",
+    .arguments = "[--json]",
     .summary = "print how far the instance got: initialized, built, running",
     .help = "",
     .failure = STATUS_FAILED,

@@ -15,7 +15,7 @@
 
 static struct {
     const char *what; /* NULL: no step is open */
-    uint64_t total;
+    uint64_t total, began_ns;
     bool terminal, drawn;
     _Atomic uint64_t done, next_ns;
 } state;
@@ -30,7 +30,14 @@ static uint64_t now_ns(void)
 
 static void draw(uint64_t done)
 {
-    if (state.total)
+    uint64_t rate = done * 1000 / ((now_ns() - state.began_ns) / 1000000 + 1);
+
+    if (state.total && rate && done < state.total)
+        fprintf(stderr, "\r%s: %llu%% of %llu MiB, %llu MiB/s, %llu s left\033[K", state.what,
+                (unsigned long long)(done * 100 / state.total),
+                (unsigned long long)(state.total >> 20), (unsigned long long)(rate >> 20),
+                (unsigned long long)((state.total - done) / rate));
+    else if (state.total)
         fprintf(stderr, "\r%s: %llu%% of %llu MiB ", state.what,
                 (unsigned long long)(done >= state.total ? 100 : done * 100 / state.total),
                 (unsigned long long)(state.total >> 20));
@@ -44,6 +51,7 @@ void progress_begin(const char *what, uint64_t total)
     progress_end();
     state.terminal = isatty(STDERR_FILENO);
     state.total = total;
+    state.began_ns = now_ns();
     atomic_store(&state.done, 0);
     atomic_store(&state.next_ns, now_ns() + TICK_NS);
     state.what = what;

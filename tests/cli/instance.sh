@@ -40,6 +40,19 @@ for command in try new init build run print package status doctor version; do
     "$occlum" "$command" --help | grep -q "^usage: occlum $command" || fail "$command --help"
     "$occlum" help | grep -q "^  $command " || fail "help does not list $command"
 done
+[ "$("$occlum" doctor | grep -c '^will use ')" = 1 ] || fail "doctor"
+(ulimit -v 100000000 && "$occlum" doctor) | grep -A1 '^address space *no' |
+    grep -q -- '-> ulimit -v unlimited' || fail "doctor does not see a limit"
+if command -v python3 >/dev/null; then
+    "$occlum" doctor --json | python3 -c 'import json, sys
+d = json.load(sys.stdin)
+assert d["use"] in ("SGX hardware", "the emulator"), d
+assert all(d[k]["state"] in ("yes", "no", "partly") for k in d if k != "use"), d
+assert {"sgx", "edmm", "driver", "io_uring", "dispatch", "huge_pages"} <= set(d)' ||
+        fail "doctor --json"
+    (cd ../a && "$occlum" status --json) | python3 -c 'import json, sys
+assert json.load(sys.stdin)["status"] == "initialized"' || fail "status --json"
+fi
 "$occlum" >out 2>err
 [ $? -eq 2 ] && grep -q '^usage: occlum COMMAND' err || fail "no arguments"
 
