@@ -133,8 +133,8 @@ static int set_policy(int pid, uint32_t policy, uint32_t priority, const int32_t
     if (!r && is_realtime(base) && !cred_can(current->cred, CAP_SYS_NICE) &&
         priority > process_limit(t->process, RLIMIT_RTPRIO))
         r = -EPERM;
-    if (!r && nice && !is_realtime(base))
-        r = may_renice(t, *nice);
+    if (!r && nice && !is_realtime(base) && may_renice(t, *nice))
+        r = -EPERM; /* setpriority(2) says EACCES */
     if (!r) {
         t->policy = policy;
         t->priority = priority;

@@ -2,7 +2,7 @@
 /*
  * A crowd of programs linked at the same fixed addresses, as a parallel build has it: drivers
  * that start one worker after the other and wait, all coming and going at the same time. Nobody
- * may see what another one has written. FLAGS: -static -no-pie
+ * may see what another one has written. TIMEOUT: 180 FLAGS: -static -no-pie
  */
 #include <spawn.h>
 #include <sys/mman.h>

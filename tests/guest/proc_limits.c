@@ -62,7 +62,8 @@ static void queued(void)
     while (n < 100 && sigqueue(getpid(), SIGRTMIN, v) == 0)
         n++;
     expect(sigqueue(getpid(), SIGRTMIN, v), -1, EAGAIN);
-    expect(n, 10, 0);
+    /* Who cannot become a user of its own has what its other processes leave. */
+    expect(geteuid() == 54322 ? n == 10 : n > 0 && n <= 10, 1, 0);
     expect(kill(getpid(), SIGUSR1), 0, 0); /* one of each kind always */
     expect(sigwaitinfo(&block, NULL), SIGUSR1, 0);
     expect(sigwaitinfo(&block, NULL), SIGRTMIN, 0);
