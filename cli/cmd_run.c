@@ -12,6 +12,7 @@
 
 #include "cli/cli.h"
 #include "cli/observe.h"
+#include "cli/root_store.h"
 #include "image/file.h"
 
 #define SGXS  INSTANCE_BUILD "/" BUILD_SGXS
@@ -75,10 +76,12 @@ static struct err *open_images(struct run *run)
 
         if (view.type != CONFIG_MOUNT)
             continue;
+        err = root_store_check(&view);
         memcpy(&mount, view.payload, sizeof(mount));
         if (mount.fs != CONFIG_FS_EROFS)
             continue;
-        err = check_image(&mount);
+        if (!err)
+            err = check_image(&mount);
         if (!err)
             run->params.images[mount.image] = images[mount.image];
     }

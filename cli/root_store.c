@@ -99,3 +99,30 @@ struct err *root_store_remove(const char *path)
     close(fd);
     return err;
 }
+
+/* The nearest part of a path that is there; what is missing can be made in it. */
+static void existing(char *path)
+{
+    char *slash;
+
+    while (access(path, F_OK) && errno == ENOENT && (slash = strrchr(path, '/')) != NULL)
+        *slash = 0;
+    if (access(path, F_OK) && errno == ENOENT)
+        memcpy(path, ".", 2);
+}
+
+struct err *root_store_check(const struct config_view *view)
+{
+    const char *source = source_of(view);
+    char *path = source && *source ? file_of(source) : NULL;
+    struct err *err = NULL;
+
+    if (!path)
+        return NULL;
+    existing(path);
+    if (access(path, R_OK | W_OK))
+        err = err_hint(err_sys(errno, "%s: what programs write to / is kept there", source),
+                       "make it yours to write, or copy the instance to where you may write");
+    free(path);
+    return err;
+}

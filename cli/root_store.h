@@ -9,6 +9,8 @@ MUST_CHECK struct err *root_store_built(char **path);
 /* The same for a configuration that is not built yet, with the options of its mount. */
 char *root_store_configured(const struct instance_config *config, const char **options);
 
+/* An error that says what to do if `view` is the record of a store that cannot be written. */
+MUST_CHECK struct err *root_store_check(const struct config_view *view);
 /* Does it exist? */
 int root_store_exists(const char *path);
 /* Removes it; an error if an enclave has it open. */
