@@ -182,6 +182,8 @@ _Static_assert(sizeof(struct abi_flock) == 32, "struct flock");
 #define MNT_EXPIRE      4u
 #define UMOUNT_NOFOLLOW 8u
 
+#define POSIX_FADV_DONTNEED 4
+
 struct abi_owner {
     int32_t type, pid;
 };

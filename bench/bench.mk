@@ -7,11 +7,15 @@ $(O)/bench/micro: bench/micro.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -O2 -g -D_GNU_SOURCE -Wall -Wextra -Werror -pthread $< -o $@
 
+$(O)/bench/disk: bench/disk.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -O2 -g -D_GNU_SOURCE -Wall -Wextra -Werror $< -o $@
+
 $(O)/bench/static:
 	@mkdir -p $(@D)
 	echo 'int main(void) { return 0; }' | $(CC) -O2 -static -x c - -o $@
 
-bench: all $(O)/bench/micro $(O)/bench/static
+bench: all $(O)/bench/micro $(O)/bench/disk $(O)/bench/static
 	@mkdir -p docs/results $(O)/bench
 	sh bench/run $(O) $(ROUNDS) '$(B)' > $(O)/bench/table
 	@if [ '$(B)' = . ]; then cp $(O)/bench/table docs/results/bench.md; fi

@@ -343,14 +343,15 @@ int64_t sys_syncfs(int fd)
 int64_t sys_fadvise64(int fd, int64_t offset, int64_t size, int advice)
 {
     struct file *f = fd_file(fd);
-    (void)offset;
     if (!f)
         return -EBADF;
     bool stream = f->state & FILE_STREAM;
+    int r = stream ? -ESPIPE : size < 0 || advice < 0 || advice > 5 ? -EINVAL : 0;
+    if (r == 0 && advice == POSIX_FADV_DONTNEED && offset >= 0 && inode_is_reg(f->inode))
+        cache_forget(&f->inode->cache, (uint64_t)offset,
+                     size ? (uint64_t)size : (uint64_t)INT64_MAX - (uint64_t)offset);
     file_put(f);
-    if (stream)
-        return -ESPIPE;
-    return size < 0 || advice < 0 || advice > 5 ? -EINVAL : 0;
+    return r;
 }
 
 int64_t sys_readahead(int fd, int64_t offset, uint64_t count)

@@ -583,6 +583,32 @@ void cache_punch(struct page_cache *c, uint64_t pos, uint64_t size)
     contents_changed(c);
 }
 
+/* The first page at or after *index; *victim is that page if it could be taken out. */
+static bool forget_next(struct page_cache *c, uint64_t *index, uint64_t end,
+                        struct cached_page **victim)
+{
+    *victim = NULL;
+    spin_lock(&c->lock);
+    struct cached_page *p = radix_next(&c->pages, index);
+    bool any = p && *index < end;
+    if (any && !p->queued && !atomic_load(&p->dirty) && atomic_load(&p->pins) == 1) {
+        page_unlink_locked(p);
+        *victim = p;
+    }
+    spin_unlock(&c->lock);
+    return any;
+}
+
+void cache_forget(struct page_cache *c, uint64_t pos, uint64_t size)
+{
+    struct cached_page *victim;
+    uint64_t index = (pos + PAGE_SIZE - 1) >> PAGE_SHIFT, end = (pos + size) >> PAGE_SHIFT;
+    for (; !c->keep && forget_next(c, &index, end, &victim); index++) {
+        if (victim)
+            cache_put(victim);
+    }
+}
+
 void cache_invalidate(struct page_cache *c)
 {
     if (c->pages.count)

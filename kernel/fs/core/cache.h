@@ -79,6 +79,8 @@ void cache_truncate(struct page_cache *c, uint64_t pos);
 /* Drops or zeroes [pos, pos+size). */
 void cache_punch(struct page_cache *c, uint64_t pos, uint64_t size);
 void cache_invalidate(struct page_cache *c);
+/* Drops pages wholly inside that are clean, in no use, and can be read again. */
+void cache_forget(struct page_cache *c, uint64_t pos, uint64_t size);
 uint64_t cache_page_count(struct page_cache *c);
 /* A number that no other contents ever have: two equal answers mean equal bytes. Not 0. */
 uint64_t cache_identity(struct page_cache *c);
