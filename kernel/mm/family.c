@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Overlapping memories: parent and child after fork, programs linked at the same fixed address.
- * An enclave page has one address, so of the members of a family one is resident: its private
- * pages are in place. What the others have at addresses of their own lies in `copies`.
+ * An enclave page has one address. Of the members of a family one is resident: where it has
+ * private mappings, its pages are in place. What others have there lies in their `copies`; what
+ * they have elsewhere stays in place, too.
  *
  * A page of a private mapping is, for a member that has it:
  *   in `copies`             not in place: somebody else's, or nothing, is there
- *   in place, PAGE_COMMON   not writable since the fork, the same for all members that map it
- *   in place                the resident's own
+ *   in place, PAGE_COMMON   not writable, the same for all members that map it
+ *   in place                its own, if of those that map it it was resident last (own_run)
  * Shared mappings stay in place for all. Before a member changes what is common (unmaps it,
- * makes it writable, maps over it), the others get copies (family_part).
- *
- * fork leaves the pages to the child, who usually runs first and soon calls exec, and copies
- * what can have been written for the parent. The exchange swaps page by page where both have
- * one. A member that ends leaves pages in place that the next one will overwrite anyway.
+ * makes it writable), the others get copies (family_part).
  *
  * Not here: fork and what it leaves common (family_fork.c), who joins and leaves
  * (family_join.c).
@@ -21,7 +18,6 @@
  * Only tasks with a claim run (sched/family.c), so nothing here races with the programs; the
  * exclusive state (sched.exchanging) keeps other members out while one joins or leaves.
  */
-
 #include "abi/errno.h"
 #include "enclave/pages.h"
 #include "lib/log.h"
@@ -115,7 +111,7 @@ bool try_exclusive(struct family *f)
     if (ok)
         f->sched.exchanging = true;
     else
-        f->sched.wanted = true;
+        family_want(&f->sched);
     spin_unlock(&f->sched.lock);
     return ok;
 }
@@ -123,7 +119,7 @@ bool try_exclusive(struct family *f)
 void enter_exclusive(struct family *f)
 {
     while (!try_exclusive(f))
-        task_yield();
+        family_wait(&f->sched);
 }
 
 void leave_exclusive(struct family *f)
@@ -131,6 +127,7 @@ void leave_exclusive(struct family *f)
     spin_lock(&f->sched.lock);
     f->sched.exchanging = false;
     spin_unlock(&f->sched.lock);
+    family_changed(&f->sched);
 }
 
 void set_resident(struct family *f, struct mm *mm)
@@ -140,7 +137,7 @@ void set_resident(struct family *f, struct mm *mm)
     spin_unlock(&f->sched.lock);
 }
 
-/* ---- the exchange ---- */
+/* ---- pages that come and go ---- */
 
 static void make_writable(uaddr_t at, uint8_t *state)
 {
@@ -198,6 +195,16 @@ void drop_place(uaddr_t start, uaddr_t end)
     present_set(start, end, 0);
 }
 
+void copy_in(struct mm *mm, uaddr_t at, uint8_t now)
+{
+    void *entry = radix_remove(&mm->copies, at / PAGE_SIZE);
+
+    make_writable(at, &now);
+    copy_place((void *)at, copy_page(entry));
+    pages_free(copy_page(entry), 1);
+    give_perms(at, copy_state(entry));
+}
+
 static void run_out(struct mm *out, struct mm *in, uaddr_t start, uaddr_t end, uint8_t state)
 {
     uaddr_t unused = start; /* pages from here to `at` are to be given back */
@@ -211,19 +218,156 @@ static void run_out(struct mm *out, struct mm *in, uaddr_t start, uaddr_t end, u
     drop_place(unused, end);
 }
 
-void stash(struct mm *out, struct mm *in)
+/* ---- whose a page in place is ---- */
+
+/* Is `at` in a private mapping of mm? *end comes down to where that changes. */
+bool private_at(struct mm *mm, uaddr_t at, uaddr_t *end, struct vma **found)
+{
+    struct vma *v = vma_next_from(mm, at);
+
+    *found = NULL;
+    if (!v || v->start >= *end)
+        return false;
+    if (v->start > at) {
+        *end = v->start;
+        return false;
+    }
+    *end = MIN(*end, v->end);
+    *found = v;
+    return !v->shared;
+}
+
+uaddr_t own_run(struct mm *mm, uaddr_t at, uaddr_t end, uint8_t *state)
+{
+    struct vma *v;
+    uaddr_t next = present_run(at, end, state);
+
+    if (!(*state & PAGE_PRESENT) || is_common(*state)) {
+        *state = 0;
+        return next;
+    }
+    for (struct mm *m = next_member(mm->family, NULL); m != mm;
+         m = next_member(mm->family, m)) {
+        if (private_at(m, at, &next, &v)) {
+            *state = 0;
+            break;
+        }
+    }
+    return next;
+}
+
+/* ---- the same text ---- */
+
+/* Both show the same part of a file, which no program can have changed. */
+static bool same_text(const struct vma *a, const struct vma *b)
+{
+    return a->file && b->file && !a->shared && !b->shared && !a->changed && !b->changed &&
+           !((a->prot | b->prot) & PROT_WRITE) && a->prot == b->prot &&
+           a->offset - a->start == b->offset - b->start && a->file_limit == b->file_limit &&
+           a->file_ops->identity && b->file_ops->identity && a->file_ops->identity(a->file) &&
+           a->file_ops->identity(a->file) == b->file_ops->identity(b->file);
+}
+
+/* Does everybody who has something at `at` have the same text as `v` there? *end comes down to
+ * where the answer may change. */
+static bool all_agree(const struct vma *v, uaddr_t at, uaddr_t *end)
+{
+    struct vma *w;
+
+    for (struct mm *m = next_member(v->mm->family, NULL); m;
+         m = next_member(v->mm->family, m)) {
+        (void)private_at(m, at, end, &w);
+        if (w && (!same_text(v, w) || patch_any(m, at, *end)))
+            return false;
+    }
+    return true;
+}
+
+/* What is in place of mm's becomes everybody's. */
+static void share(struct mm *mm, uaddr_t at, uaddr_t end)
 {
     uint8_t state;
 
-    for (struct vma *v = vma_next_from(out, 0); v; v = vma_next(v)) {
-        for (uaddr_t at = v->start; !v->shared && at < v->end;) {
-            uaddr_t next = present_run(at, v->end, &state);
-            if ((state & PAGE_PRESENT) && !is_common(state))
-                run_out(out, in, at, next, state);
+    while (at < end) {
+        uaddr_t next = own_run(mm, at, end, &state);
+        if (state)
+            present_set(at, next, state | PAGE_COMMON);
+        for (; state && at < next; at += PAGE_SIZE) {
+            for (struct mm *m = next_member(mm->family, NULL); m;
+                 m = next_member(mm->family, m)) {
+                void *entry = radix_remove(&m->copies, at / PAGE_SIZE);
+                if (entry)
+                    pages_free(copy_page(entry), 1);
+            }
+        }
+        at = next;
+    }
+}
+
+/* What mm has in place of [start,end), part of its `v`, goes out; `in` has `w` there. Of a text
+ * that is the same for all it stays. */
+static void make_way_for(struct vma *v, struct mm *in, const struct vma *w, uaddr_t start,
+                         uaddr_t end)
+{
+    uint8_t state;
+
+    for (uaddr_t at = start; at < end;) {
+        uaddr_t stop = end;
+        if (same_text(v, w) && all_agree(w, at, &stop)) {
+            share(v->mm, at, stop);
+            at = stop;
+            continue;
+        }
+        while (at < stop) {
+            uaddr_t next = own_run(v->mm, at, stop, &state);
+            if (state)
+                run_out(v->mm, in, at, next, state);
             at = next;
         }
     }
 }
+
+/* `in` has nothing there, but may know the addresses by a fork: touching them is a fault for
+ * it.
+ */
+static void hide(struct mm *mm, uaddr_t at, uaddr_t end)
+{
+    uint8_t state;
+
+    while (at < end) {
+        uaddr_t stop = end;
+        bool secret = range_secret(mm, at, &stop);
+        for (; at < stop && !secret;) {
+            uaddr_t next = own_run(mm, at, stop, &state);
+            if (state)
+                run_out(mm, NULL, at, next, state);
+            at = next;
+        }
+        at = stop;
+    }
+}
+
+/* `mm` has private pages in place where `in` has mappings, or knows of them: they go out. */
+static void make_way(struct mm *mm, struct mm *in)
+{
+    bool clan = mm->clan == in->clan;
+
+    for (struct vma *v = vma_next_from(mm, 0); v; v = vma_next(v)) {
+        uaddr_t done = v->start;
+        for (struct vma *w = vma_next_from(in, v->start); w && w->start < v->end && !v->shared;
+             w = vma_next(w)) {
+            if (clan)
+                hide(mm, done, MAX(done, w->start));
+            done = MIN(v->end, w->end);
+            if (!w->shared)
+                make_way_for(v, in, w, MAX(v->start, w->start), done);
+        }
+        if (clan && !v->shared)
+            hide(mm, done, v->end);
+    }
+}
+
+/* ---- the exchange ---- */
 
 /* How many pages from `key` on can be added in one go: not in place, and all with `state`. */
 static uint64_t bring_run(struct mm *in, uint64_t key, uint8_t state)
@@ -245,11 +389,10 @@ static void bring_in(struct mm *in)
 
     while ((entry = radix_next(&in->copies, &key))) {
         uaddr_t at = key * PAGE_SIZE;
-        uint8_t state = copy_state(entry), now = present_get(at);
-        uint64_t n = now ? 1 : bring_run(in, key, state);
-        if (now)
-            make_writable(at, &now);
-        else if (present_reserve(at, at + n * PAGE_SIZE) || user_pages_add(at, n)) {
+        uint8_t state = copy_state(entry);
+        uint64_t n = bring_run(in, key, state);
+        assert(n);
+        if (present_reserve(at, at + n * PAGE_SIZE) || user_pages_add(at, n)) {
             in->lost = true;
             return;
         }
@@ -281,14 +424,108 @@ static void note_lost(struct mm *mm)
 
 void family_exchange(struct sched_mm *sched)
 {
-    struct mm *in = container_of(sched, struct mm, sched);
-    struct sched_mm *resident = in->family->sched.resident;
+    struct mm *in = container_of(sched, struct mm, sched), *m;
+    struct family *f = in->family;
 
-    if (resident)
-        stash(container_of(resident, struct mm, sched), in);
+    for (m = next_member(f, NULL); m != in; m = next_member(f, m))
+        make_way(m, in);
     bring_in(in);
+    for (m = next_member(f, NULL); m != in; m = next_member(f, m))
+        note_lost(m);
+    spin_lock(&family_lock);
+    list_remove(&in->in_family);
+    list_push(&f->members, &in->in_family);
+    spin_unlock(&family_lock);
     settle_alone(in);
-    if (resident)
-        note_lost(container_of(resident, struct mm, sched));
     note_lost(in);
+}
+
+/* ---- where something is mapped ---- */
+
+static bool shared_by_others(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m)) {
+        for (struct vma *v = vma_next_from(m, start); v && v->start < end; v = vma_next(v)) {
+            if (v->shared)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Common pages of [at,end), which the newcomer does not see. */
+static int part_out(struct mm *mm, uaddr_t at, uaddr_t end)
+{
+    uint8_t state;
+    int e = 0;
+
+    while (at < end && !e) {
+        uaddr_t next = present_run(at, end, &state);
+        e = is_common(state) ? family_part_run(mm, at, next, state) : 0;
+        if (is_common(state) && !e)
+            drop_place(at, next);
+        at = next;
+    }
+    return e;
+}
+
+/* What is common to others, and of the same text, is mm's, too. */
+static void come_to_share(struct mm *mm, uaddr_t at, uaddr_t end)
+{
+    uint8_t state;
+
+    while (at < end) {
+        uaddr_t next = present_run(at, end, &state);
+        if (is_common(state))
+            pages_count(mm, (next - at) / PAGE_SIZE);
+        at = next;
+    }
+}
+
+static int clear_for(struct vma *fresh, uaddr_t start, uaddr_t end)
+{
+    struct mm *mm = fresh->mm, *m;
+    struct vma *v;
+    uint8_t state;
+    int e = 0;
+
+    for (uaddr_t at = start; at < end && !e; at = start) {
+        uaddr_t stop = end;
+        bool agree = all_agree(fresh, at, &stop);
+        for (m = other_member(mm, NULL); m; m = other_member(mm, m))
+            (void)private_at(m, at, &stop, &v);
+        for (m = other_member(mm, NULL); m && !e; m = other_member(mm, m)) {
+            uaddr_t whole = stop;
+            if (!private_at(m, at, &whole, &v))
+                continue;
+            if (agree) {
+                share(m, at, stop);
+                continue;
+            }
+            for (uaddr_t run = at; run < stop;) {
+                uaddr_t next = own_run(m, run, stop, &state);
+                if (state)
+                    run_out(m, NULL, run, next, state);
+                run = next;
+            }
+            e = part_out(mm, at, stop);
+        }
+        if (agree)
+            come_to_share(mm, at, stop);
+        start = stop;
+    }
+    return e;
+}
+
+int family_clear(struct mm *mm, struct vma *fresh)
+{
+    if (!atomic_load(&mm->sched.family))
+        return 0;
+    if (shared_by_others(mm, fresh->start, fresh->end))
+        return -ENOMEM; /* LIMIT: what is shared stays in place, even for who has it no more */
+    fresh->mm = mm;
+    int e = clear_for(fresh, fresh->start, fresh->end);
+    for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m))
+        note_lost(m);
+    return e;
 }

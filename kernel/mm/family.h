@@ -44,8 +44,17 @@ void leave_exclusive(struct family *f);
 void set_resident(struct family *f, struct mm *mm);
 /* Is called as sched_exchange(). */
 void family_exchange(struct sched_mm *sched);
-/* The private pages of `out` go out; those of `in` come where both have one. */
-void stash(struct mm *out, struct mm *in);
+/* What of [at,end) is in place and mm's own: the page is that member's who was resident last,
+ * of those with private mappings there. Returns the end of the run; *state is 0 if it is not.
+ */
+uaddr_t own_run(struct mm *mm, uaddr_t at, uaddr_t end, uint8_t *state);
+/* Is `at` in a private mapping of mm? *end comes down to where that changes; the mapping,
+ * shared or not, or NULL. */
+bool private_at(struct mm *mm, uaddr_t at, uaddr_t *end, struct vma **found);
+/* A run of common pages is to be mm's alone: the others that see it get copies. */
+int family_part_run(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state) MUST_CHECK;
+/* `mm` has a copy of the page at `at`, and it comes in place of what is there. */
+void copy_in(struct mm *mm, uaddr_t at, uint8_t now);
 /* Where others may come, nothing lies that is not mapped. The caller holds the lock, or all
  * tasks of mm are frozen. */
 void keep_nothing(struct mm *mm);

@@ -48,7 +48,7 @@ static int copy_mappings(struct mm *child, struct mm *parent)
 
 /* Pages that nobody can write are common from now on, and so is a long run of others: the first
  * write to it gives the other members copies. Of a short one the parent gets a copy at once.
- * Only a parent without relatives has common pages: they are common to all then. */
+ * Common are pages only where older relatives have nothing: they are common to all then. */
 static int copy_run(struct mm *parent, uaddr_t start, uaddr_t end, uint8_t state, bool alone)
 {
     uint64_t count = (end - start) / PAGE_SIZE;
@@ -111,9 +111,18 @@ static void drop_for_child(struct mm *parent, struct mm *child)
     }
 }
 
+static bool used_by_others(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m)) {
+        struct vma *v = vma_next_from(m, start);
+        if (v && v->start < end)
+            return true;
+    }
+    return false;
+}
+
 static int copy_pages_for(struct mm *parent)
 {
-    bool alone = member_count(parent->family) == 1;
     uint8_t state;
 
     for (struct vma *v = vma_next_from(parent, 0); v; v = vma_next(v)) {
@@ -123,6 +132,7 @@ static int copy_pages_for(struct mm *parent)
                 return kept;
             continue;
         }
+        bool alone = !used_by_others(parent, v->start, v->end);
         for (uaddr_t at = v->start; !v->shared && at < v->end;) {
             uaddr_t next = present_run(at, v->end, &state);
             int e = 0;
@@ -151,9 +161,11 @@ static int fork_locked(struct mm *parent, struct mm *child)
         return e;
     }
     drop_for_child(parent, child);
+    range_fork(parent);
+    child->clan = parent->clan;
     patch_mm_fork(child, parent);
     spin_lock(&family_lock);
-    list_append(&parent->family->members, &child->in_family);
+    list_push(&parent->family->members, &child->in_family);
     spin_unlock(&family_lock);
     activate(parent);
     activate(child);
@@ -220,7 +232,7 @@ static int part_page(struct mm *mm, uaddr_t at)
 }
 
 /* What could be parted is, even if memory does not suffice for all of it. */
-static int part_run(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
+int family_part_run(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
 {
     uaddr_t at = start;
     int e = 0;
@@ -252,7 +264,7 @@ int family_write(struct mm *mm, struct vma *v, uaddr_t page)
     uaddr_t end = present_run(page, MIN(align_down(page, window) + window, v->end), &state);
     v->fault_end = end;
     if (shared && is_common(like))
-        e = part_run(mm, start, end, like);
+        e = family_part_run(mm, start, end, like);
     if (e)
         return e;
     uint32_t want = prot_to_perms(v->prot);
@@ -271,13 +283,25 @@ int family_part(struct mm *mm, uaddr_t start, uaddr_t end)
         uaddr_t stop = MIN(v->end, end);
         for (uaddr_t at = MAX(v->start, start); at < stop;) {
             uaddr_t next = present_run(at, stop, &state);
-            int e = is_common(state) ? part_run(mm, at, next, state) : 0;
+            int e = is_common(state) ? family_part_run(mm, at, next, state) : 0;
             if (e)
                 return e;
             at = next;
         }
     }
     return 0;
+}
+
+bool family_strangers(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    if (!atomic_load(&mm->sched.family))
+        return false;
+    for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m)) {
+        struct vma *v = vma_next_from(m, start);
+        if (v && v->start < end && m->patch != mm->patch)
+            return true;
+    }
+    return false;
 }
 
 bool family_shares(struct mm *mm, uaddr_t start, uaddr_t end)

@@ -11,81 +11,6 @@
 
 /* ---- another memory comes to the same addresses ---- */
 
-static int common_copy(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
-{
-    int e = 0;
-
-    for (uaddr_t at = start; at < end && !e; at += PAGE_SIZE)
-        e = copy_take(mm, at, state & (uint8_t)~PAGE_COMMON);
-    return e;
-}
-
-static int common_uncopy(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
-{
-    for (uaddr_t at = start; at < end; at += PAGE_SIZE) {
-        void *entry = radix_remove(&mm->copies, at / PAGE_SIZE);
-        if (entry)
-            pages_free(copy_page(entry), 1);
-    }
-    return 0;
-}
-
-static int common_drop(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
-{
-    drop_place(start, end);
-    return 0;
-}
-
-/* Calls `act` for what is common, for each member that has it. */
-static int for_common(struct family *f,
-                      int (*act)(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state))
-{
-    uint8_t state;
-
-    for (struct mm *m = next_member(f, NULL); m; m = next_member(f, m)) {
-        for (struct vma *v = vma_next_from(m, 0); v; v = vma_next(v)) {
-            for (uaddr_t at = v->start; !v->shared && at < v->end;) {
-                uaddr_t next = present_run(at, v->end, &state);
-                int e = is_common(state) ? act(m, at, next, state) : 0;
-                if (e)
-                    return e;
-                at = next;
-            }
-        }
-    }
-    return 0;
-}
-
-/* What a member left in place for its heir (leave_pages), who has not come yet. */
-static void drop_left(struct family *f)
-{
-    for (struct mm *m = next_member(f, NULL); m; m = next_member(f, m)) {
-        uint64_t key = 0;
-        for (; radix_next(&m->copies, &key); key++) {
-            if (present_get(key * PAGE_SIZE))
-                drop_place(key * PAGE_SIZE, (key + 1) * PAGE_SIZE);
-        }
-    }
-}
-
-/* No member's private pages stay in place: the newcomer shares nothing with any of them. */
-static int clear_places(struct family *f)
-{
-    struct sched_mm *resident = f->sched.resident;
-    int e = for_common(f, common_copy);
-
-    if (e) {
-        (void)for_common(f, common_uncopy);
-        return e;
-    }
-    (void)for_common(f, common_drop);
-    if (resident)
-        stash(container_of(resident, struct mm, sched), NULL);
-    else
-        drop_left(f);
-    return 0;
-}
-
 static void merge(struct family *to, struct family *from)
 {
     struct list *n;
@@ -94,7 +19,7 @@ static void merge(struct family *to, struct family *from)
     spin_lock(&family_lock);
     while ((n = list_pop(&from->members))) {
         struct mm *m = list_entry(n, struct mm, in_family);
-        list_append(&to->members, n);
+        list_push(&to->members, n);
         m->family = to;
         atomic_fetch_add(&to->refs, 1);
         atomic_store(&m->sched.family, &to->sched);
@@ -199,11 +124,9 @@ static int join_still(struct mm *mm, struct mm *first, struct family *rival)
         return -EAGAIN;
     if (still_member(first, rival)) {
         keep_nothing(mm);
-        e = clear_places(rival);
-    }
-    if (!e) {
-        merge(rival, mine);
+        merge(rival, mine); /* no address is both's as yet: see family_clear() */
         turn_to(mm, rival);
+        e = 0;
     }
     leave_exclusive(rival);
     return e;
@@ -240,28 +163,53 @@ int family_join(struct mm *mm, struct family *rival)
     int e = first ? join(mm, first, rival) : -EAGAIN;
     mm_put(first);
     if (e == -EAGAIN)
-        task_yield();
+        family_wait(&rival->sched);
     return e;
 }
 
-/* Pages in place that nobody will overwrite go; those the only other member has copies for
- * stay. */
+static bool seen_by_others(struct mm *mm, uaddr_t at, uaddr_t *end)
+{
+    struct vma *v;
+
+    for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m)) {
+        if (private_at(m, at, end, &v))
+            return true;
+    }
+    return false;
+}
+
+/* mm's pages go, unless others see them. The only other member's come in at once where both
+ * have one: that costs less than giving the page back and adding it again. */
+static void leave_run(struct mm *mm, struct mm *heir, uaddr_t start, uaddr_t end, uint8_t state)
+{
+    uaddr_t unused = start;
+
+    for (uaddr_t at = start; at < end; at += PAGE_SIZE) {
+        if (!heir || !radix_get(&heir->copies, at / PAGE_SIZE))
+            continue;
+        drop_place(unused, at);
+        copy_in(heir, at, state);
+        unused = at + PAGE_SIZE;
+    }
+    drop_place(unused, end);
+}
+
 static void leave_pages(struct mm *mm, struct mm *heir)
 {
     uint8_t state;
 
     for (struct vma *v = vma_next_from(mm, 0); v; v = vma_next(v)) {
         for (uaddr_t at = v->start; !v->shared && at < v->end;) {
-            uaddr_t next = present_run(at, v->end, &state), keep;
-            if (!(state & PAGE_PRESENT) || is_common(state)) {
-                at = next;
-                continue;
+            uaddr_t next = present_run(at, v->end, &state);
+            if (is_common(state)) {
+                if (!seen_by_others(mm, at, &next))
+                    drop_place(at, next);
+            } else {
+                next = own_run(mm, at, next, &state);
+                if (state)
+                    leave_run(mm, heir, at, next, state);
             }
-            for (keep = at; keep < next && heir && radix_get(&heir->copies, keep / PAGE_SIZE);)
-                keep += PAGE_SIZE;
-            for (at = keep; at < next && !(heir && radix_get(&heir->copies, at / PAGE_SIZE));)
-                at += PAGE_SIZE;
-            drop_place(keep, at);
+            at = next;
         }
     }
 }
@@ -300,7 +248,9 @@ static void give_areas_back(struct mm *mm, struct family *f)
 
     list_for_each_safe (a, tmp, &f->areas, in_family) {
         struct mm *m = other_member(mm, NULL);
-        while (m && !used_by(m, a->start, a->end))
+        if (a->search == mm)
+            a->search = NULL;
+        while (m && a->search != m && !used_by(m, a->start, a->end))
             m = other_member(mm, m);
         if (m)
             continue;
@@ -318,12 +268,9 @@ void family_leave(struct mm *mm)
     struct mm *heir = other_member(mm, NULL);
     bool was = f->sched.resident == &mm->sched;
     drop_shared(mm);
-    if (was) {
-        leave_pages(mm, heir && !other_member(mm, heir) ? heir : NULL);
+    leave_pages(mm, heir && !other_member(mm, heir) ? heir : NULL);
+    if (was)
         set_resident(f, NULL);
-    } else if (!f->sched.resident) {
-        drop_left(f); /* for mm, which did not come any more */
-    }
     copies_free(mm);
     give_areas_back(mm, f);
     spin_lock(&family_lock);

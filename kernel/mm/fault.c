@@ -211,7 +211,12 @@ static struct vma *grow_down(struct mm *mm, uaddr_t page)
     struct vma *below = vma_prev(v);
     if ((below && below->end + GROW_GUARD > page) || range_claim(mm, page, v->start))
         return NULL;
-    pages_drop(mm, page, v->start); /* warm ones */
+    struct vma more = *v;
+    more.start = page;
+    more.end = v->start;
+    if (family_clear(mm, &more))
+        return NULL;
+    pages_drop_spare(page, v->start, PAGE_WARM | PAGE_KEPT);
     vma_remove(mm, v);
     v->start = page;
     vma_insert(mm, v);

@@ -42,7 +42,7 @@ struct family {
     struct sched_family sched;
     _Atomic uint32_t refs;    /* members, and whoever looks at it */
     struct list areas;        /* under range_lock */
-    struct list members;      /* under family_lock */
+    struct list members;      /* under family_lock; who was resident last comes first */
     struct vm_object *object; /* instead of members: the areas are where its file is mapped */
     bool moving;              /* its only member is joining another one; under sched.lock */
 };
@@ -54,7 +54,8 @@ struct area {
     struct family *family;
     uaddr_t start, end;
     uaddr_t cursor; /* where the search for free space begins, downwards */
-    bool search;    /* mappings without an address may go here */
+    struct mm *search; /* whose mappings without an address may go here; NULL: nobody's */
+    bool known;        /* to children by fork, too */
 };
 
 struct mm {
@@ -64,6 +65,7 @@ struct mm {
     struct rb_root vmas;
     struct family *family; /* owner of its areas; sched.family only while there are several */
     bool parted;           /* for part_page() */
+    uint64_t clan;         /* the same for who comes of one program by forks */
     bool lost, lost_told;  /* some of its pages are gone: it is killed */
     struct radix copies;   /* pages that are not in place: page | state, by page number */
     struct list in_family; /* under family_lock */
@@ -102,6 +104,10 @@ void family_put(struct family *f); /* the last one frees the areas */
 bool range_hand_over(struct family *to, struct family *from, uaddr_t start, uaddr_t end);
 /* The area [start,end), exactly that, belongs to nobody any more. */
 void range_release(struct family *f, uaddr_t start, uaddr_t end);
+/* Where mm has searched before a fork, its children know what lies there. */
+void range_fork(struct mm *mm);
+/* Is `at` where mm alone knows what lies? *end comes down to the end of the area. */
+bool range_secret(struct mm *mm, uaddr_t at, uaddr_t *end);
 /* All areas of `from` become those of `to`. */
 void range_merge(struct family *to, struct family *from);
 /* A family other than mm's that has part of [start,end), or NULL. With a reference. */
@@ -208,6 +214,10 @@ void vma_merge(struct mm *mm, struct vma *v);
 int family_part(struct mm *mm, uaddr_t start, uaddr_t end) MUST_CHECK;
 /* The first write to a page of the private `v` that a fork has made read-only. */
 int family_write(struct mm *mm, struct vma *v, uaddr_t page) MUST_CHECK;
+/* `fresh` is to be mapped into mm: what others have there in place makes way, or is shared. */
+int family_clear(struct mm *mm, struct vma *fresh) MUST_CHECK;
+/* Whether others have something there, too, but do not share mm's table of rewritten calls. */
+bool family_strangers(struct mm *mm, uaddr_t start, uaddr_t end);
 /* Whether another member has a shared mapping there. */
 bool family_shares(struct mm *mm, uaddr_t start, uaddr_t end);
 /* mm and the rival's members are to live at the same addresses; current->mm becomes mm. */

@@ -29,6 +29,8 @@ int mm_new(struct mm **out)
     mutex_init(&mm->lock, RANK_MM);
     radix_init(&mm->copies);
     list_init(&mm->images);
+    static _Atomic uint64_t clans;
+    mm->clan = atomic_fetch_add(&clans, 1);
     mm->family = family_new();
     if (!mm->family) {
         kfree(mm);
@@ -416,6 +418,11 @@ int64_t map_locked(struct mm *mm, const struct vm_map_args *a)
     };
     if (v->file)
         v->file_ops->get(v->file);
+    e = family_clear(mm, v);
+    if (e) {
+        vma_free(v);
+        return e;
+    }
     image_settle(mm, v);
     warm_settle(mm, v);
     vma_insert(mm, v);

@@ -54,16 +54,18 @@ static void slot_take(struct zone *z, uint64_t offset, uint64_t size)
         z->used[g / 64] |= 1ull << g % 64;
 }
 
-/* While several memories share the table, only what is in place for all of them may change. */
-static bool may_change(const struct patches *p, uaddr_t start, uaddr_t end)
+/* While several memories share the table, only what is in place for all of them may change, and
+ * for nobody else. */
+static bool may_change(struct mm *mm, const struct patches *p, uaddr_t start, uaddr_t end)
 {
     if (atomic_load(&p->refs) == 1)
         return true;
-    return (present_get(start) & PAGE_COMMON) && (present_get(end - 1) & PAGE_COMMON);
+    return (present_get(start) & PAGE_COMMON) && (present_get(end - 1) & PAGE_COMMON) &&
+           !family_strangers(mm, align_down(start, PAGE_SIZE), align_up(end, PAGE_SIZE));
 }
 
 /* A slot from where the window's jump is right; 0: none. */
-static uaddr_t slot_find(const struct patches *p, const struct zone *z,
+static uaddr_t slot_find(struct mm *mm, const struct patches *p, const struct zone *z,
                          const struct patch_window *w, uint64_t size)
 {
     bool exact = w->boundaries & 2; /* the lowest byte of the distance matters */
@@ -71,7 +73,7 @@ static uaddr_t slot_find(const struct patches *p, const struct zone *z,
     while (at < z->base + ZONE_BYTES) {
         uint64_t distance = at - (w->start + PATCH_JUMP);
         if (patch_fits(w, at)) {
-            if (slot_free(z, at - z->base, size) && may_change(p, at, at + size))
+            if (slot_free(z, at - z->base, size) && may_change(mm, p, at, at + size))
                 return at;
             at += exact ? 1 : GRANULE - at % GRANULE;
         } else {
@@ -135,7 +137,7 @@ static int slot_get(struct mm *mm, struct patches *p, const struct patch_window 
     struct zone *z;
     for (int round = 0; round < 2; round++) {
         list_for_each (z, &p->zones, node) {
-            *out = z->image == image ? slot_find(p, z, w, size) : 0;
+            *out = z->image == image ? slot_find(mm, p, z, w, size) : 0;
             if (*out) {
                 slot_take(z, *out - z->base, size);
                 return 0;
@@ -231,7 +233,7 @@ static int write_jump(struct mm *mm, struct patches *p, const struct patch_windo
     if (!may_rewrite(v, w->start, w->end))
         return -EACCES;
     int e = make_present(mm, v, w->start, w->end);
-    if (!e && !may_change(p, w->start, w->start + PATCH_JUMP))
+    if (!e && !may_change(mm, p, w->start, w->start + PATCH_JUMP))
         e = -EAGAIN;
     if (!e && atomic_load(&p->refs) == 1)
         e = family_part(mm, align_down(w->start, PAGE_SIZE),
@@ -263,7 +265,7 @@ static int rewrite(struct mm *mm, struct patches *p, const struct patch_window *
         return e;
     patch_jump(w, slot, k->jump);
     mutex_lock(&mm->lock);
-    e = may_change(p, slot, slot + k->built.length)
+    e = may_change(mm, p, slot, slot + k->built.length)
             ? write_trampoline(mm, slot, k->code, k->built.length)
             : -EAGAIN; /* there was a fork meanwhile */
     if (!e)
@@ -599,6 +601,20 @@ static void restore_site(struct mm *mm, struct patches *p, uaddr_t at)
         log_warn("a rewritten system call at 0x%lx could not be put back", start);
     if (!frozen)
         sched_thaw(&mm->sched);
+}
+
+bool patch_any(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    struct patches *p = patches_of(mm);
+    if (!p)
+        return false;
+    spin_lock(&p->lock);
+    struct site *s = site_from(p, start < PATCH_MAX_WINDOW ? 0 : start - PATCH_MAX_WINDOW);
+    while (s && s->state != SITE_PATCHED)
+        s = site_next(s);
+    bool any = s && s->at < end + PATCH_MAX_WINDOW;
+    spin_unlock(&p->lock);
+    return any;
 }
 
 void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)

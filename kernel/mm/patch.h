@@ -31,6 +31,9 @@ bool patch_redirect(struct mm *mm, uaddr_t rip, uaddr_t *new_rip);
 /* [start,end) is being unmapped or replaced; mm->lock is held. */
 void patch_forget(struct mm *mm, uaddr_t start, uaddr_t end);
 
+/* Is anything of [start,end) rewritten? */
+bool patch_any(struct mm *mm, uaddr_t start, uaddr_t end);
+
 /* [start,end) becomes writable, or is about to be copied elsewhere: it gets its own bytes back.
  * mm->lock is held; may sleep. */
 void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end);

@@ -161,7 +161,7 @@ int64_t range_find(struct mm *mm, uint64_t length)
     struct area *a;
 
     list_for_each (a, &mm->family->areas, in_family) {
-        if (!a->search || a->end - a->start < length)
+        if (a->search != mm || a->end - a->start < length)
             continue;
         uaddr_t at = gap_below(mm, a, a->cursor, length);
         if (!at && a->cursor < a->end)
@@ -178,7 +178,7 @@ int64_t range_find(struct mm *mm, uint64_t length)
         a = area_new(mm->family, MAX(length, AREA_SMALL), PAGE_SIZE, false);
     if (!a)
         return -ENOMEM;
-    a->search = true;
+    a->search = mm;
     a->cursor = a->end - length;
     return (int64_t)a->cursor;
 }
@@ -222,7 +222,7 @@ bool range_hand_over(struct family *to, struct family *from, uaddr_t start, uadd
     if (a) {
         list_remove(&a->in_family);
         a->family = to;
-        a->search = false;
+        a->search = NULL;
         list_push(&to->areas, &a->in_family);
     }
     spin_unlock(&range_lock);
@@ -242,12 +242,33 @@ void range_release(struct family *f, uaddr_t start, uaddr_t end)
     kfree(a);
 }
 
+void range_fork(struct mm *mm)
+{
+    struct area *a;
+
+    spin_lock(&range_lock);
+    list_for_each (a, &mm->family->areas, in_family)
+        a->known |= a->search == mm;
+    spin_unlock(&range_lock);
+}
+
+bool range_secret(struct mm *mm, uaddr_t at, uaddr_t *end)
+{
+    spin_lock(&range_lock);
+    struct area *a = area_from(at);
+    bool secret = a && a->start <= at && a->search == mm && !a->known;
+    if (a)
+        *end = MIN(*end, a->start <= at ? a->end : a->start);
+    spin_unlock(&range_lock);
+    return secret;
+}
+
 void range_freed(struct mm *mm, uaddr_t start, uaddr_t end)
 {
     struct area *a;
 
     list_for_each (a, &mm->family->areas, in_family) {
-        if (a->search && start >= a->start && end <= a->end) {
+        if (a->search == mm && start >= a->start && end <= a->end) {
             a->cursor = MAX(a->cursor, end);
             return;
         }
@@ -314,7 +335,7 @@ void range_merge(struct family *to, struct family *from)
     while ((n = list_pop(&from->areas))) {
         struct area *a = list_entry(n, struct area, in_family);
         a->family = to;
-        a->search = false; /* `to` has its own places to search */
+
         list_append(&to->areas, &a->in_family);
     }
     spin_unlock(&range_lock);
@@ -357,7 +378,7 @@ static bool area_split(uaddr_t at, struct area *spare) HELD(range_lock)
 
     if (!a || a->start >= at)
         return false;
-    *spare = (struct area){.start = at, .end = a->end, .search = a->search};
+    *spare = (struct area){.start = at, .end = a->end, .search = a->search, .known = a->known};
     a->end = at;
     a->cursor = MIN(a->cursor, at);
     area_insert(a->family, spare);
@@ -381,7 +402,7 @@ int range_move(struct family *to, struct family *from, uaddr_t start, uaddr_t en
         for (struct area *a = area_from(start); a && a->start < end; a = area_from(a->end)) {
             list_remove(&a->in_family);
             a->family = to;
-            a->search = false;
+            a->search = NULL;
             list_append(&to->areas, &a->in_family);
         }
     }

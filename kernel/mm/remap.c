@@ -138,8 +138,15 @@ static int64_t grow_in_place(struct mm *mm, struct vma *v, uaddr_t old, uint64_t
         mm->total_pages * PAGE_SIZE + (new_len - old_len) > mm->rlimit_as ||
         (v->object ? !object_reaches(v, new_end) : range_claim(mm, end, new_end)))
         return -ENOMEM;
+    struct vma more = *v;
+    more.start = end;
+    more.end = new_end;
+    more.offset += end - v->start;
+    int e = v->object ? 0 : family_clear(mm, &more);
+    if (e)
+        return e;
     if (!v->object)
-        pages_drop(mm, end, new_end); /* warm ones */
+        pages_drop_spare(end, new_end, PAGE_WARM | PAGE_KEPT);
     vma_remove(mm, v);
     v->end = new_end;
     vma_insert(mm, v);

@@ -8,11 +8,15 @@
 
 #include "enclave/clock.h"
 #include "lib/log.h"
+#include "sched/internal.h"
+#include "sched/queue.h"
 #include "sched/task.h"
 
 #define QUANTUM_MIN_NS 2000000ull
 #define QUANTUM_FACTOR 16u
 #define PATIENCE_NS    1000000ull
+#define WAIT_NS        1000000ull
+#define LEFT_MIN_NS    100000ull
 
 void (*sched_exchange)(struct sched_mm *mm);
 
@@ -20,6 +24,7 @@ void sched_family_init(struct sched_family *f)
 {
     *f = (struct sched_family){0};
     spin_init(&f->lock, RANK_FAMILY);
+    wait_queue_init(&f->waiters);
 }
 
 static uint64_t resident_ns(const struct sched_family *f)
@@ -30,6 +35,50 @@ static uint64_t resident_ns(const struct sched_family *f)
 static uint64_t quantum_ns(const struct sched_family *f)
 {
     return MAX(QUANTUM_MIN_NS, QUANTUM_FACTOR * clock_tsc_to_ns(f->cost_tsc));
+}
+
+/* Those of its tasks that run in user code would not look at the time by themselves. */
+void family_want(struct sched_family *f)
+{
+    if (f->wanted && resident_ns(f) < quantum_ns(f))
+        return;
+    f->wanted = true;
+    for (uint32_t i = 0; i < atomic_load(&vcpu_online); i++) {
+        struct task *t = watch_running(queues[i].vcpu);
+        if (t != current && __atomic_load_n(&t->claim, __ATOMIC_RELAXED) == f)
+            task_interrupt(&queues[i]);
+        watch_end();
+    }
+}
+
+void family_changed(struct sched_family *f)
+{
+    spin_lock(&f->lock);
+    bool tell = f->refused;
+    f->refused = false;
+    spin_unlock(&f->lock);
+    if (tell)
+        queues_look_again();
+    (void)wait_wake_all(&f->waiters);
+}
+
+void family_wait(struct sched_family *f)
+{
+    struct waiter w = {0};
+
+    wait_prepare(&f->waiters, &w, TASK_UNINTERRUPTIBLE);
+    (void)schedule_until(clock_monotonic_ns() + WAIT_NS);
+    wait_finish(&f->waiters, &w);
+}
+
+uint64_t family_time_left(void)
+{
+    const struct sched_family *f = current->claim;
+
+    if (!f || !f->wanted)
+        return UINT64_MAX;
+    uint64_t used = resident_ns(f), all = quantum_ns(f);
+    return MAX(LEFT_MIN_NS, all > used ? all - used : 0);
 }
 
 static bool claim_resident(struct sched_family *f) HELD(f->lock)
@@ -68,10 +117,12 @@ bool family_claim(struct task *t)
         f->running = 1;
         ok = true;
     } else {
-        f->wanted = true;
+        family_want(f);
     }
     if (ok)
         t->claim = f;
+    else
+        f->refused = true;
     spin_unlock(&f->lock);
     return ok;
 }
@@ -85,8 +136,10 @@ void family_release(struct task *t)
     t->claim = NULL;
     spin_lock(&f->lock);
     assert(f->running && !f->exchanging);
-    f->running--;
+    bool changed = --f->running == 0;
     spin_unlock(&f->lock);
+    if (changed)
+        family_changed(f);
 }
 
 void family_preempt(void)
@@ -116,6 +169,7 @@ void family_settle(void)
     f->since_tsc = rdtsc();
     f->cost_tsc = f->since_tsc - start;
     spin_unlock(&f->lock);
+    family_changed(f);
 }
 
 bool family_expired(const struct task *t)

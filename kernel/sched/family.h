@@ -11,6 +11,7 @@
 
 #include "lib/types.h"
 #include "sched/lock.h"
+#include "sched/wait.h"
 
 struct task;
 struct sched_mm;
@@ -21,9 +22,11 @@ struct sched_family {
     uint32_t running;          /* claims */
     bool exchanging;           /* the only claim is bringing its member in */
     bool wanted;               /* a task of another member was passed over */
+    bool refused;              /* any was, since the last change */
     bool unfinished;           /* a task of the resident member was preempted */
     uint64_t since_tsc;        /* of the last exchange */
     uint64_t cost_tsc;         /* of it */
+    struct wait_queue waiters; /* for nobody to run; no lock */
 };
 
 void sched_family_init(struct sched_family *f);
@@ -45,5 +48,14 @@ void family_preempt(void);
 void family_settle(void);
 /* Its member has been resident long enough while another one waits. */
 bool family_expired(const struct task *t);
+/* How long the current task's member may stay, in ns, if another one waits; else UINT64_MAX. */
+uint64_t family_time_left(void);
+/* Somebody else is to come in: the resident's tasks are to notice. */
+void family_want(struct sched_family *f) HELD(f->lock);
+/* Nobody runs, or nobody is being brought in, any more: who waits looks again. No lock is held.
+ */
+void family_changed(struct sched_family *f);
+/* The current task sleeps until that is said, or a moment. */
+void family_wait(struct sched_family *f);
 /* Before a task or a family is freed: another vCPU may be looking at it. */
 void sched_wait_watchers(void);

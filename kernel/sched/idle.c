@@ -16,8 +16,8 @@
 #define SPIN_FIRST_NS 4000ull
 #define SPIN_MIN_NS   1000ull
 #define SPIN_MAX_NS   30000ull /* about what a kick costs */
-#define STALL_SPINS   200u
-#define STALL_WAIT_NS 100000ull
+#define STALL_SPIN_NS 10000ull
+#define STALL_WAIT_NS 1000000ull
 
 static bool spin(struct run_queue *q)
 {
@@ -45,23 +45,31 @@ static bool spin_for_work(struct run_queue *q)
     return found;
 }
 
-/* There are tasks, but none that may run: frozen, or of a family whose turn is another's. */
-static void stalled(struct run_queue *q, unsigned count)
+static uint32_t news(const struct run_queue *q)
 {
-    if (count < STALL_SPINS) {
+    return atomic_load(&q->arrivals) + atomic_load(&q->changes);
+}
+
+/* There are tasks, but none that may run: frozen, or of a family whose turn is another's. Who
+ * changes that says so; a quantum that ends by itself is found out after a moment. `seen` is
+ * what news() said before we looked. */
+static void stalled(struct run_queue *q, uint32_t seen)
+{
+    uint64_t start = rdtsc(), deadline = timer_next(), timeout = STALL_WAIT_NS;
+
+    while (clock_tsc_to_ns(rdtsc() - start) < STALL_SPIN_NS) {
+        if (news(q) != seen)
+            return;
         __asm__ volatile("pause");
-        return;
     }
-    for (uint32_t i = 0; i < atomic_load(&vcpu_online); i++) {
-        struct run_queue *other = &queues[i];
-        struct task *t = watch_running(other->vcpu);
-        bool ask = other != q && family_expired(t) &&
-                   !(atomic_fetch_or(&t->flags, TASK_RESCHED) & TASK_RESCHED);
-        watch_end();
-        if (ask)
-            (void)hostcall1(HOSTCALL_INTERRUPT, i);
+    if (deadline != NO_DEADLINE) {
+        uint64_t now = clock_monotonic_ns();
+        timeout = deadline > now ? MIN(timeout, deadline - now) : 0;
     }
-    account_resume(q, hostcall2(HOSTCALL_WAIT, STALL_WAIT_NS, 1));
+    atomic_store(&q->sleeping, true);
+    if (news(q) == seen)
+        account_resume(q, hostcall2(HOSTCALL_WAIT, timeout, 1));
+    atomic_store(&q->sleeping, false);
 }
 
 /* Wakers look whether we sleep after they have queued something; we look after saying so. */
@@ -102,18 +110,17 @@ static void idle_wait(struct run_queue *q)
 NORETURN void sched_idle(void)
 {
     struct run_queue *q = my_queue();
-    unsigned stalls = 0;
 
     for (;;) {
+        uint32_t seen = news(q);
         control_poll();
         schedule();
         if (ring_has_completions())
             continue;
         if (atomic_load(&q->length)) {
-            stalled(q, stalls++);
+            stalled(q, seen);
             continue;
         }
-        stalls = 0;
         if (!ring_unsubmitted() && spin_for_work(q))
             continue;
         idle_wait(q);

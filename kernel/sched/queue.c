@@ -103,6 +103,8 @@ static void insert(struct run_queue *q, struct task *t) HELD(q->lock)
     rb_insert(&q->tasks, parent, link, &t->run_node);
     t->in_tree = true;
     set_length(q, 1);
+    uint32_t arrivals = atomic_load_explicit(&q->arrivals, memory_order_relaxed);
+    atomic_store_explicit(&q->arrivals, arrivals + 1, memory_order_release);
 }
 
 static void take_out(struct run_queue *q, struct task *t) HELD(q->lock)
@@ -277,6 +279,16 @@ static void preempt(struct run_queue *q)
     watch_end();
     if (q != my_queue())
         task_interrupt(q);
+}
+
+void queues_look_again(void)
+{
+    for (uint32_t i = 0; i < atomic_load(&vcpu_online); i++) {
+        struct run_queue *q = &queues[i];
+        atomic_fetch_add(&q->changes, 1);
+        if (q != my_queue() && atomic_load(&q->sleeping) && atomic_load(&q->length))
+            call_later(&my_queue()->kicks, q);
+    }
 }
 
 void queue_announce(struct run_queue *q, uint64_t key)

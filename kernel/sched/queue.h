@@ -23,6 +23,8 @@ struct run_queue {
     _Atomic uint64_t floor;       /* virtual time: no task that ran lately has less */
     _Atomic uint32_t length;      /* of the tree */
     _Atomic uint64_t running_key; /* of what runs; UINT64_MAX: idle */
+    _Atomic uint32_t arrivals;    /* in the tree, ever; changed under the lock */
+    _Atomic uint32_t changes;     /* of who may run, of what is in the tree */
     _Atomic bool sleeping;        /* outside, in HOSTCALL_WAIT, or about to be */
     _Atomic bool spinning;        /* idle, and looks at `length` all the time */
 
@@ -59,6 +61,8 @@ struct task *queue_steal(struct run_queue *mine);
 bool queue_could_help(struct run_queue *q, uint32_t me);
 /* Would `t`, which runs here, have to leave for the first in the queue? */
 bool queue_wants(struct run_queue *q, struct task *t);
+/* Tasks that were passed over may be able to run now: vCPUs that have some look again. */
+void queues_look_again(void);
 /* A task that was put where another vCPU has to look for it: see queue_call(). */
 void queue_announce(struct run_queue *q, uint64_t key);
 

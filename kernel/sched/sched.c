@@ -264,8 +264,7 @@ static void set_tick(struct run_queue *q)
 
     if (atomic_load(&q->length))
         span = q->help ? HELP_NS : QUANTUM_NS;
-    if (current->claim && current->claim->wanted)
-        span = MIN(span, IO_TICK_NS);
+    span = MIN(span, family_time_left());
     if (ring_in_flight())
         span = MIN(span, ring_waited_for() ? IO_TICK_NS : LAZY_TICK_NS);
     if ((span == NO_DEADLINE && deadline == NO_DEADLINE) || armed(q, span, deadline))
@@ -415,5 +414,6 @@ void sched_thaw(struct sched_mm *mm)
 {
     atomic_store(&mm->frozen_by, NULL);
     count_freezes(-1);
+    queues_look_again();
     atomic_fetch_or(&current->flags, TASK_TICK);
 }

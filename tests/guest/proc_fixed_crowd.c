@@ -41,8 +41,8 @@ static int worker(uint64_t seed)
 {
     size_t words = HEAP_BYTES / sizeof(uint64_t);
     uint64_t stack[512], *heap = malloc(HEAP_BYTES);
-    uint64_t *map = mmap(NULL, HEAP_BYTES, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t *map =
+        mmap(NULL, HEAP_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (!heap || map == MAP_FAILED || data[0] != 1 || data[DATA_WORDS - 1])
         return 2;

@@ -11,9 +11,9 @@
 #include <time.h>
 #include "tests/guest/test.h"
 
-#define ROUNDS    40
-#define PATIENCE  30 /* seconds */
-#define REQUEST   "what time is it?"
+#define ROUNDS   40
+#define PATIENCE 30 /* seconds */
+#define REQUEST  "what time is it?"
 
 static int server_fd = -1;
 static volatile int woke, spins;

@@ -166,6 +166,10 @@ struct family *range_rival(struct mm *m, uaddr_t start, uaddr_t end)
 {
     return NULL;
 }
+bool family_strangers(struct mm *m, uaddr_t start, uaddr_t end)
+{
+    return false;
+}
 void family_put(struct family *f)
 {
 }
