@@ -92,6 +92,20 @@ static const struct file_ops eventfd_ops = {
     .fdinfo = eventfd_info,
 };
 
+bool eventfd_is(const struct file *f)
+{
+    return f->ops == &eventfd_ops;
+}
+
+void eventfd_signal(struct file *f)
+{
+    struct eventfd *e = f->private;
+    spin_lock(&e->lock);
+    e->count += e->count < COUNT_MAX;
+    spin_unlock(&e->lock);
+    wait_wake_all(&e->wait);
+}
+
 int eventfd_new(uint64_t count, uint32_t flags, struct file **out)
 {
     struct inode *i;

@@ -13,6 +13,8 @@ void sigio_register(void);
 int pipe_new(uint32_t flags, struct file **reader, struct file **writer) MUST_CHECK;
 bool pipe_is(const struct file *f);
 int eventfd_new(uint64_t count, uint32_t flags, struct file **out) MUST_CHECK;
+bool eventfd_is(const struct file *f);
+void eventfd_signal(struct file *f); /* one more, as far as there is room */
 
 /* O_ASYNC on or off; `fd` is what signals name. -ENOTTY: never waits; -ENOMEM. */
 int sigio_set(struct file *f, int fd, bool on) MUST_CHECK;

@@ -83,6 +83,7 @@ struct process *process_new(struct process *parent)
     p->exit_signal = SIGCHLD;
     p->dumpable = true;
     list_init(&p->sem_undo);
+    list_init(&p->aio);
     list_init(&p->children);
     list_init(&p->sibling);
     list_init(&p->threads);

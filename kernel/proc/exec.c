@@ -12,6 +12,7 @@
 #include "fs/core/cred.h"
 #include "fs/core/fd.h"
 #include "fs/core/file.h"
+#include "ipc/aio.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 #include "mm/vm.h"
@@ -292,6 +293,7 @@ static void become(struct exec *e)
     spin_lock(&proc_lock);
     t->task.mm = e->mm;
     spin_unlock(&proc_lock);
+    aio_end_all(&p->aio);
     mm_put(old); /* before others of its family come in */
     sched_set_mm((struct sched_mm *)e->mm);
     e->mm = NULL;

@@ -10,6 +10,7 @@
 #include "fs/core/cred.h"
 #include "fs/core/fd.h"
 #include "fs/core/mount.h"
+#include "ipc/aio.h"
 #include "ipc/mqueue.h"
 #include "ipc/sysv.h"
 #include "lib/names.h"
@@ -191,6 +192,7 @@ static void process_finish(struct process *p)
         proc_session_ended(p->sid);
     process_timers_exit(p);
     sem_undo_all(&p->sem_undo);
+    aio_end_all(&p->aio);
     mq_notify_forget(&p->signals);
     spin_lock(&proc_lock);
     struct file *exe = p->exe;

@@ -97,6 +97,7 @@ struct process {
     bool dumpable;
 
     struct list sem_undo;         /* sem_operate() */
+    struct list aio;              /* struct aio_context, ipc/aio.h */
     struct wait_queue exit_wait;  /* pidfds */
     struct wait_queue child_wait; /* its parent's waits for children are here */
     struct signal_group signals;
