@@ -19,7 +19,7 @@
 #define LAYOUT_USER_MIN     0x10000ull
 #define LAYOUT_TOP_BYTES    (1ull << 30)
 #define LAYOUT_MIN_SIZE     (64ull << 30)
-#define LAYOUT_DEFAULT_SIZE (1ull << 40)
+#define LAYOUT_DEFAULT_SIZE (1ull << 45) /* range, not memory: programs reserve terabytes */
 
 /* Relative to layout_top(size). */
 #define LAYOUT_KERNEL      0x00000000ull

@@ -15,7 +15,9 @@
 #define LEAF_BYTES  (LEAF_PAGES * PAGE_SIZE)
 #define NODE_LEAVES 512ull
 #define NODE_BYTES  (LEAF_BYTES * NODE_LEAVES)
-#define NODES       1024ull /* a tebibyte; larger ranges are not used */
+#define TREE_NODES  512ull
+#define TREE_BYTES  (NODE_BYTES * TREE_NODES)
+#define TREES       128ull /* sixty-four tebibytes, the largest enclave */
 
 struct leaf {
     uint8_t state[LEAF_PAGES];
@@ -23,13 +25,31 @@ struct leaf {
 struct node {
     struct leaf *_Atomic leaf[NODE_LEAVES];
 };
+/* Trees stay: there are few. */
+struct tree {
+    struct node *_Atomic node[TREE_NODES];
+};
 
-static struct node *_Atomic nodes[NODES];
+static struct tree *_Atomic trees[TREES];
+
+/* Where the node of that address is noted; NULL where there is no tree. */
+static struct node *_Atomic *node_slot(uaddr_t address)
+{
+    uint64_t n = (address - enclave.base) / NODE_BYTES;
+    struct tree *tree = n / TREE_NODES < TREES ? atomic_load(&trees[n / TREE_NODES]) : NULL;
+
+    return tree ? &tree->node[n % TREE_NODES] : NULL;
+}
+
+static struct node *node_of(uaddr_t address)
+{
+    struct node *_Atomic *slot = node_slot(address);
+    return slot ? atomic_load(slot) : NULL;
+}
 
 static struct leaf *leaf_of(uaddr_t address)
 {
-    uint64_t n = (address - enclave.base) / NODE_BYTES;
-    struct node *node = n < NODES ? atomic_load(&nodes[n]) : NULL;
+    struct node *node = node_of(address);
 
     return node ? atomic_load(&node->leaf[(address - enclave.base) / LEAF_BYTES % NODE_LEAVES])
                 : NULL;
@@ -46,18 +66,36 @@ uint8_t present_get(uaddr_t address)
     return l ? l->state[slot_of(address)] : 0;
 }
 
+static int tree_make(uaddr_t address)
+{
+    uint64_t n = (address - enclave.base) / TREE_BYTES;
+    struct tree *none = NULL, *fresh;
+
+    if (n >= TREES)
+        return -ENOMEM;
+    if (atomic_load(&trees[n]))
+        return 0;
+    fresh = kzalloc(sizeof(*fresh));
+    if (!fresh)
+        return -ENOMEM;
+    if (!atomic_compare_exchange_strong(&trees[n], &none, fresh))
+        kfree(fresh);
+    return 0;
+}
+
 static int leaf_make(uaddr_t address)
 {
-    uint64_t n = (address - enclave.base) / NODE_BYTES;
+    int e = tree_make(address);
 
-    if (n >= NODES)
-        return -ENOMEM;
-    struct node *node = atomic_load(&nodes[n]);
+    if (e)
+        return e;
+    struct node *_Atomic *slot = node_slot(address);
+    struct node *node = atomic_load(slot);
     if (!node) {
         struct node *fresh = kzalloc(sizeof(*fresh));
         if (!fresh)
             return -ENOMEM;
-        if (atomic_compare_exchange_strong(&nodes[n], &node, fresh))
+        if (atomic_compare_exchange_strong(slot, &node, fresh))
             node = fresh;
         else
             kfree(fresh);
@@ -99,10 +137,9 @@ static bool all_zero(const void *bytes, size_t size)
 void present_forget(uaddr_t start, uaddr_t end, bool (*unused)(uaddr_t start, uaddr_t end))
 {
     for (uaddr_t a = start; a < end;) {
-        uint64_t n = (a - enclave.base) / NODE_BYTES;
-        uaddr_t node_start = enclave.base + n * NODE_BYTES;
+        uaddr_t node_start = enclave.base + align_down(a - enclave.base, NODE_BYTES);
         uaddr_t stop = MIN(end, node_start + NODE_BYTES);
-        struct node *node = n < NODES ? atomic_load(&nodes[n]) : NULL;
+        struct node *node = node_of(a);
         for (uaddr_t leaf = node_start + align_down(a - node_start, LEAF_BYTES);
              node && leaf < stop; leaf += LEAF_BYTES) {
             struct leaf *_Atomic *at = &node->leaf[(leaf - node_start) / LEAF_BYTES];
@@ -114,18 +151,23 @@ void present_forget(uaddr_t start, uaddr_t end, bool (*unused)(uaddr_t start, ua
         }
         if (node && unused(node_start, node_start + NODE_BYTES) &&
             all_zero(node, sizeof(*node))) {
-            atomic_store(&nodes[n], NULL);
+            atomic_store(node_slot(a), NULL);
             kfree(node);
         }
         a = stop;
     }
 }
 
+/* The end of the part of `address` that is `bytes` large. */
+static uaddr_t part_end(uaddr_t address, uint64_t bytes)
+{
+    return enclave.base + align_down(address - enclave.base, bytes) + bytes;
+}
+
 void present_set(uaddr_t start, uaddr_t end, uint8_t state)
 {
     while (start < end) {
-        uaddr_t stop =
-            MIN(end, align_down(start - enclave.base, LEAF_BYTES) + enclave.base + LEAF_BYTES);
+        uaddr_t stop = MIN(end, part_end(start, LEAF_BYTES));
         struct leaf *l = leaf_of(start);
         assert(l || !state);
         if (l)
@@ -139,12 +181,12 @@ uaddr_t present_run(uaddr_t start, uaddr_t end, uint8_t *state)
     *state = present_get(start);
     while (start < end) {
         struct leaf *l = leaf_of(start);
-        uaddr_t stop =
-            MIN(end, align_down(start - enclave.base, LEAF_BYTES) + enclave.base + LEAF_BYTES);
+        uaddr_t stop = MIN(end, part_end(start, LEAF_BYTES));
         if (!l) {
             if (*state)
                 return start;
-            start = stop;
+            /* What was only reserved can be terabytes: by gibibytes then. */
+            start = node_of(start) ? stop : MIN(end, part_end(start, NODE_BYTES));
             continue;
         }
         for (; start < stop; start += PAGE_SIZE) {

@@ -2,8 +2,9 @@
 /*
  * The user range and its owners. Every process has areas of its own: a first one at a random
  * place, more as it needs, one for each mapping elsewhere that it asks for by address. Random
- * places have a page's granularity over the whole range above 4 GiB; what lies below is left to
- * programs linked at fixed addresses and to MAP_32BIT.
+ * places have a page's granularity; what lies below 4 GiB is left to programs linked at fixed
+ * addresses and to MAP_32BIT. What is large lies together above the range's first quarter, and
+ * everything else in it, so that terabytes are free in one piece (MariaDB reserves 8, twice).
  */
 #include "abi/errno.h"
 #include "crypto/random.h"
@@ -16,7 +17,10 @@
 #define AREA_SMALL (8ull << 20) /* where there is no room for that */
 #define RANDOM_LOW (4ull << 30)
 #define LOW_END    (2ull << 30)
+#define HUGE_BYTES (2ull << 20)
 #define TRIES      64
+#define LARGE      (64ull << 30)
+#define ROOM       (4ull << 40) /* ranges below that are not divided */
 
 static struct spinlock range_lock = SPINLOCK_INIT(RANK_VM_RANGE);
 static struct rb_root ranges;
@@ -60,13 +64,31 @@ static void area_insert(struct family *f, struct area *new) HELD(range_lock)
     list_push(&f->areas, &new->in_family);
 }
 
+/* Where an area may lie: [from, to). */
+static void placing(uint64_t length, bool low, uaddr_t *from, uaddr_t *to)
+{
+    uint64_t all = enclave.user_end - enclave.user_start;
+
+    *from = enclave.user_start + (low ? 0 : RANDOM_LOW);
+    *to = low ? MIN(LOW_END, enclave.user_end) : enclave.user_end;
+    if (low || all < ROOM)
+        return;
+    uaddr_t quarter = enclave.user_start + all / 4;
+    if (length < LARGE) {
+        *to = quarter;
+    } else if (length < all / 2) {
+        *from = quarter;
+        *to = MIN(*to, quarter + length + all / 32);
+    }
+}
+
 static bool place_random(struct family *f, struct area *a, uint64_t alignment, bool low)
 {
     uint64_t length = a->end;
-    uint64_t from = low ? enclave.user_start : enclave.user_start + RANDOM_LOW;
-    uint64_t to = low ? MIN(LOW_END, enclave.user_end) : enclave.user_end;
+    uaddr_t from, to;
     bool placed = false;
 
+    placing(length, low, &from, &to);
     if (from >= to || length > to - from)
         return false;
     for (int i = 0; i < TRIES && !placed; i++) {
@@ -90,8 +112,11 @@ static bool place_random(struct family *f, struct area *a, uint64_t alignment, b
 static bool place_first(struct family *f, struct area *a, uint64_t alignment, bool low)
 {
     uint64_t length = a->end;
-    uaddr_t start = align_up(enclave.user_start + (low ? 0 : RANDOM_LOW), alignment);
-    uaddr_t limit = low ? MIN(LOW_END, enclave.user_end) : enclave.user_end;
+    uaddr_t start, limit;
+
+    placing(length, low, &start, &limit);
+    start = align_up(start, alignment);
+    limit = low ? limit : enclave.user_end;
 
     spin_lock(&range_lock);
     for (struct area *b = area_from(start); b && b->start < start + length;) {
@@ -171,9 +196,10 @@ int64_t range_find(struct mm *mm, uint64_t length)
             return (int64_t)at;
         }
     }
+    /* What is large begins where a huge page could, as on Linux. */
     a = area_new(mm->family,
-                 length >= AREA_BYTES / 4 ? align_up(length, 2ull << 20) : AREA_BYTES,
-                 PAGE_SIZE, false);
+                 length >= AREA_BYTES / 4 ? align_up(length, HUGE_BYTES) : AREA_BYTES,
+                 length >= LARGE ? HUGE_BYTES : PAGE_SIZE, false);
     if (!a)
         a = area_new(mm->family, MAX(length, AREA_SMALL), PAGE_SIZE, false);
     if (!a)

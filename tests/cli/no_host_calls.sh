@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # No system call of a program reaches the host's kernel: strace sees the address of every call
-# that does, and a filter kills at the first from below 2^40, where the enclave is and nothing
+# that does, and a filter kills at the first from below 2^45, where the enclave is and nothing
 # else. Both are tried on programs that they must catch.
 # TIMEOUT: 240
 . tests/apps/lib.sh
 need strace /usr/bin/python3 busybox
 
-LIMIT=0x10000000000             # LAYOUT_DEFAULT_SIZE, with the base at 0
+LIMIT=0x200000000000            # LAYOUT_DEFAULT_SIZE, with the base at 0
 high=$TMPDIR/only_high_calls
 "${CC:-gcc}" -O1 tests/hostile/only_high_calls.c -o "$high" || exit 1
 compile "$TMPDIR/low" -static -no-pie <<'END'

@@ -128,8 +128,8 @@ static void check_empty(void)
     config = parsed("{\"resource_limits\":{\"user_space_size\":\"auto\"}}");
     CHECK_EQ(config.user_space_max, 0);
     config_free(&config);
-    config = parsed("{\"resource_limits\":{\"user_space_size\":\"2TB\"}}");
-    CHECK_EQ(config_enclave_size(&config), 4ull << 40);
+    config = parsed("{\"resource_limits\":{\"user_space_size\":\"30TB\"}}");
+    CHECK_EQ(config_enclave_size(&config), 64ull << 40);
     config_free(&config);
 }
 
