@@ -12,6 +12,7 @@
 
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "cli/root_store.h"
 #include "image/sefs/tools.h"
 
 /* ---- keys ---- */
@@ -152,6 +153,44 @@ static struct err *fsck_main(int argc, char **argv, int *status)
     return NULL;
 }
 
+/* ---- mount ---- */
+
+static void say_mounted(void)
+{
+    puts("mounted, read-only; ends when it is unmounted, or with Ctrl-C");
+    fflush(stdout);
+}
+
+static struct err *mount_main(int argc, char **argv, int *status)
+{
+    const char *key = take_key(&argc, &argv);
+    struct store_tool *t;
+    char *own = NULL;
+    struct err *err = NULL;
+
+    if (argc != 2 && argc != 3)
+        return usage_error(&cmd_mount, "a directory to mount on is wanted");
+    if (argc == 2) {
+        err = instance_check_built();
+        if (!err)
+            err = root_store_built(&own);
+        if (!err && !own)
+            err = err_new("what is written to this instance's root is not kept in a store");
+    }
+    if (!err)
+        err = open_store(argc == 2 ? own : argv[1], key, false, &t);
+    if (!err) {
+        int r = store_tool_serve(t, argv[argc - 1], say_mounted);
+
+        (void)!store_tool_close(t);
+        if (r < 0)
+            err = err_sys(-r, "%s: cannot be mounted", argv[argc - 1]);
+    }
+    free(own);
+    *status = 0;
+    return err;
+}
+
 /* ---- looking, copying ---- */
 
 static int run_verb(struct store_tool *t, int argc, char **argv)
@@ -227,6 +266,19 @@ const struct command cmd_fsck = {
     .help = "Prints what is wrong and where. Status 1: something is.\n",
     .failure = 8,
     .run = fsck_main,
+};
+
+const struct command cmd_mount = {
+    .name = "mount",
+    .arguments = "[--image-key FILE] [STORE] DIR",
+    .summary = "show an encrypted store as a file system of this machine, read-only",
+    .help =
+        "Without STORE it is the one that keeps what was written to the instance's root:\n"
+        "below upper/ lies what differs from the image, as overlayfs has it. Its key must be\n"
+        "the image key; stores that are sealed open in their enclave only. The image itself\n"
+        "needs no help: mount -t erofs -o loop,ro build/rootfs.img DIR.\n",
+    .failure = STATUS_FAILED,
+    .run = mount_main,
 };
 
 const struct command cmd_store = {
