@@ -229,17 +229,24 @@ static int64_t do_SEEK(struct vcpu_host *v, const uint64_t *a)
     return result(lseek((int)a[0], (off_t)a[1], (int)a[2]));
 }
 
-/* The descriptor may be one of O_PATH, for what is neither a file nor a directory. */
+/* A descriptor of O_PATH, for what cannot be opened, has its file's attributes by this name. */
+struct fd_name {
+    char text[32];
+};
+
+static struct fd_name name_of(uint64_t fd)
+{
+    struct fd_name n;
+
+    snprintf(n.text, sizeof(n.text), "/proc/self/fd/%d", (int)fd);
+    return n;
+}
+
 static int64_t do_CHMOD(struct vcpu_host *v, const uint64_t *a)
 {
-    char path[32];
-
     if (fchmod((int)a[0], (mode_t)a[1]) == 0)
         return 0;
-    if (errno != EBADF)
-        return -errno;
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", (int)a[0]);
-    return result(chmod(path, (mode_t)a[1]));
+    return errno != EBADF ? -errno : result(chmod(name_of(a[0]).text, (mode_t)a[1]));
 }
 
 static int64_t do_CHOWN(struct vcpu_host *v, const uint64_t *a)
@@ -259,19 +266,31 @@ static int64_t do_STATFS(struct vcpu_host *v, const uint64_t *a)
 
 static int64_t do_GETXATTR(struct vcpu_host *v, const uint64_t *a)
 {
-    return result(fgetxattr((int)a[0], str(a[1]), (void *)a[2], a[3]));
+    ssize_t r = fgetxattr((int)a[0], str(a[1]), (void *)a[2], a[3]);
+
+    if (r < 0 && errno == EBADF)
+        r = getxattr(name_of(a[0]).text, str(a[1]), (void *)a[2], a[3]);
+    return result(r);
 }
 
 static int64_t do_LISTXATTR(struct vcpu_host *v, const uint64_t *a)
 {
-    return result(flistxattr((int)a[0], (char *)a[1], a[2]));
+    ssize_t r = flistxattr((int)a[0], (char *)a[1], a[2]);
+
+    if (r < 0 && errno == EBADF)
+        r = listxattr(name_of(a[0]).text, (char *)a[1], a[2]);
+    return result(r);
 }
 
 static int64_t do_SETXATTR(struct vcpu_host *v, const uint64_t *a)
 {
-    if (!a[2])
-        return result(fremovexattr((int)a[0], str(a[1])));
-    return result(fsetxattr((int)a[0], str(a[1]), (void *)a[2], a[3], (int)a[4]));
+    int r = a[2] ? fsetxattr((int)a[0], str(a[1]), (void *)a[2], a[3], (int)a[4])
+                 : fremovexattr((int)a[0], str(a[1]));
+
+    if (r && errno == EBADF)
+        r = a[2] ? setxattr(name_of(a[0]).text, str(a[1]), (void *)a[2], a[3], (int)a[4])
+                 : removexattr(name_of(a[0]).text, str(a[1]));
+    return result(r);
 }
 
 static int64_t do_FLOCK(struct vcpu_host *v, const uint64_t *a)

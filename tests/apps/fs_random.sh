@@ -10,6 +10,11 @@ count=${FS_RANDOM_COUNT:-4000}
 program=$BUILD_DIR/guest/fs_random
 failed=0 skip=
 
+# Who is not root cannot look into everything that was made.
+fresh() {
+    [ ! -e "$1" ] || chmod -R u+rwx "$1" && rm -rf "$1" && mkdir "$1"
+}
+
 differs() {
     diff "$TMPDIR/native.log" "$TMPDIR/$1.log" >"$TMPDIR/diff" && return
     echo "seed $seed: $1 differs from this machine (<):"
@@ -18,8 +23,7 @@ differs() {
 }
 
 native() {
-    rm -rf "$TMPDIR/native"
-    mkdir "$TMPDIR/native"
+    fresh "$TMPDIR/native" || exit 1
     (cd "$TMPDIR/native" && "$program" "$seed" "$count" "$TMPDIR/native.log") && return
     echo "seed $seed: fails natively"
     exit 1
@@ -37,7 +41,6 @@ case $(stat -f -c %T "$TMPDIR") in
 ext2/ext3 | xfs) ;;
 *) skip=shift ;; # these have not all modes of fallocate
 esac
-mkdir "$TMPDIR/host"
 for seed in ${FS_RANDOM_SEEDS:-1 2}; do
     export FS_RANDOM_SKIP="$skip"
     native
@@ -45,14 +48,12 @@ for seed in ${FS_RANDOM_SEEDS:-1 2}; do
     differs memory
     kind=union inside "$TMPDIR/union"
     differs union
-    rm -rf "$TMPDIR/store"
-    mkdir "$TMPDIR/store"
+    fresh "$TMPDIR/store" || exit 1
     kind=sefs inside "$TMPDIR/store/dir" --store "$TMPDIR/store"
     differs sefs
     export FS_RANDOM_SKIP="tmpfile $skip"
     native
-    rm -rf "$TMPDIR/host"
-    mkdir "$TMPDIR/host"
+    fresh "$TMPDIR/host" || exit 1
     kind=hostfs inside "$TMPDIR/host/dir" --rw "$TMPDIR/host"
     differs hostfs
 done

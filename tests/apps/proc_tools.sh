@@ -19,7 +19,7 @@ finds() {
     fi
 }
 
-finds '^root +2 .* ps aux$' ps aux
+finds "^$(id -un) +2 .* ps aux$" ps aux
 finds ' ps -efL$' ps -efL
 finds ' top$' top -b -n1
 finds '^Mem: +[0-9]+ +[0-9]+ +[0-9]' free

@@ -568,6 +568,7 @@ static uint64_t sequence(uint64_t seed, long count)
     umask(022);
     for (int i = 0; i < FILES; i++)
         fds[i] = -1;
+    int top = must(open(".", O_RDONLY | O_DIRECTORY));
     for (int i = 0; i < 8; i++) { /* links to ".." may lead up a few levels */
         must(mkdir("nest", 0777));
         must(chdir("nest"));
@@ -578,8 +579,8 @@ static uint64_t sequence(uint64_t seed, long count)
     for (int i = 0; i < FILES; i++)
         if (fds[i] >= 0)
             close(fds[i]);
-    for (int i = 0; i < 8; i++)
-        must(chdir(".."));
+    must(fchdir(top)); /* ".." may be closed to who is not root */
+    close(top);
     walk(".");
     say("digest %llx\n", (unsigned long long)digest);
     return digest;

@@ -140,7 +140,20 @@ void host_names_free(struct host_node *n)
         name_free(list_entry(list_pop(&n->others), struct host_name, link));
 }
 
-static int open_node(struct host_node *n, int which)
+/* *which becomes what the descriptor is good for. */
+static int open_dir(int root, const char *path, int *which, uint64_t resolve)
+{
+    uint32_t flags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int r = host_openat(root, path, flags | O_RDONLY, 0, resolve);
+
+    if (r != -EACCES || *which == HOST_LIST) {
+        *which = HOST_LIST;
+        return r;
+    }
+    return host_openat(root, path, flags | O_PATH, 0, resolve);
+}
+
+static int open_node(struct host_node *n, int *which)
 {
     static const uint64_t resolve =
         RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
@@ -154,13 +167,10 @@ static int open_node(struct host_node *n, int which)
     int root = host_super(&n->inode)->root_fd;
     int r = node_path(n, buffer, PATH_MAX, &path);
     if (r == 0 && inode_is_dir(&n->inode)) {
-        r = host_openat(root, path, flags | O_RDONLY | O_DIRECTORY, 0, resolve);
-        if (r == -EACCES)
-            r = host_openat(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0,
-                            resolve);
+        r = open_dir(root, path, which, resolve);
     } else if (r == 0 && !inode_is_reg(&n->inode)) { /* never opened, only held */
         r = host_openat(root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, resolve);
-    } else if (r == 0 && which == HOST_READ) {
+    } else if (r == 0 && *which == HOST_READ) {
         r = host_openat(root, path, flags | O_RDONLY, 0, resolve);
     } else if (r == 0) {
         r = host_openat(root, path, flags | O_RDWR, 0, resolve);
@@ -217,7 +227,7 @@ int host_fd_get(struct host_node *n, int which)
     spin_unlock(&fds_lock);
     if (fd >= 0)
         return fd;
-    int opened = open_node(n, which);
+    int opened = open_node(n, &which);
     if (opened < 0)
         return opened;
     spin_lock(&fds_lock);

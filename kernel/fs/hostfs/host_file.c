@@ -326,7 +326,7 @@ static int snapshot_read(struct host_node *n, int fd, uint8_t *buffer, struct di
 static int snapshot_take(struct file *f)
 {
     struct host_node *n = host_node(f->inode);
-    int fd = host_fd_get(n, HOST_READ);
+    int fd = host_fd_get(n, HOST_LIST);
     if (fd < 0)
         return fd;
     uint8_t *buffer = kmalloc(DIR_BUFFER);
@@ -373,7 +373,7 @@ static int host_readdir(struct file *f, struct dir_sink *sink)
 int host_open_dir(struct inode *i, struct file *f)
 {
     (void)f;
-    int fd = host_fd_get(host_node(i), HOST_READ);
+    int fd = host_fd_get(host_node(i), HOST_LIST);
     return fd < 0 ? fd : 0;
 }
 

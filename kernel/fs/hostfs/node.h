@@ -36,7 +36,7 @@ struct host_node {
     struct list others;
     uint32_t other_count;
     /* under fds_lock */
-    int fd[2];      /* for reading (or a directory), for writing; -1: none */
+    int fd[2];      /* for reading, for writing (HOST_LIST); -1: none */
     uint32_t users; /* who needs them open */
     struct list lru;
     /* under no lock: what the host said last */
@@ -59,6 +59,7 @@ static inline struct host_super *host_super(struct inode *i)
 
 #define HOST_READ  0
 #define HOST_WRITE 1
+#define HOST_LIST  HOST_WRITE /* of a directory; by the other one things in it can be reached */
 
 /* The node's descriptor, open until host_fd_put(); or negative errno. */
 int host_fd_get(struct host_node *n, int which) MUST_CHECK;
