@@ -9,8 +9,12 @@
 
 static void iter_single(struct iter *it, uint64_t base, size_t size, bool user)
 {
-    *it = (struct iter){
-        .single = {base, size}, .segment_count = 1, .remaining = size, .user = user};
+    it->segments = NULL; /* each by itself: a string instruction would take longer */
+    it->segment_count = 1;
+    it->single = (struct iter_segment){base, size};
+    it->offset = 0;
+    it->remaining = size;
+    it->user = user;
 }
 
 void iter_user(struct iter *it, uaddr_t base, size_t size)

@@ -76,11 +76,24 @@ user_copy_raw:
         xor     %eax, %eax
         ret
 1:      cmp     $4, %ecx
-        jb      .Lbytes
+        jb      2f
         TOUCH   mov (%rsi), %eax
         TOUCH   mov -4(%rsi,%rcx), %r8d
         TOUCH   mov %eax, (%rdi)
         TOUCH   mov %r8d, -4(%rdi,%rcx)
+        xor     %eax, %eax
+        ret
+        /* The first, the middle and the last of three bytes or less. */
+2:      mov     %ecx, %edx
+        shr     %edx
+        test    %ecx, %ecx
+        jz      .Ldone
+        TOUCH   movzbl (%rsi), %eax
+        TOUCH   movzbl (%rsi,%rdx), %r8d
+        TOUCH   movzbl -1(%rsi,%rcx), %r9d
+        TOUCH   mov %al, (%rdi)
+        TOUCH   mov %r8b, (%rdi,%rdx)
+        TOUCH   mov %r9b, -1(%rdi,%rcx)
         xor     %eax, %eax
         ret
 
