@@ -7,6 +7,7 @@
 #include "mm/iter.h"
 #include "mm/kmalloc.h"
 #include "mm/user.h"
+#include "signal/signal.h"
 #include "syscall/syscall.h"
 
 /* One transfer. position: NULL, or where (then the file must be seekable). */
@@ -257,9 +258,12 @@ static int check_fallocate(struct file *f, int mode, int64_t offset, int64_t siz
         return -ENODEV;
     if (add_overflows(offset, size, &end))
         return -EFBIG;
-    if (!keep && !(mode & FALLOC_FL_COLLAPSE_RANGE) &&
-        (uint64_t)end > fs_rlimit(FS_RLIMIT_FSIZE))
+    /* As on ext4, the other modes are not asked. */
+    if (mode == 0 && (uint64_t)end > f->inode->size &&
+        (uint64_t)end > fs_rlimit(FS_RLIMIT_FSIZE)) {
+        signal_send_current(SIGXFSZ);
         return -EFBIG;
+    }
     return f->ops->fallocate ? 0 : -EOPNOTSUPP;
 }
 

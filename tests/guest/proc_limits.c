@@ -109,6 +109,13 @@ static void files(void)
     expect(dup2(0, 19), 19, 0);
 }
 
+static volatile int signals;
+
+static void count_signal(int sig)
+{
+    signals++;
+}
+
 static void sizes(void)
 {
     test_dir();
@@ -120,6 +127,15 @@ static void sizes(void)
     expect(pwrite(fd, "0123456789", 10, 100), -1, EFBIG);
     expect(ftruncate(fd, 101), -1, EFBIG);
     expect(ftruncate(fd, 100), 0, 0);
+    if (fallocate(fd, 0, 0, 100) == 0 || errno != EOPNOTSUPP) {
+        struct stat st;
+        expect(fallocate(fd, 0, 0, 100), 0, 0);
+        signal(SIGXFSZ, count_signal);
+        expect(fallocate(fd, 0, 0, 101), -1, EFBIG);
+        expect(signals, 1, 0);
+        must(fstat(fd, &st));
+        expect(st.st_size, 100, 0);
+    }
     signal(SIGXFSZ, SIG_DFL);
     int status = -1;
     pid_t pid = must(fork());
