@@ -171,9 +171,9 @@ static bool page_out(struct mm *out, struct mm *in, uaddr_t at, uint8_t state)
         e = copy_take(out, at, state);
         if (now != state)
             present_set(at, at + PAGE_SIZE, now);
-    } else if ((state & (PAGES_R | PAGES_W)) == PAGES_R && copy_state(entry) == state &&
+    } else if ((state & PAGES_R) && copy_state(entry) == state &&
                user_same_page(at, copy_page(entry))) {
-        /* Text, mostly: the same file mapped twice. */
+        /* Not written since the fork, or equal text. */
         e = copy_put(out, at, copy_page(entry), state);
     } else {
         make_writable(at, &now);
