@@ -14,6 +14,7 @@
 #define BRK_RESERVE_MIN (1ull << 20)
 #define MAP_AT_ONCE     16u /* pages */
 #define DATA_AT_ONCE    64u
+#define HEAP_AT_ONCE    4u /* of what is too much for that */
 
 #define MS_ASYNC      1u
 #define MS_INVALIDATE 2u
@@ -536,6 +537,9 @@ static bool brk_grow(struct mm *mm, uaddr_t from, uaddr_t to) HELD(mm->lock)
     if (at < 0)
         return false;
     struct vma *v = vma_at(mm, from);
+    if (to - from > MAP_AT_ONCE * PAGE_SIZE &&
+        populate(mm, v, from, from + HEAP_AT_ONCE * PAGE_SIZE))
+        log_debug("the heap's first pages could not be brought in");
     vma_merge(mm, v);
     return true;
 }

@@ -14,7 +14,6 @@
 #define STACK_MAX   (1ull << 30)
 #define STACK_GUARD (256ull << 10)
 #define STACK_FIRST (32ull << 10) /* brought in at once */
-#define HEAP_FIRST  (16ull << 10) /* this, too */
 #define HEAP_ROOM   (128ull << 20)
 #define HEAP_SMALL  (8ull << 20) /* where there is no room for that */
 #define PLACE_TRIES 8
@@ -200,7 +199,6 @@ static int map_all(struct exec *e)
     r = vm_brk_init(e->mm, (uaddr_t)heap);
     if (r)
         return r;
-    vm_prepare(e->mm, (uaddr_t)heap, HEAP_FIRST);
     mm_layout(e->mm)->brk_start = (uaddr_t)heap;
     vm_set_limits(e->mm, process_limit(p, RLIMIT_AS), process_limit(p, RLIMIT_DATA),
                   process_limit(p, RLIMIT_STACK));

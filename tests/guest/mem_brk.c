@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * brk: grows, shrinks, gives zeroed pages, refuses nonsense by not moving.
+ * brk: grows, shrinks, gives zeroed pages, refuses nonsense by not moving; nothing lies beyond.
  */
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -15,7 +15,14 @@ int main(void)
 {
     uintptr_t start = brk_to(0);
     uintptr_t page = (start + 4095) & ~(uintptr_t)4095;
+    int pipes[2];
     expect(start != 0, 1, 0);
+    /* Beyond the end there is nothing, before it grows as after. */
+    must(pipe(pipes));
+    expect(write(pipes[1], (void *)page, 1), -1, EFAULT);
+    expect(brk_to(page + 0x1000), page + 0x1000, 0);
+    expect(write(pipes[1], (void *)page, 1), 1, 0);
+    expect(write(pipes[1], (void *)(page + 0x1000), 1), -1, EFAULT);
     expect(brk_to(page + 0x10000), page + 0x10000, 0);
     memset((char *)page, 0xaa, 0x10000);
     expect(brk_to(page + 0x20000), page + 0x20000, 0);
