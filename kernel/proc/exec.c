@@ -282,14 +282,11 @@ static int fill_memory(struct exec *e)
     return r;
 }
 
-static void become(struct exec *e)
+static void become(struct exec *e, struct mm *old)
 {
     struct thread *t = current_thread;
     struct process *p = t->process;
-    struct mm *old = t->task.mm;
 
-    if (old)
-        thread_release_mm(t);
     spin_lock(&proc_lock);
     t->task.mm = e->mm;
     spin_unlock(&proc_lock);
@@ -314,7 +311,7 @@ int exec_run(struct exec *e)
 {
     struct thread *t = current_thread;
     struct process *p = t->process;
-    struct sched_mm *old = (struct sched_mm *)current->mm;
+    struct mm *old = current->mm;
 
     int r = open_all(e);
     if (!r)
@@ -329,9 +326,14 @@ int exec_run(struct exec *e)
         r = end_other_threads(p, t);
     if (!r)
         r = table_rename_thread(t, p->pid);
-    sched_set_mm(old);
+    /* Who shares its parent's memory (vfork) has left nothing in it: it need not come back to
+     * it, which can cost an exchange of the two. */
+    if (r || t->clear_child_tid || t->robust_list)
+        sched_set_mm((struct sched_mm *)old);
     if (r)
         return r;
-    become(e);
+    if (old)
+        thread_release_mm(t);
+    become(e, old);
     return 0;
 }
