@@ -16,5 +16,6 @@ wanted="whole= job=1.15"
 [ -n "$small" ] && wanted=
 both "word count" "$wanted" /bin/java -cp "$(jars):$work/classes" WordCount "$work/text" \
     /tmp/occlum-demo-checkpoints
+rm -rf /tmp/occlum-demo-checkpoints
 echo "($(wc -l <"$work/inside.out") words)"
 finish

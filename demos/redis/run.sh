@@ -1,0 +1,107 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Redis: load, a snapshot by fork under load, the append-only file rewritten, a replica, Lua,
+# and a cluster of three, each set in one enclave.
+here=$(cd "$(dirname "$0")" && pwd -P)
+. "$here/../lib.sh"
+
+debian redis-server redis-tools
+version=$(debian_version redis-server)
+make_instance
+requests=100000
+[ -n "$small" ] && requests=2000
+
+cli() {
+    redis-cli -h 127.0.0.1 "$@"
+}
+# rate PORT PIPELINE: thousand SETs a second
+rate() {
+    redis-benchmark -h 127.0.0.1 -p "$1" -t set -n $requests -c 50 -P "$2" --csv 2>/dev/null |
+        awk -F'"' '$2 == "SET" { printf "%.2f", $4 / 1000 }'
+}
+# is WHAT WANTED COMMAND...
+is() {
+    what=$1 wanted=$2
+    shift 2
+    got=$("$@" 2>&1)
+    [ "$got" = "$wanted" ] || fail "$side: $what: $got"
+}
+info() { # PORT SECTION KEY
+    cli -p "$1" info "$2" | tr -d '\r' | sed -n "s/^$3://p"
+}
+persistence() { # PORT
+    cli -p "$1" bgsave >/dev/null
+    rate "$1" 1 >/dev/null                     # under load
+    until_ready sh -c "redis-cli -p $1 info persistence | grep -q rdb_bgsave_in_progress:0"
+    is "snapshot" ok info "$1" persistence rdb_last_bgsave_status
+    cli -p "$1" bgrewriteaof >/dev/null
+    until_ready sh -c "redis-cli -p $1 info persistence |
+        grep -q 'aof_rewrite_in_progress:0' && redis-cli -p $1 info persistence |
+        grep -q 'aof_rewrite_scheduled:0'"
+    is "rewrite" ok info "$1" persistence aof_last_bgrewrite_status
+    is "Lua" 5050 cli -p "$1" eval \
+        'local s = 0 for i = 1, ARGV[1] do s = s + i end return s' 0 100
+}
+# A server and its replica in one enclave.
+pair() { # SIDE
+    side=$1 one=$(free_port) two=$(free_port) folder=/tmp/occlum-demo-redis-$$-$1
+    common="--bind 127.0.0.1 --save '' --appendonly yes"
+    server "$side" /bin/sh -c "mkdir -p $folder/1 $folder/2
+        redis-server $common --port $two --dir $folder/2 --replicaof 127.0.0.1 $one &
+        redis-server $common --port $one --dir $folder/1; wait"
+    until_ready cli -p "$one" ping || return
+    until_ready sh -c "redis-cli -p $two info replication | grep -q master_link_status:up"
+    rates="$(rate "$one" 1) $(rate "$one" 16)"
+    persistence "$one"
+    cli -p "$one" set last one >/dev/null
+    is "replication" 1 cli -p "$one" wait 1 10000
+    is "the replica's value" one cli -p "$two" get last
+    for port in $two $one; do
+        cli -p "$port" shutdown nosave 2>/dev/null
+    done
+    stop_servers
+    rm -rf "$folder"
+}
+cluster() { # SIDE
+    side=$1 a=$(free_port) b=$(free_port) c=$(free_port) folder=/tmp/occlum-demo-cluster-$$-$1
+    server "$side" /bin/sh -c "for p in $a $b $c; do mkdir -p $folder/\$p
+        redis-server --bind 127.0.0.1 --port \$p --dir $folder/\$p --cluster-enabled yes \
+            --cluster-port \$((p % 20000 + 10000)) --save '' & done; wait"
+    for port in $a $b $c; do
+        until_ready cli -p "$port" ping || return
+    done
+    cli --cluster create "127.0.0.1:$a" "127.0.0.1:$b" "127.0.0.1:$c" --cluster-yes \
+        >"$work/$side.cluster" 2>&1 ||
+        { fail "$side: no cluster"; tail -3 "$work/$side.cluster"; }
+    until_ready sh -c "redis-cli -p $c cluster info | grep -q cluster_state:ok"
+    for i in 1 2 3 4 5 6 7 8; do
+        is "a key of the cluster" OK cli -c -p "$a" set "key$i" "$i"
+        is "that key elsewhere" "$i" cli -c -p "$b" get "key$i"
+    done
+    for port in $a $b $c; do
+        cli -p "$port" shutdown nosave 2>/dev/null
+    done
+    stop_servers
+    rm -rf "$folder"
+}
+
+say "$name: a server with a replica"
+for round in $(seq "$rounds"); do
+    pair native
+    natively=$rates
+    pair inside
+    [ $failed -eq 0 ] || break
+    echo "$natively $rates" >>"$work/rates"
+done
+if [ -z "$small" ] && [ -s "$work/rates" ]; then
+    middle() {
+        cut -d' ' -f"$1" "$work/rates" | sort -n | sed -n "$(((rounds + 1) / 2))p"
+    }
+    row "SET, 50 clients" "$(middle 1)" "$(middle 3)" 0.95 k/s more
+    row "SET, pipelines of 16" "$(middle 2)" "$(middle 4)" 0.95 k/s more
+fi
+[ -n "$small" ] && finish
+say "$name: a cluster of three"
+cluster native
+cluster inside
+finish
