@@ -14,6 +14,7 @@
 #define BRK_RESERVE_MIN (1ull << 20)
 #define MAP_AT_ONCE     16u /* pages */
 #define DATA_AT_ONCE    64u
+#define STACK_AT_ONCE   4u
 #define HEAP_AT_ONCE    4u /* of what is too much for that */
 
 #define MS_ASYNC      1u
@@ -483,6 +484,24 @@ static int protect_locked(struct mm *mm, uaddr_t start, uaddr_t end, uint32_t pr
     return e;
 }
 
+/* Reserved memory that can be used now, as a thread's stack is made: that begins at its top. */
+static bool opens_stack(struct mm *mm, uaddr_t address, uaddr_t end, uint32_t prot)
+{
+    struct vma *v = vma_at(mm, end - PAGE_SIZE);
+
+    return prot == (PROT_READ | PROT_WRITE) && end - address > MAP_AT_ONCE * PAGE_SIZE && v &&
+           v->prot == PROT_NONE && !v->file && !v->shared;
+}
+
+static void bring_in_top(struct mm *mm, uaddr_t end) HELD(mm->lock)
+{
+    struct vma *v = vma_at(mm, end - PAGE_SIZE);
+    uaddr_t start = end - STACK_AT_ONCE * PAGE_SIZE;
+
+    if (v && v->start <= start && populate(mm, v, start, end))
+        log_debug("a stack's first pages could not be brought in");
+}
+
 int vm_protect(struct mm *mm, uaddr_t address, uint64_t length, uint32_t prot)
 {
     if (address % PAGE_SIZE || (prot & ~7u))
@@ -492,7 +511,10 @@ int vm_protect(struct mm *mm, uaddr_t address, uint64_t length, uint32_t prot)
     if (check_range(address, &length))
         return -ENOMEM;
     mutex_lock(&mm->lock);
+    bool stack = opens_stack(mm, address, address + length, prot);
     int e = protect_locked(mm, address, address + length, prot);
+    if (!e && stack)
+        bring_in_top(mm, address + length);
     mutex_unlock(&mm->lock);
     return e;
 }
