@@ -4,6 +4,7 @@
 #   demos/all.sh BUILD_DIR TABLE.md
 O=$1 table=$2
 failed=0
+rm -rf "$O"/demo/*.small
 load=$(cut -d' ' -f1-3 /proc/loadavg)
 for script in demos/*/run.sh; do
     name=$(basename "$(dirname "$script")")

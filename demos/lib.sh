@@ -188,6 +188,7 @@ print(s.getsockname()[1])'
 }
 servers=
 trap 'stop_servers' EXIT
+trap 'exit 1' HUP INT TERM
 # server SIDE COMMAND...: started in the background, its output in $work/SIDE.server
 server() {
     side=$1
