@@ -45,7 +45,7 @@ persistence() { # PORT
 # A server and its replica in one enclave.
 pair() { # SIDE
     side=$1 one=$(free_port) two=$(free_port) folder=/tmp/occlum-demo-redis-$$-$1
-    common="--bind 127.0.0.1 --save '' --appendonly yes"
+    common="--bind 127.0.0.1 --save '' --appendonly yes --repl-diskless-sync-delay 0"
     server "$side" /bin/sh -c "mkdir -p $folder/1 $folder/2
         redis-server $common --port $two --dir $folder/2 --replicaof 127.0.0.1 $one &
         redis-server $common --port $one --dir $folder/1; wait"
