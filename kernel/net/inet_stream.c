@@ -84,7 +84,7 @@ static ssize_t stream_receive(struct socket *s, struct message *m, uint32_t flag
     struct inet_sock *i = inet_of(s);
     uint64_t freed = 0;
     if (flags & MSG_OOB)
-        return -EINVAL; /* LIMIT: urgent data comes in line or not at all */
+        return -EINVAL; /* LIMIT: fetching ahead passes the byte: in line or not at all */
     if (flags & MSG_ERRQUEUE)
         return -EAGAIN;
     if (i->state == INET_CONNECTING)
@@ -175,13 +175,35 @@ static int may_send(struct inet_sock *i)
     return i->state != INET_CONNECTED || (i->down & 2) ? -EPIPE : 0;
 }
 
+/* A call, with nothing queued before it: the host marks the last byte. */
+static ssize_t send_urgent(struct inet_sock *i, struct message *m)
+{
+    struct iter saved = *m->data;
+    uint32_t size = (uint32_t)MIN(m->data->remaining, (size_t)HOST_MESSAGE_MAX);
+    if (i->out_busy || atomic_load(&i->out.count))
+        netop_flush();
+    if (i->out_busy || atomic_load(&i->out.count))
+        return -EAGAIN;
+    void *data = kmalloc(MAX(size, 1u));
+    if (!data)
+        return -ENOBUFS;
+    struct host_message h = {.data = data, .data_size = size};
+    ssize_t r =
+        iter_copy_from(m->data, data, size) < size ? -EFAULT : host_sendmsg(i->fd, &h, MSG_OOB);
+    kfree(data);
+    iter_revert(m->data, &saved);
+    if (r > 0)
+        iter_advance(m->data, (size_t)r);
+    return r;
+}
+
 static ssize_t stream_send(struct socket *s, struct message *m, uint32_t flags)
 {
     struct inet_sock *i = inet_of(s);
     ssize_t done = 0;
     int r = may_send(i);
     if (r == 0 && (flags & MSG_OOB))
-        r = -EOPNOTSUPP; /* LIMIT: no urgent data */
+        return send_urgent(i, m);
     while (r == 0 && m->data->remaining) {
         uint32_t size = (uint32_t)MIN(m->data->remaining, (size_t)PART_MAX);
         struct packet *p = NULL;

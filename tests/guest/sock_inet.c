@@ -400,10 +400,32 @@ static void version_six(void)
     expect(close(l), 0, 0);
 }
 
+/* An urgent byte behind what was written before, in line where that is asked for. */
+static void urgent(void)
+{
+    struct sockaddr_in a;
+    char got[8] = "";
+    int on = 1, l = listener(&a), c = dial(&a), s = must(accept(l, NULL, NULL));
+    must(setsockopt(s, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)));
+    expect(send(c, "one", 3, 0), 3, 0);
+    expect(send(c, "two", 3, MSG_OOB), 3, 0);
+    expect(recv(s, got, 6, MSG_WAITALL) > 0, 1, 0);
+    size_t n = strlen(got); /* a read ends at the mark */
+    while (n > 0 && n < 6) {
+        ssize_t r = recv(s, got + n, 6 - n, 0);
+        n = r > 0 ? n + (size_t)r : 0;
+    }
+    expect(memcmp(got, "onetwo", 6), 0, 0);
+    close(c);
+    close(s);
+    close(l);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     streams();
+    urgent();
     refusals();
     nonblocking();
     options();
