@@ -134,7 +134,8 @@ void stream_push(struct inet_sock *i)
     op->done = sent;
     op->progress = 0;
     queue_drain(&i->out, op->bounce.size, gather, op);
-    if (atomic_load(&i->out.count) || i->closing || i->shut_write)
+    bool bulk = op->bounce.size == BOUNCE_LARGE; /* its writer may wait, on another vCPU */
+    if (bulk || atomic_load(&i->out.count) || i->closing || i->shut_write)
         gather_eager();
     else
         gather_lazy();
