@@ -3,10 +3,15 @@
  * Programs that are linked at the same fixed addresses, side by side: each has its own data,
  * and so do their children by fork. FLAGS: -static -no-pie
  */
+#include <pthread.h>
 #include <spawn.h>
+#include <stdatomic.h>
+#include <time.h>
 #include "tests/guest/test.h"
 
-#define PEERS 4
+#define PEERS    4
+#define SPAWNERS 4
+#define VISITS   20
 
 extern char **environ;
 static int data[3000] = {1};
@@ -56,10 +61,55 @@ static void begin(int i, char *self, pid_t *pid, int *to, int *from)
     *from = out[0];
 }
 
+/* Comes, sleeps among others that come and go, and finds its data as they were. */
+static int visitor(void)
+{
+    struct timespec nap = {0, 50000};
+
+    for (int i = 1; i < 3000; i++)
+        data[i] = getpid() + i;
+    for (int i = 0; i < 3; i++)
+        nanosleep(&nap, NULL);
+    for (int i = 1; i < 3000; i++) {
+        if (data[i] != getpid() + i)
+            return 8;
+    }
+    return 7;
+}
+
+static void *spawner(void *bad)
+{
+    char *args[] = {"visitor", "visit", NULL};
+    int status;
+    pid_t pid;
+
+    for (int i = 0; i < VISITS; i++) {
+        if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, args, environ) ||
+            waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 7)
+            atomic_fetch_add((atomic_int *)bad, 1);
+    }
+    return NULL;
+}
+
+/* Memories join and leave at the same addresses all the time, from several vCPUs. */
+static void crowd(void)
+{
+    pthread_t thread[SPAWNERS];
+    atomic_int bad = 0;
+
+    for (int i = 0; i < SPAWNERS; i++)
+        expect(pthread_create(&thread[i], NULL, spawner, (void *)&bad), 0, 0);
+    for (int i = 0; i < SPAWNERS; i++)
+        pthread_join(thread[i], NULL);
+    expect(bad, 0, 0);
+}
+
 int main(int argc, char **argv)
 {
     pid_t pid[PEERS];
     int to[PEERS], from[PEERS];
+    if (argc > 1 && !strcmp(argv[1], "visit"))
+        return visitor();
     if (argc > 1)
         return peer(1000 * atoi(argv[1]));
     for (int round = 0; round < 2; round++) {
@@ -83,5 +133,6 @@ int main(int argc, char **argv)
         }
         expect(data[2000], 0, 0);
     }
+    crowd();
     return test_end();
 }
