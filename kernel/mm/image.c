@@ -44,7 +44,8 @@ static struct {
     struct family owner;
 } kept = {.lock = SPINLOCK_INIT(RANK_VM_RANGE),
           .images = LIST_INIT(kept.images),
-          .owner = {.refs = 1,
+          .owner = {.sched = SCHED_FAMILY_INIT(kept.owner.sched),
+                    .refs = 1,
                     .areas = LIST_INIT(kept.owner.areas),
                     .members = LIST_INIT(kept.owner.members)}};
 

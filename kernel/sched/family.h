@@ -29,6 +29,12 @@ struct sched_family {
     struct wait_queue waiters; /* for nobody to run; no lock */
 };
 
+#define SCHED_FAMILY_INIT(name)                                                                \
+    {                                                                                          \
+        .lock = SPINLOCK_INIT(RANK_FAMILY),                                                    \
+        .waiters = {.lock = SPINLOCK_INIT(RANK_WAIT),                                          \
+                    .waiters = LIST_INIT((name).waiters.waiters)},                             \
+    }
 void sched_family_init(struct sched_family *f);
 /* Brings `mm` in for the current task, which holds the only claim. Set by mm/. */
 extern void (*sched_exchange)(struct sched_mm *mm);
