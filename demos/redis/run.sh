@@ -42,6 +42,10 @@ persistence() { # PORT
     is "Lua" 5050 cli -p "$1" eval \
         'local s = 0 for i = 1, ARGV[1] do s = s + i end return s' 0 100
 }
+# In one connection: WAIT is for the writes of its own.
+set_and_wait() { # PORT
+    printf 'set last one\nwait 1 60000\n' | cli -p "$1" | xargs
+}
 # A server and its replica in one enclave.
 pair() { # SIDE
     side=$1 one=$(free_port) two=$(free_port) folder=/tmp/occlum-demo-redis-$$-$1
@@ -53,8 +57,7 @@ pair() { # SIDE
     until_ready sh -c "redis-cli -p $two info replication | grep -q master_link_status:up"
     rates="$(rate "$one" 1) $(rate "$one" 16)"
     persistence "$one"
-    cli -p "$one" set last one >/dev/null
-    is "replication" 1 cli -p "$one" wait 1 10000
+    is "replication" "OK 1" set_and_wait "$one"
     is "the replica's value" one cli -p "$two" get last
     for port in $two $one; do
         cli -p "$port" shutdown nosave 2>/dev/null
@@ -73,7 +76,9 @@ cluster() { # SIDE
     cli --cluster create "127.0.0.1:$a" "127.0.0.1:$b" "127.0.0.1:$c" --cluster-yes \
         >"$work/$side.cluster" 2>&1 ||
         { fail "$side: no cluster"; tail -3 "$work/$side.cluster"; }
-    until_ready sh -c "redis-cli -p $c cluster info | grep -q cluster_state:ok"
+    for port in $a $b $c; do
+        until_ready sh -c "redis-cli -p $port cluster info | grep -q cluster_state:ok"
+    done
     for i in 1 2 3 4 5 6 7 8; do
         is "a key of the cluster" OK cli -c -p "$a" set "key$i" "$i"
         is "that key elsewhere" "$i" cli -c -p "$b" get "key$i"
