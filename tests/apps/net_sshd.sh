@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # OpenSSH's server inside: a key, a command with much output, a file in and out again. And its
 # client inside.
-# TIMEOUT: 90
+# TIMEOUT: 180
 . tests/apps/lib/server
-patience=80
+patience=170
 [ -x /usr/sbin/sshd ] || { echo "sshd is not installed"; exit 77; }
 need ssh ssh-keygen
 [ "$(id -u)" = 0 ] && [ -d /run/sshd ] || { echo "sshd needs root and /run/sshd"; exit 77; }
@@ -27,10 +27,10 @@ options="-i $dir/user -p $port -o StrictHostKeyChecking=no -o UserKnownHostsFile
     -o BatchMode=yes -o LogLevel=ERROR"
 server_start /usr/sbin/sshd -D -e -f "$dir/config"
 remote() {
-    timeout 20 ssh $options root@127.0.0.1 "$@"
+    timeout 60 ssh $options root@127.0.0.1 "$@"
 }
-answers remote 'echo in; uname -n' || exit 1
-check 'not inside' [ "$(tr '\n' ' ' <"$TMPDIR/answer")" = 'in occlum ' ]
+answers remote 'echo "in $(uname -r)"' || exit 1
+check 'not inside' grep -qx 'in .*-occlum' "$TMPDIR/answer"
 check 'much output' [ "$(remote 'seq 200000' | sha256sum)" = "$(seq 200000 | sha256sum)" ]
 seq 200000 >"$TMPDIR/file"
 check 'much input' [ "$(remote sha256sum <"$TMPDIR/file")" = "$(sha256sum <"$TMPDIR/file")" ]
