@@ -199,9 +199,9 @@ server() {
     servers="$! $servers"
     last_server=$!
 }
-# until_ready COMMAND...: until it succeeds, half a minute at most
+# until_ready COMMAND...: until it succeeds, a minute at most
 until_ready() {
-    for try in $(seq 150); do
+    for try in $(seq 300); do
         "$@" >/dev/null 2>&1 && return 0
         kill -0 "$last_server" 2>/dev/null || break
         sleep 0.2

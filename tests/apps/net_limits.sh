@@ -20,7 +20,7 @@ except OSError as e:
     print(failed)
 # What was closed can be had again, if not at once.
 def again(make):
-    for i in range(200):
+    for i in range(1500):
         try:
             return make()
         except OSError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # MariaDB inside: its tables made, the server, a client outside that fills and asks InnoDB.
-# TIMEOUT: 120
+# TIMEOUT: 240
 . tests/apps/lib/server
-patience=110
+patience=230
 need mariadbd mariadb mariadb-install-db
 port=$(free_port)
 # The pool reserves eight terabytes of addresses, as nothing else is said.
@@ -12,7 +12,7 @@ server_start /bin/sh -c "mkdir -p /tmp/data &&
         >/tmp/log &&
     exec mariadbd $small --port=$port --socket=/tmp/socket --bind-address=127.0.0.1"
 sql() {
-    timeout 20 mariadb -h 127.0.0.1 -P "$port" -u root -N -B -e "$1"
+    timeout 60 mariadb -h 127.0.0.1 -P "$port" -u root -N -B -e "$1"
 }
 for round in 1 2 3 4 5 6 7 8; do
     answers sql 'select 6 * 7' >"$TMPDIR/waited" && break

@@ -50,7 +50,7 @@ class U(socketserver.DatagramRequestHandler):
     def handle(self): self.wfile.write(self.rfile.read()[::-1])
 u = socketserver.UDPServer(("127.0.0.1", 0), U)
 threading.Thread(target=u.serve_forever, daemon=True).start()
-c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); c.settimeout(5)
+c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); c.settimeout(60)
 c.sendto(b"datagram", u.server_address); print(c.recv(100))
 print(socket.getaddrinfo("localhost", 80, socket.AF_INET, socket.SOCK_STREAM))
 print([n for i, n in socket.if_nameindex() if n == "lo"])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Other people's servers inside, their clients outside: nginx with four workers, memcached,
 # socat, Python's http.server, iperf3; and clients inside: curl, socat.
-# TIMEOUT: 120
+# TIMEOUT: 240
 . tests/apps/lib/server
 need curl socat python3
 folder=/usr/share/common-licenses
@@ -17,7 +17,7 @@ same_file() {
 
 server_start /usr/bin/python3 -m http.server "$port" --bind 127.0.0.1 --directory $folder
 answers fetch && same_file http.server
-env -u TMPDIR timeout 20 "$OCCLUM" try --quiet /usr/bin/curl -s "$url" >"$TMPDIR/got"
+env -u TMPDIR timeout 60 "$OCCLUM" try --quiet /usr/bin/curl -s "$url" >"$TMPDIR/got"
 same_file 'to curl inside, http.server'
 server_end
 
@@ -35,7 +35,7 @@ C
     server_start "$(command -v nginx)" -c "$TMPDIR/nginx.conf"
     answers fetch && same_file nginx
     for i in 1 2 3 4; do
-        curl -s -m 20 -o /dev/null "$url" -o "$TMPDIR/got.$i" "$url" &
+        curl -s -m 60 -o /dev/null "$url" -o "$TMPDIR/got.$i" "$url" &
         clients="$clients $!"
     done
     wait $clients
@@ -51,7 +51,7 @@ if command -v memcached >/dev/null; then
     server_start "$(command -v memcached)" -u nobody -l 127.0.0.1 -p "$port" -t 2
     stored() {
         printf 'set k 0 0 5\r\nhello\r\nget k\r\nquit\r\n' |
-            timeout 5 socat - "TCP:127.0.0.1:$port" | grep -q hello
+            timeout 10 socat -t 5 - "TCP:127.0.0.1:$port" | grep -q hello
     }
     answers stored
     server_end
@@ -59,7 +59,7 @@ fi
 
 server_start /usr/bin/socat "TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr,fork" EXEC:/bin/cat
 echoed() {
-    [ "$(echo hello | timeout 5 socat - "TCP:127.0.0.1:$port")" = hello ]
+    [ "$(echo hello | timeout 10 socat -t 5 - "TCP:127.0.0.1:$port")" = hello ]
 }
 answers echoed
 server_end
@@ -68,7 +68,7 @@ if command -v iperf3 >/dev/null; then
     for way in '' -R; do
         server_start "$(command -v iperf3)" -s -1 -p "$port" -B 127.0.0.1
         measured() {
-            timeout 10 iperf3 -c 127.0.0.1 -p "$port" -n 50M $way | grep -q receiver
+            timeout 60 iperf3 -c 127.0.0.1 -p "$port" -n 50M $way | grep -q receiver
         }
         answers measured
         server_end

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Further web servers inside: lighttpd, and caddy, which is written in Go.
-# TIMEOUT: 90
+# TIMEOUT: 180
 . tests/apps/lib/server
 need curl
 folder=/usr/share/common-licenses
@@ -14,7 +14,7 @@ fetch() {
 served() {
     found=yes
     answers fetch && for i in $(seq 20); do
-        curl -s -m 10 "$url" "$url" | cat - "$TMPDIR/got" | sha256sum
+        curl -s -m 60 "$url" "$url" | cat - "$TMPDIR/got" | sha256sum
     done | sort -u >"$TMPDIR/sums"
     check "$1 serves something else" cmp -s "$TMPDIR/got" $folder/GPL-3
     check "$1 does not serve the same always" [ "$(wc -l <"$TMPDIR/sums")" = 1 ]
