@@ -104,6 +104,8 @@ void family_put(struct family *f); /* the last one frees the areas */
 bool range_hand_over(struct family *to, struct family *from, uaddr_t start, uaddr_t end);
 /* The area [start,end), exactly that, belongs to nobody any more. */
 void range_release(struct family *f, uaddr_t start, uaddr_t end);
+/* Nor do any of the family's. */
+void range_release_all(struct family *f);
 /* Where mm has searched before a fork, its children know what lies there. */
 void range_fork(struct mm *mm);
 /* Is `at` where mm alone knows what lies? *end comes down to the end of the area. */

@@ -73,6 +73,7 @@ static void destroy_alone(struct mm *mm) HELD(mm->lock)
     images_keep(mm, &images);
     list_for_each (a, &mm->family->areas, in_family)
         pages_drop(mm, a->start, a->end); /* warm ones */
+    range_release_all(mm->family); /* now: many may wait for the places, with references */
 }
 
 static void mm_destroy(struct mm *mm)

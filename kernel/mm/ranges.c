@@ -321,33 +321,53 @@ static bool nothing_left(const struct area *a)
     return present_run(a->start, a->end, &state) == a->end && !state;
 }
 
-/* The last reference goes together with the areas: who looks them up (range_rival) finds no
- * family that nobody refers to. */
-static bool drop_reference(struct family *f, struct list *areas)
+static void take_areas(struct family *f, struct list *areas) HELD(range_lock)
 {
-    spin_lock(&range_lock);
-    bool last = atomic_fetch_sub(&f->refs, 1) == 1;
     struct list *n;
 
-    while (last && (n = list_pop(&f->areas))) {
+    while ((n = list_pop(&f->areas))) {
         struct area *a = list_entry(n, struct area, in_family);
         assert(nothing_left(a)); /* whoever comes next would take it for its own */
         rb_remove(&ranges, &a->node);
         present_forget(a->start, a->end, is_free);
         list_append(areas, n);
     }
-    spin_unlock(&range_lock);
-    return last;
 }
 
+static void free_areas(struct list *areas)
+{
+    struct list *n;
+
+    while ((n = list_pop(areas)))
+        kfree(list_entry(n, struct area, in_family));
+}
+
+void range_release_all(struct family *f)
+{
+    struct list areas = LIST_INIT(areas);
+
+    spin_lock(&range_lock);
+    take_areas(f, &areas);
+    spin_unlock(&range_lock);
+    free_areas(&areas);
+}
+
+/* The last reference goes together with the areas: who looks them up (range_rival) finds no
+ * family that nobody refers to. */
 void family_put(struct family *f)
 {
-    struct list areas = LIST_INIT(areas), *n;
+    struct list areas = LIST_INIT(areas);
 
-    if (!f || !drop_reference(f, &areas))
+    if (!f)
         return;
-    while ((n = list_pop(&areas)))
-        kfree(list_entry(n, struct area, in_family));
+    spin_lock(&range_lock);
+    bool last = atomic_fetch_sub(&f->refs, 1) == 1;
+    if (last)
+        take_areas(f, &areas);
+    spin_unlock(&range_lock);
+    if (!last)
+        return;
+    free_areas(&areas);
     sched_wait_watchers();
     vm_object_free(f->object);
     kfree(f);
