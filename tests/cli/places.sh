@@ -23,12 +23,13 @@ for moment in 1 2 3 4 5; do
     "$occlum" start || fail "start $moment"
     pid=$(cat run/.occlum_service)
     "$occlum" exec /bin/busybox sh -c "i=0; while :; do i=\$((i+1)); echo \$i >/moment; done" \
-        >/dev/null 2>&1 &
+        >"$work/client" 2>&1 &
     client=$!
     "$occlum" exec /bin/busybox true
     kill -9 "$pid"
     wait "$client"
-    [ $? -eq 125 ] || fail "the client of a service that was killed"
+    got=$?
+    [ $got -eq 125 ] || { cat "$work/client"; fail "the client of a killed service: $got"; }
     tries=0 # its process may take a while to be gone
     until [ "$("$occlum" status)" = built ] || [ $tries -eq 3000 ]; do
         tries=$((tries + 1))
