@@ -94,7 +94,7 @@ int64_t range_random(struct mm *mm, uint64_t length, uint64_t alignment, bool lo
 int64_t range_random_for(struct family *f, uint64_t length) MUST_CHECK;
 /* [start,end) changes its owner; -ENOMEM if it was not all `from`'s. */
 int range_move(struct family *to, struct family *from, uaddr_t start, uaddr_t end) MUST_CHECK;
-/* Makes [start,end) belong to mm; -ENOMEM if part of it is another's. */
+/* Makes [start,end) belong to mm; -EBUSY if part of it is another's. */
 int range_claim(struct mm *mm, uaddr_t start, uaddr_t end) MUST_CHECK;
 /* [start,end) is free again: lets searches find it. */
 void range_freed(struct mm *mm, uaddr_t start, uaddr_t end);

@@ -265,18 +265,22 @@ static int take_from_object(struct mm *mm, struct vm_object *o, uaddr_t start, u
 int range_claim_fixed(struct mm *mm, uaddr_t start, uaddr_t end)
 {
     struct family *rival;
-    int e = 0;
+    bool again;
+    int e;
 
-    while (images_evict(start, end), !e && (rival = range_rival(mm, start, end))) {
-        if (rival->object)
+    do { /* somebody may come between looking and claiming */
+        images_evict(start, end);
+        rival = range_rival(mm, start, end);
+        if (!rival)
+            e = range_claim(mm, start, end);
+        else if (rival->object)
             e = take_from_object(mm, rival->object, start, end);
         else
             e = family_join(mm, rival);
+        again = rival ? !e || e == -EAGAIN : e == -EBUSY;
         family_put(rival);
-        if (e == -EAGAIN)
-            e = 0;
-    }
-    return e ? e : range_claim(mm, start, end);
+    } while (again);
+    return e;
 }
 
 int place_fixed(struct mm *mm, const struct vm_map_args *a, uint64_t length, bool owned)
@@ -537,7 +541,7 @@ int vm_brk_init(struct mm *mm, uaddr_t start)
     mm->brk_start = mm->brk = start;
     mm->layout.brk_start = start;
     mutex_unlock(&mm->lock);
-    return e;
+    return e ? -ENOMEM : 0;
 }
 
 static bool brk_grow(struct mm *mm, uaddr_t from, uaddr_t to) HELD(mm->lock)

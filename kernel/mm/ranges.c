@@ -230,7 +230,7 @@ int range_claim(struct mm *mm, uaddr_t start, uaddr_t end)
         spin_unlock(&range_lock);
         kfree(fresh);
         if (other)
-            return -ENOMEM; /* LIMIT: two processes that need the same fixed address */
+            return -EBUSY;
     }
     return 0;
 }
