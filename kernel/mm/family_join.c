@@ -238,7 +238,8 @@ static bool used_by(struct mm *m, uaddr_t start, uaddr_t end)
     struct vma *v = vma_next_from(m, start);
 
     return (v && v->start < end) || (m->brk_start < end && start < m->brk_limit) ||
-           images_reach(m, start, end);
+           (m->coming.start < end && start < m->coming.end) ||
+           (m->program.start < end && start < m->program.end) || images_reach(m, start, end);
 }
 
 /* Areas that no other member uses come to be nobody's. */

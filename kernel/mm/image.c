@@ -319,6 +319,8 @@ int vm_claim_image(struct mm *mm, void *file, const struct vm_file_ops *ops, uad
         discard(im);
         im = NULL;
     }
+    mm->program.start = start;
+    mm->program.end = start + wanted.end;
     if (!im)
         e = range_claim_fixed(mm, start, start + wanted.end);
     if (!im && !e && wanted.identity && !atomic_load(&mm->sched.family) &&

@@ -62,6 +62,9 @@ struct mm {
     struct sched_mm sched; /* first */
     _Atomic uint32_t refs;
     struct mutex lock;
+    struct {
+        uaddr_t start, end;
+    } coming, program; /* claimed, and not mapped yet: no area under it is given back */
     struct rb_root vmas;
     struct family *family; /* owner of its areas; sched.family only while there are several */
     bool parted;           /* for part_page() */

@@ -268,6 +268,8 @@ int range_claim_fixed(struct mm *mm, uaddr_t start, uaddr_t end)
     bool again;
     int e;
 
+    mm->coming.start = start;
+    mm->coming.end = end;
     do { /* somebody may come between looking and claiming */
         images_evict(start, end);
         rival = range_rival(mm, start, end);
