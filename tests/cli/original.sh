@@ -5,7 +5,7 @@
 . tests/cli/lib/instance
 fixtures=$OLDPWD/tests/cli/lib/original
 copy_bom=$(dirname "$occlum")/copy_bom
-mkdir work
+mkdir scripts
 
 # original NAME: a fresh instance from that bom, built and entered.
 original() {
@@ -25,7 +25,7 @@ prints() { # WANT COMMAND...
 
 if [ -x /bin/busybox ]; then
     export BUSYBOX=/bin/busybox
-    echo 'echo $(for i in 1 2 3; do echo $i; done | cat | wc -l) of $OCCLUM' >work/script.sh
+    echo 'echo $(for i in 1 2 3; do echo $i; done | cat | wc -l) of $OCCLUM' >scripts/script.sh
     original bash
     prints "3 of yes" /bin/bash /root/script.sh
 fi
@@ -37,7 +37,7 @@ if SQLITE=$(command -v sqlite3); then
         insert into t select i from n; select sum(x) from t'
 fi
 if [ -x /usr/bin/redis-server ]; then
-    printf 'port 0\nunixsocket /tmp/s\nsave ""\n' >"$work/work/redis.conf"
+    printf 'port 0\nunixsocket /tmp/s\nsave ""\n' >"$work/scripts/redis.conf"
     original redis
     "$occlum" run /bin/redis-server --version | grep -q 'Redis server v=' || fail "redis"
     "$occlum" start && "$occlum" exec -d /bin/redis-server /etc/redis.conf >pid ||
@@ -51,14 +51,14 @@ if [ -x /usr/bin/redis-server ]; then
 fi
 if [ -x /usr/bin/python3 ] && [ -d /usr/lib/python3.11 ]; then
     echo 'import json, os, sys; print(json.dumps([sum(range(10)), os.environ["OCCLUM"]]))' \
-        >"$work/work/sum.py"
+        >"$work/scripts/sum.py"
     original python
     prints '[45, "yes"]' /bin/python3 /app/sum.py
 fi
 if command -v go >/dev/null; then
     printf 'package main\nimport "fmt"\nfunc main() { fmt.Println("hello", 6*7) }\n' \
-        >"$work/work/hello.go"
-    GO111MODULE=off CGO_ENABLED=0 go build -o "$work/work/hello" "$work/work/hello.go" \
+        >"$work/scripts/hello.go"
+    GO111MODULE=off CGO_ENABLED=0 go build -o "$work/scripts/hello" "$work/scripts/hello.go" \
         >"$work/log" 2>&1 || { cat "$work/log"; fail "go build"; }
     original golang
     prints 'hello 42' /bin/hello

@@ -34,20 +34,6 @@ static int touch(volatile char *at)
     return sig;
 }
 
-static void in_process(void (*part)(void), const char *name)
-{
-    int status = -1;
-    pid_t pid = must(fork());
-    if (!pid) {
-        part();
-        _exit(test_failures != 0);
-    }
-    must(waitpid(pid, &status, 0));
-    if (status)
-        fprintf(stderr, "%s: status %x\n", name, status);
-    expect(status, 0, 0);
-}
-
 /* A number from /proc/self/status, in KiB. */
 static long status_of(const char *what)
 {
@@ -225,12 +211,12 @@ int main(void)
 {
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGSEGV, &sa, NULL);
-    in_process(locking, "locking");
-    in_process(lock_limit, "lock_limit");
-    in_process(data_limit, "data_limit");
-    in_process(peak, "peak");
-    in_process(forking, "forking");
-    in_process(growing, "growing");
-    in_process(large, "large");
+    test_process(locking, "locking");
+    test_process(lock_limit, "lock_limit");
+    test_process(data_limit, "data_limit");
+    test_process(peak, "peak");
+    test_process(forking, "forking");
+    test_process(growing, "growing");
+    test_process(large, "large");
     return test_end();
 }

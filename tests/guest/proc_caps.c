@@ -272,20 +272,6 @@ static void groups(void)
     expect(open("group", O_RDWR), -1, EACCES);
 }
 
-static void in_process(void (*part)(void), const char *name)
-{
-    int status = -1;
-    pid_t pid = must(fork());
-    if (!pid) {
-        part();
-        _exit(test_failures != 0);
-    }
-    must(waitpid(pid, &status, 0));
-    if (status)
-        fprintf(stderr, "%s: status %x\n", name, status);
-    expect(status, 0, 0);
-}
-
 int main(int argc, char **argv)
 {
     if (argc == 2)
@@ -296,14 +282,14 @@ int main(int argc, char **argv)
     if (getuid() || (s.effective & needed) != needed)
         return test_skip("needs root with its capabilities");
     test_dir();
-    in_process(header, "header");
-    in_process(acting, "acting");
-    in_process(killing, "killing");
-    in_process(rules, "rules");
-    in_process(following, "following");
-    in_process(secure_bits, "secure_bits");
-    in_process(exec_as_root, "exec_as_root");
-    in_process(exec_as_user, "exec_as_user");
-    in_process(groups, "groups");
+    test_process(header, "header");
+    test_process(acting, "acting");
+    test_process(killing, "killing");
+    test_process(rules, "rules");
+    test_process(following, "following");
+    test_process(secure_bits, "secure_bits");
+    test_process(exec_as_root, "exec_as_root");
+    test_process(exec_as_user, "exec_as_user");
+    test_process(groups, "groups");
     return test_end();
 }

@@ -179,29 +179,15 @@ static void stack(void)
     }
 }
 
-static void in_process(void (*part)(void), const char *name)
-{
-    int status = -1;
-    pid_t pid = must(fork());
-    if (!pid) {
-        part();
-        _exit(test_failures != 0);
-    }
-    must(waitpid(pid, &status, 0));
-    if (status)
-        fprintf(stderr, "%s: status %x\n", name, status);
-    expect(status, 0, 0);
-}
-
 int main(int argc, char **argv)
 {
     if (argc == 2)
         return stack_child(argv[1]);
-    in_process(processes, "processes");
-    in_process(queued, "queued");
-    in_process(cpu, "cpu");
-    in_process(files, "files");
-    in_process(sizes, "sizes");
-    in_process(stack, "stack");
+    test_process(processes, "processes");
+    test_process(queued, "queued");
+    test_process(cpu, "cpu");
+    test_process(files, "files");
+    test_process(sizes, "sizes");
+    test_process(stack, "stack");
     return test_end();
 }

@@ -254,20 +254,6 @@ static void test_attr(void)
     expect(syscall(SYS_sched_setattr, 0, &a, 0), geteuid() ? -1 : 0, geteuid() ? EPERM : 0);
 }
 
-/* Who is not root stays as nice as it has become. */
-static void in_process(void (*part)(void))
-{
-    int status = -1;
-    pid_t pid = must(fork());
-
-    if (!pid) {
-        part();
-        _exit(test_failures != 0);
-    }
-    must(waitpid(pid, &status, 0));
-    expect(status, 0, 0);
-}
-
 static void test_bad(void)
 {
     struct sched_param p = {.sched_priority = 5};
@@ -323,7 +309,7 @@ int main(void)
     test_affinity();
     test_move_running();
     test_bad();
-    in_process(test_attr);
+    test_process(test_attr, "test_attr");
     test_reset();
     test_shares();
     test_realtime();

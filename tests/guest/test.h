@@ -82,6 +82,23 @@ __attribute__((unused)) static void test_dir(void)
     }
 }
 
+/* A part in a process of its own, whose failures count here. */
+__attribute__((unused)) static void test_process(void (*part)(void), const char *name)
+{
+    int status = -1;
+    pid_t pid = must(fork());
+
+    if (!pid) {
+        test_failures = 0;
+        part();
+        _exit(test_failures != 0);
+    }
+    must(waitpid(pid, &status, 0));
+    if (status)
+        fprintf(stderr, "%s: status %x\n", name, status);
+    expect(status, 0, 0);
+}
+
 __attribute__((unused)) static void test_write_file(const char *path, const char *text)
 {
     int fd = must(open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644));
