@@ -24,7 +24,7 @@
 
 static const int passed[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
                              SIGUSR2, SIGTSTP, SIGCONT, SIGWINCH};
-static sigset_t saved_mask;
+static sigset_t held; /* blocked for the signalfd alone; the tick is host/signal.c's */
 
 static uint64_t now_ns(void)
 {
@@ -49,7 +49,7 @@ static void choose_signals(sigset_t *set)
 int host_control_init(struct host_control *c, struct machine *m, struct control_page *page,
                       struct host_error *err)
 {
-    sigset_t set;
+    sigset_t set, before;
 
     choose_signals(&set);
     c->machine = m;
@@ -60,7 +60,12 @@ int host_control_init(struct host_control *c, struct machine *m, struct control_
     c->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (c->wake_fd < 0 || c->signal_fd < 0)
         return host_fail(err, -errno, "eventfd, signalfd: %s", strerror(errno));
-    pthread_sigmask(SIG_BLOCK, &set, &saved_mask);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    sigemptyset(&held);
+    for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
+        if (sigismember(&set, passed[i]) && !sigismember(&before, passed[i]))
+            sigaddset(&held, passed[i]);
+    }
     return 0;
 }
 
@@ -225,7 +230,7 @@ int host_control_start(struct host_control *c, struct host_error *err)
     return 0;
 }
 
-void host_control_fini(struct host_control *c)
+void host_control_stop(struct host_control *c)
 {
     struct host_reply *r;
 
@@ -239,11 +244,15 @@ void host_control_fini(struct host_control *c)
             service_reply(c->service, r);
         free(r);
     }
+}
+
+void host_control_fini(struct host_control *c)
+{
     for (unsigned i = 0; i < CONTROL_SLOTS; i++)
         free(c->payload[i]);
     if (c->signal_fd >= 0) {
         close(c->signal_fd);
-        pthread_sigmask(SIG_SETMASK, &saved_mask, NULL);
+        pthread_sigmask(SIG_UNBLOCK, &held, NULL);
     }
     if (c->wake_fd >= 0)
         close(c->wake_fd);

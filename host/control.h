@@ -39,11 +39,14 @@ struct host_control {
     struct host_reply *first, **last;
 };
 
-/* Before any other thread is made: blocks the signals that the enclave gets. Undone by
- * host_control_fini(). */
+/* Before any other thread is made: blocks the signals that the enclave gets. */
 int host_control_init(struct host_control *c, struct machine *m, struct control_page *page,
                       struct host_error *err);
 int host_control_start(struct host_control *c, struct host_error *err);
+
+/* Ends its thread and hands over the answers that are left. */
+void host_control_stop(struct host_control *c);
+/* After it, and only if no vCPU's thread is left behind: takes back what init() did. */
 void host_control_fini(struct host_control *c);
 
 /* Control thread only. 0, or -EAGAIN: all slots are in use. Takes over `payload`, which was

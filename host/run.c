@@ -332,6 +332,9 @@ static void control_free(struct machine *m)
 {
     if (!m->control)
         return;
+    host_control_stop(m->control);
+    if (m->hung)
+        return;
     host_control_fini(m->control);
     service_free(m->control->service);
     free(m->control);
