@@ -54,9 +54,16 @@ uint32_t host_load32(haddr_t from)
     return (uint32_t)(from & 4 ? word >> 32 : word);
 }
 
+/* What is mapped there may be a device's register: a store of less than eight bytes could take
+ * old bytes of the CPU's buffers along. VERW empties them before, the fences let nothing else
+ * in until it is done. */
 void host_store32(haddr_t to, uint32_t value)
 {
+    uint16_t selector = 0;
+
+    __asm__ volatile("mov %%ds, %0; verw %0" : "+m"(selector) : : "memory", "cc");
     __atomic_store_n((uint32_t *)to, value, __ATOMIC_RELEASE);
+    __asm__ volatile("mfence; lfence" : : : "memory");
 }
 
 int64_t hostcall(enum hostcall_nr nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,

