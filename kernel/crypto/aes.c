@@ -22,6 +22,8 @@ void aes_gcm_init(struct aes_gcm *k, const uint8_t *key, size_t key_bytes)
         aes_keyexp_256_enc_sse(key, k->data);
         if (crypto_paths.vaes512)
             aes_gcm_precomp_256_vaes_avx512(k->data);
+        else if (crypto_paths.vaes)
+            gcm_vaes_precompute(k->data);
         else
             aes_gcm_precomp_256_sse(k->data);
     }
@@ -32,6 +34,12 @@ static void gcm_run(const struct aes_gcm *k, const struct aes_gcm_op *op, bool s
                     uint8_t tag[AES_GCM_TAG])
 {
     gcm_fn *run;
+    if (k->key_bytes == 32 && crypto_paths.vaes && !crypto_paths.vaes512) {
+        fence_begin();
+        gcm_vaes_run(k->data, op, seal, tag);
+        fence_end();
+        return;
+    }
     struct gcm_context context;
     if (k->key_bytes == 16)
         run = seal ? aes_gcm_enc_128_sse : aes_gcm_dec_128_sse;

@@ -77,6 +77,7 @@ void crypto_init(const struct crypto_env *env)
                   (env->cpuid7_ebx & EBX_AVX512) == EBX_AVX512;
     crypto_paths = (struct crypto_paths){
         .vaes512 = avx512 && (env->cpuid7_ecx & ECX_VAES) == ECX_VAES,
+        .vaes = avx && (env->cpuid7_ebx & EBX_AVX2) && (env->cpuid7_ecx & ECX_VAES) == ECX_VAES,
         .sha512x = avx512,
         .avx2 = avx && (env->cpuid7_ebx & EBX_AVX2),
         .sha_ni = env->cpuid7_ebx & EBX_SHA,
@@ -89,7 +90,9 @@ const char *crypto_describe(void)
 {
     static char text[64];
     format_string(text, sizeof(text), "gcm: %s, sha256: %s%s",
-                  crypto_paths.vaes512 ? "vaes-avx512" : "aes-ni",
+                  crypto_paths.vaes512 ? "vaes-avx512"
+                  : crypto_paths.vaes  ? "vaes"
+                                       : "aes-ni",
                   crypto_paths.sha_ni ? "sha-ni" : "sse",
                   crypto_paths.sha512x ? " and avx512"
                   : crypto_paths.avx2  ? " and avx2"

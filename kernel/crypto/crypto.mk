@@ -19,5 +19,5 @@ $(O)/lib/crypto-asm.a: $(IPSEC_MB) kernel/crypto/crypto.mk
 ENCLAVE_LIBS += $(O)/lib/crypto-asm.a
 
 # Only ever entered inside a fence: vector registers are allowed here.
-$(O)/enclave/kernel/crypto/aes_ni.o: ENCLAVE_CFLAGS := \
+$(O)/enclave/kernel/crypto/aes_ni.o $(O)/enclave/kernel/crypto/gcm_vaes.o: ENCLAVE_CFLAGS := \
 	$(filter-out -mgeneral-regs-only,$(ENCLAVE_CFLAGS)) -msse4.1 -maes

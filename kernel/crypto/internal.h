@@ -10,6 +10,7 @@
 
 struct crypto_paths {
     bool vaes512; /* AES-GCM with VAES and AVX-512 */
+    bool vaes;    /* AES-256-GCM with VAES in AVX registers */
     bool sha512x; /* SHA-256, 16 lanes of AVX-512 */
     bool avx2;    /* SHA-256, 8 lanes */
     bool sha_ni;
@@ -36,6 +37,11 @@ void aes_ni_xts(const uint8_t *keys, const uint8_t *tweak_keys, bool encrypt, ui
 void aes_ni_cmac(const uint8_t *keys, const void *data, size_t size, uint8_t out[16]);
 /* `blocks` blocks of AES-256 over ++counter (big endian). */
 void aes_ni_counter(const uint8_t *keys, uint8_t counter[16], void *out, size_t blocks);
+
+/* ---- gcm_vaes.c: inside a fence ---- */
+struct aes_gcm_op;
+void gcm_vaes_precompute(void *key); /* after the round keys */
+void gcm_vaes_run(const void *key, const struct aes_gcm_op *op, bool seal, uint8_t tag[16]);
 
 /* ---- libIPSec_MB ---- */
 void aes_keyexp_128_enc_sse(const void *key, void *enc);

@@ -315,7 +315,9 @@ int main(int argc, char **argv)
           ((xfrm & 0xe6) == 0xe6 && (ebx >> 16 & 1) && (ecx >> 9 & 3) == 3));
     run(xfrm & 7, ebx & ~(1u << 29), ecx, argc > 1); /* AVX2 */
     CHECK(!crypto_paths.vaes512 && !crypto_paths.sha512x && !crypto_paths.sha_ni);
-    run(xfrm & 7, ebx, ecx, argc > 1); /* SHA-NI without AVX-512 */
+    CHECK(crypto_paths.vaes == ((xfrm & 6) == 6 && (ebx >> 5 & 1) && (ecx >> 9 & 3) == 3));
+    run(xfrm & 7, ebx, ecx & ~(3u << 9), argc > 1); /* SHA-NI without AVX-512 */
+    CHECK(!crypto_paths.vaes);
     run(3, 0, 0, argc > 1);            /* what every SGX processor has */
     CHECK(!crypto_paths.avx2 && !crypto_paths.rdseed);
     return 0;
