@@ -38,8 +38,9 @@ ifeq ($(MODE),dbg)
 HOST_CFLAGS += -O1 -U_FORTIFY_SOURCE
 endif
 HOST_LDFLAGS := -pie -Wl,-z,relro,-z,now
-# libarchive statically: the shared one brings fifteen libraries to every start.
-HOST_LIBS := -lcrypto -ljansson -luring -lpthread \
+# Libraries statically: to find, map and relocate the shared ones costs more than /bin/true, at
+# every start.
+HOST_LIBS := -l:libcrypto.a -l:libjansson.a -l:liburing.a -lpthread \
 	-l:libarchive.a -l:libz.a -l:libzstd.a -l:libacl.a
 
 OCCLUM_SRC := $(wildcard cli/*.c oci/*.c image/*.c image/sefs/*.c host/*.c emu/*.c)

@@ -154,7 +154,7 @@ int emu_init(struct dev *dev, const struct sgx_sigstruct *sig, struct host_error
                          "EINIT: SIGSTRUCT has family or extended ids without KSS");
     if ((rc = measurement_check(e, sig, err)) || (rc = patch_sites(e, err)))
         return rc;
-    SHA256(sig->modulus, RSA_BYTES, e->secs.mrsigner);
+    emu_sha256(sig->modulus, RSA_BYTES, e->secs.mrsigner);
     e->secs.isv_prod_id = sig->isv_prod_id;
     e->secs.isv_svn = sig->isv_svn;
     memcpy(e->isv_family_id, sig->isv_family_id, 16);

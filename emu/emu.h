@@ -196,6 +196,7 @@ void emu_measure_create(struct emu *e);
 void emu_measure_add(struct emu *e, uint64_t offset, uint64_t secinfo, const uint8_t *data,
                      int extend);
 void emu_measure_final(struct emu *e);
+void emu_sha256(const void *data, size_t size, uint8_t digest[32]);
 
 /* einit.c */
 int emu_init(struct dev *dev, const struct sgx_sigstruct *sig, struct host_error *err);

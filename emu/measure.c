@@ -49,6 +49,15 @@ void emu_measure_add(struct emu *e, uint64_t offset, uint64_t secinfo, const uin
     SHA256_Update(&e->hash, block, (size_t)(p - block));
 }
 
+void emu_sha256(const void *data, size_t size, uint8_t digest[32])
+{
+    SHA256_CTX h;
+
+    SHA256_Init(&h);
+    SHA256_Update(&h, data, size);
+    SHA256_Final(digest, &h);
+}
+
 void emu_measure_final(struct emu *e)
 {
     SHA256_Final(e->secs.mrenclave, &e->hash);

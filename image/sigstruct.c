@@ -138,7 +138,8 @@ static int quotients(const struct sgx_sigstruct *sig, uint8_t q1[RSA_BYTES],
              BN_bn2lebinpad(n.q1, q1, RSA_BYTES) == RSA_BYTES &&
              BN_bn2lebinpad(n.q2, q2, RSA_BYTES) == RSA_BYTES;
     numbers_free(&n);
-    ERR_clear_error();
+    if (!ok)
+        ERR_clear_error();
     return ok;
 }
 
@@ -237,7 +238,8 @@ static int signature_ok(const struct sgx_sigstruct *sig)
              BN_bn2binpad(n.rest, found, RSA_BYTES) == RSA_BYTES &&
              !memcmp(found, expected, RSA_BYTES);
     numbers_free(&n);
-    ERR_clear_error();
+    if (!ok)
+        ERR_clear_error();
     return ok;
 }
 

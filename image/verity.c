@@ -7,7 +7,6 @@
 #include "image/verity.h"
 
 #include <errno.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +71,7 @@ void verity_hash(struct verity_build *build, uint64_t first, const uint8_t *data
                  uint64_t blocks)
 {
     for (uint64_t i = 0; i < blocks && first + i < build->data_blocks; i++)
-        SHA256(data + i * IMAGE_BLOCK, IMAGE_BLOCK, build->lowest + (first + i) * DIGEST);
+        image_sha256(data + i * IMAGE_BLOCK, IMAGE_BLOCK, build->lowest + (first + i) * DIGEST);
 }
 
 /* From the lowest level up to the root. */
@@ -85,11 +84,11 @@ static void hash_levels(const struct verity_build *build, uint8_t root[32])
         uint8_t *here = (uint8_t *)below - levels->blocks[level] * IMAGE_BLOCK;
 
         for (uint64_t i = 0; i < levels->blocks[level - 1]; i++)
-            SHA256(below + i * IMAGE_BLOCK, IMAGE_BLOCK, here + i * DIGEST);
+            image_sha256(below + i * IMAGE_BLOCK, IMAGE_BLOCK, here + i * DIGEST);
         below = here;
     }
     if (levels->count)
-        SHA256(build->hashes, IMAGE_BLOCK, root);
+        image_sha256(build->hashes, IMAGE_BLOCK, root);
     else
         memcpy(root, build->lowest, DIGEST);
 }
