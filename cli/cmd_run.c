@@ -27,21 +27,32 @@ struct run {
     struct host_run_params params;
 };
 
-/* The enclave, its signature, and that they belong together. */
+/* The enclave and its signature; that they belong together is for the machine to find out. */
 static struct err *open_enclave(struct run *run)
 {
-    uint8_t mrenclave[32];
     struct err *err = sigstruct_read(SIG, &run->sig);
 
     if (!err)
-        err = sgxs_read(SGXS, &run->plan, mrenclave);
-    if (err)
+        err = sgxs_read(SGXS, &run->plan, NULL);
+    return err ? err : sites_read(SITES, run->sig.enclave_hash, &run->plan);
+}
+
+/* Whatever failed: an enclave that is not the signed one is the better explanation. */
+static struct err *explain(struct err *err, const struct run *run)
+{
+    uint8_t mrenclave[32];
+
+    if (!err || !run->plan.count)
         return err;
-    if (memcmp(mrenclave, run->sig.enclave_hash, sizeof(mrenclave)))
-        return err_hint(
-            err_new("%s: damaged: its measurement is not the one that %s signs", SGXS, SIG),
-            "build the instance again: occlum build");
-    return sites_read(SITES, mrenclave, &run->plan);
+    struct err *failed = plan_measure(&run->plan, mrenclave);
+    if (failed || !memcmp(mrenclave, run->sig.enclave_hash, sizeof(mrenclave))) {
+        err_free(failed);
+        return err;
+    }
+    err_free(err);
+    return err_hint(
+        err_new("%s: damaged: its measurement is not the one that %s signs", SGXS, SIG),
+        "build the instance again: occlum build");
 }
 
 static const char *const images[] = {INSTANCE_BUILD "/" BUILD_ROOTFS,
@@ -141,7 +152,7 @@ static struct err *open_instance(struct run *run)
     run->params.base_zero = !(run->config.flags & CONFIG_FLAG_ANY_BASE);
     run->params.debug = !!(run->config.flags & CONFIG_FLAG_DEBUGGABLE);
     run->params.cwd = "/";
-    return err;
+    return explain(err, run);
 }
 
 static struct err *run_instance(struct run *run, char **argv, int *status)
@@ -162,7 +173,7 @@ static struct err *run_instance(struct run *run, char **argv, int *status)
     run->params.program = argv[0];
     run->params.argv = argv;
     run->params.envp = environ;
-    err = launch(&run->params, status);
+    err = explain(launch(&run->params, status), run);
     free(configured);
     return err;
 }
@@ -181,7 +192,7 @@ struct err *run_as_service(const struct run_service *service, int *status)
         run->params.listen_fd = service->listen_fd;
         run->params.ready = service->ready;
         run->params.ready_arg = service->arg;
-        err = launch(&run->params, status);
+        err = explain(launch(&run->params, status), run);
     }
     plan_free(&run->plan);
     free(run);

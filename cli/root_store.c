@@ -39,13 +39,12 @@ static const char *source_of(const struct config_view *view)
 
 struct err *root_store_built(char **path)
 {
-    uint8_t mrenclave[32];
     struct page_plan plan = {0};
     struct enclave_config header;
     struct config_view view;
     size_t size, cursor = 0;
     const char *source = NULL;
-    struct err *err = sgxs_read(SGXS, &plan, mrenclave);
+    struct err *err = sgxs_read(SGXS, &plan, NULL);
 
     *path = NULL;
     if (err)

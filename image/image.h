@@ -103,6 +103,7 @@ MUST_CHECK struct err *plan_measure(const struct page_plan *plan, uint8_t mrencl
 /* An enclave as an SGXS stream (ECREATE, EADD, EEXTEND records), and beside it, in `sites`,
  * what the stream cannot hold: the ENCLU sites, bound to the measurement by a checksum. */
 MUST_CHECK struct err *sgxs_write(const struct page_plan *plan, const char *path);
+/* `mrenclave` NULL: not measured, and so nothing but form is checked. */
 MUST_CHECK struct err *sgxs_read(const char *path, struct page_plan *plan,
                                  uint8_t mrenclave[32]);
 MUST_CHECK struct err *sites_write(const struct page_plan *plan, const uint8_t mrenclave[32],

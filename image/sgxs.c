@@ -80,10 +80,15 @@ static struct err *read_ecreate(struct reader *r)
     return NULL;
 }
 
+static uint8_t *next_page(const struct reader *r)
+{
+    return r->pages + r->page_count * SGX_PAGE;
+}
+
 /* The 16 chunks of a page into the next page of contents. */
 static struct err *read_chunks(struct reader *r, uint64_t offset)
 {
-    uint8_t *page = r->pages + r->page_count * SGX_PAGE;
+    uint8_t *page = next_page(r);
 
     for (unsigned at = 0; at < SGX_PAGE; at += STREAM_CHUNK) {
         struct stream_eextend extend;
@@ -98,8 +103,12 @@ static struct err *read_chunks(struct reader *r, uint64_t offset)
         memcpy(page + at, r->file.bytes + r->at + sizeof(extend), STREAM_CHUNK);
         r->at += sizeof(extend) + STREAM_CHUNK;
     }
-    r->page_count++;
     return NULL;
+}
+
+static int is_zero(const uint8_t *page)
+{
+    return !page[0] && !memcmp(page, page + 1, SGX_PAGE - 1);
 }
 
 /* Whether an EEXTEND record follows. */
@@ -112,15 +121,19 @@ static int extend_follows(const struct reader *r)
     return tag == STREAM_EEXTEND;
 }
 
-/* The run that takes the page at `offset`: the last one if it continues it, else a new one. */
-static struct plan_run *run_for(struct reader *r, const struct stream_eadd *add, int measured)
+/*
+ * The run that takes the page at `offset`: the last one if it continues it, else a new one.
+ * `filled`: its contents are the next page; others are zero, and need no room.
+ */
+static struct plan_run *run_for(struct reader *r, const struct stream_eadd *add, int measured,
+                                int filled)
 {
     struct page_plan *plan = r->plan;
     struct plan_run *run = plan->count ? &plan->runs[plan->count - 1] : NULL;
 
     if (run && run->offset + run->pages * SGX_PAGE == add->offset &&
         run->secinfo == add->secinfo[0] && run->measured == measured &&
-        add->secinfo[0] != SECINFO_TYPE(PT_TCS))
+        !run->data == !filled && add->secinfo[0] != SECINFO_TYPE(PT_TCS))
         return run;
     if (plan->count == r->run_room) {
         size_t room = r->run_room ? r->run_room * 2 : 64;
@@ -134,7 +147,7 @@ static struct plan_run *run_for(struct reader *r, const struct stream_eadd *add,
     run = &plan->runs[plan->count++];
     *run = (struct plan_run){.offset = add->offset, .secinfo = add->secinfo[0]};
     run->measured = measured;
-    run->data = measured ? r->pages + r->page_count * SGX_PAGE : NULL;
+    run->data = filled ? next_page(r) : NULL;
     return run;
 }
 
@@ -165,17 +178,24 @@ static struct err *read_page(struct reader *r, uint64_t *floor)
     r->at += sizeof(add);
     *floor = add.offset + SGX_PAGE;
     int measured = extend_follows(r);
-    struct plan_run *run = run_for(r, &add, measured);
+    struct err *err = measured ? read_chunks(r, add.offset) : NULL;
+
+    if (err)
+        return err;
+    int zero_ok = !!(add.secinfo[0] & SECINFO_W); /* read-only data stays in one piece */
+    int filled = measured && !(zero_ok && is_zero(next_page(r)));
+    struct plan_run *run = run_for(r, &add, measured, filled);
 
     if (!run)
         return err_sys(ENOMEM, "%s", r->path);
     run->pages++;
+    r->page_count += (size_t)filled;
     if (add.secinfo[0] == SECINFO_TYPE(PT_TCS)) {
         if (plan->tcs_count == LAYOUT_VCPU_MAX)
             return damaged(r, "too many TCSs");
         plan->tcs_offset[plan->tcs_count++] = add.offset;
     }
-    return measured ? read_chunks(r, add.offset) : NULL;
+    return NULL;
 }
 
 static struct err *read_stream(struct reader *r)
@@ -205,7 +225,8 @@ struct err *sgxs_read(const char *path, struct page_plan *plan, uint8_t mrenclav
     if (err)
         return err;
     plan->miscselect = SGX_MISC_EXINFO;
-    image_sha256(r.file.bytes, r.file.size, mrenclave);
+    if (mrenclave)
+        image_sha256(r.file.bytes, r.file.size, mrenclave);
     err = read_stream(&r);
     if (r.pages) {
         struct err *adopt = plan_adopt(plan, r.pages, r.page_room);
