@@ -2,7 +2,8 @@
 /*
  * The control thread. Signals for the process come to it alone (all threads block them), so
  * that no vCPU is in the way; it sets their bits and interrupts vCPU 0, as it does for
- * requests.
+ * requests. It takes them by handlers, within ppoll() alone: a signalfd that somebody polls is
+ * woken by every signal of the process, and so by every fault of a program.
  */
 #include "host/control.h"
 
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,7 +24,10 @@
 
 static const int passed[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
                              SIGUSR2, SIGTSTP, SIGCONT, SIGWINCH};
-static sigset_t held; /* blocked for the signalfd alone; the tick is host/signal.c's */
+#define PASSED      (sizeof(passed) / sizeof(passed[0]))
+static sigset_t held; /* blocked outside of ppoll(); the tick is host/signal.c's */
+static struct sigaction saved[PASSED];
+static uint64_t arrived; /* bits */
 
 static uint64_t now_ns(void)
 {
@@ -34,22 +37,54 @@ static uint64_t now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+static void note_signal(int sig)
+{
+    __atomic_fetch_or(&arrived, 1ull << sig, __ATOMIC_RELAXED);
+}
+
 /* What was ignored when we were started (nohup) stays so. */
 static void choose_signals(sigset_t *set)
 {
-    struct sigaction old;
-
     sigemptyset(set);
-    for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
-        if (!sigaction(passed[i], NULL, &old) && old.sa_handler != SIG_IGN)
+    for (size_t i = 0; i < PASSED; i++) {
+        if (!sigaction(passed[i], NULL, &saved[i]) && saved[i].sa_handler != SIG_IGN)
             sigaddset(set, passed[i]);
     }
+}
+
+static void take_over(struct host_control *c, const sigset_t *set)
+{
+    struct sigaction note = {.sa_handler = note_signal};
+    sigset_t before;
+
+    sigfillset(&note.sa_mask);
+    arrived = 0;
+    pthread_sigmask(SIG_BLOCK, set, &before);
+    c->while_polling = before;
+    sigemptyset(&held);
+    for (size_t i = 0; i < PASSED; i++) {
+        if (!sigismember(set, passed[i]))
+            continue;
+        sigaction(passed[i], &note, NULL);
+        sigdelset(&c->while_polling, passed[i]);
+        if (!sigismember(&before, passed[i]))
+            sigaddset(&held, passed[i]);
+    }
+}
+
+static void give_back(void)
+{
+    for (size_t i = 0; i < PASSED; i++) {
+        if (saved[i].sa_handler != SIG_IGN)
+            sigaction(passed[i], &saved[i], NULL);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &held, NULL);
 }
 
 int host_control_init(struct host_control *c, struct machine *m, struct control_page *page,
                       struct host_error *err)
 {
-    sigset_t set, before;
+    sigset_t set;
 
     choose_signals(&set);
     c->machine = m;
@@ -57,15 +92,10 @@ int host_control_init(struct host_control *c, struct machine *m, struct control_
     c->last = &c->first;
     pthread_mutex_init(&c->lock, NULL);
     c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    c->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (c->wake_fd < 0 || c->signal_fd < 0)
-        return host_fail(err, -errno, "eventfd, signalfd: %s", strerror(errno));
-    pthread_sigmask(SIG_BLOCK, &set, &before);
-    sigemptyset(&held);
-    for (size_t i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
-        if (sigismember(&set, passed[i]) && !sigismember(&before, passed[i]))
-            sigaddset(&held, passed[i]);
-    }
+    if (c->wake_fd < 0)
+        return host_fail(err, -errno, "eventfd: %s", strerror(errno));
+    take_over(c, &set);
+    c->taken_over = 1;
     return 0;
 }
 
@@ -177,10 +207,10 @@ static void pass_signal(struct host_control *c, int sig)
 
 static void take_signals(struct host_control *c)
 {
-    struct signalfd_siginfo info;
+    uint64_t bits = __atomic_exchange_n(&arrived, 0, __ATOMIC_RELAXED);
 
-    while (read(c->signal_fd, &info, sizeof(info)) == sizeof(info))
-        pass_signal(c, (int)info.ssi_signo);
+    for (; bits; bits &= bits - 1)
+        pass_signal(c, __builtin_ctzll(bits));
 }
 
 static void take_replies(struct host_control *c)
@@ -205,17 +235,21 @@ static void *control_thread(void *arg)
     struct host_control *c = arg;
 
     while (!c->ending) {
-        fds[0] = (struct pollfd){.fd = c->signal_fd, .events = POLLIN};
-        fds[1] = (struct pollfd){.fd = c->wake_fd, .events = POLLIN};
-        int n = 2, timeout = -1;
+        fds[0] = (struct pollfd){.fd = c->wake_fd, .events = POLLIN};
+        int n = 1, timeout = -1;
         if (c->service)
-            n += service_poll(c->service, fds + 2, POLL_MAX - 2, &timeout);
-        if (poll(fds, (nfds_t)n, timeout) < 0 && errno != EINTR)
-            break;
+            n += service_poll(c->service, fds + 1, POLL_MAX - 1, &timeout);
+        struct timespec left = {.tv_sec = timeout / 1000, .tv_nsec = timeout % 1000 * 1000000};
+        if (ppoll(fds, (nfds_t)n, timeout < 0 ? NULL : &left, &c->while_polling) < 0) {
+            if (errno != EINTR)
+                break;
+            for (int i = 0; i < n; i++)
+                fds[i].revents = 0;
+        }
         take_signals(c);
         take_replies(c);
         if (c->service)
-            service_work(c->service, fds + 2, n - 2);
+            service_work(c->service, fds + 1, n - 1);
     }
     return NULL;
 }
@@ -250,10 +284,8 @@ void host_control_fini(struct host_control *c)
 {
     for (unsigned i = 0; i < CONTROL_SLOTS; i++)
         free(c->payload[i]);
-    if (c->signal_fd >= 0) {
-        close(c->signal_fd);
-        pthread_sigmask(SIG_UNBLOCK, &held, NULL);
-    }
+    if (c->taken_over)
+        give_back();
     if (c->wake_fd >= 0)
         close(c->wake_fd);
     pthread_mutex_destroy(&c->lock);

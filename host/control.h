@@ -7,6 +7,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 
 #include "boundary/control.h"
@@ -29,7 +30,9 @@ struct host_control {
     struct machine *machine;
     struct control_page *page;
     struct service *service; /* NULL: an ordinary run */
-    int signal_fd, wake_fd;
+    int wake_fd;
+    int taken_over;         /* signals are */
+    sigset_t while_polling; /* the control thread's mask then */
     pthread_t thread;
     int running;
     volatile int ending;
