@@ -6,6 +6,8 @@
 #include "host/vcpu.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,6 +221,7 @@ static int vcpu_life(struct vcpu_host *v, uint64_t command, uint64_t argument,
 static void vcpu_fini(struct vcpu_host *v)
 {
     __atomic_store_n(&v->running, 0, __ATOMIC_SEQ_CST);
+    syscall(SYS_futex, &v->running, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
     if (v->timer_made)
         timer_delete(v->timer);
     if (v->unasked_made)
@@ -231,9 +234,11 @@ static void vcpu_fini(struct vcpu_host *v)
 /* vCPU 0 may sit in a call of the host's that blocks; one signal could have come too early. */
 static void hurry_first(struct machine *m)
 {
+    const struct timespec pause = {.tv_nsec = 2000000};
+
     for (int tries = 0; tries < 500 && m->vcpu[0].running; tries++) {
         poke(&m->vcpu[0]);
-        usleep(2000);
+        syscall(SYS_futex, &m->vcpu[0].running, FUTEX_WAIT_PRIVATE, 1, &pause, NULL, 0);
     }
 }
 
