@@ -146,7 +146,11 @@ $(O)/lib/occlum-kernel.elf: $(ENCLAVE_OBJ) enclave/enclave.lds $(ENCLAVE_LIBS)
 
 .PHONY: all clean install deb demo demos check bench fuzz suites stress docs
 all: $(O)/bin/occlum $(O)/lib/occlum-static $(O)/bin/copy_bom $(O)/lib/occlum-kernel.elf \
-	$(O)/lib/occlum.link $(O)/lib/libocclum-pal.so
+	$(O)/lib/occlum.link $(O)/lib/libocclum-pal.so $(O)/lib/occlum-gdb.py
+
+$(O)/lib/occlum-gdb.py: cli/gdb/occlum-gdb.py
+	@mkdir -p $(@D)
+	cp $< $@
 
 docs: docs/syscalls.md
 docs/syscalls.md: abi/syscalls.tbl tools/syscalls.awk
@@ -180,7 +184,7 @@ install: all $(O)/share/made
 	for unit in cli/systemd/*; do sed 's,@PREFIX@,$(PREFIX),' $$unit \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit 1; done
 	install -m 755 $(O)/bin/occlum $(O)/bin/copy_bom $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(O)/lib/occlum-kernel.elf $(DESTDIR)$(PREFIX)/lib/occlum
+	install -m 644 $(O)/lib/occlum-kernel.elf $(O)/lib/occlum-gdb.py $(DESTDIR)$(PREFIX)/lib/occlum
 	install -m 755 $(O)/lib/libocclum-pal.so $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(O)/lib/occlum-static $(DESTDIR)$(PREFIX)/lib/occlum
 

@@ -20,7 +20,7 @@ struct command {
 
 extern const struct command cmd_new, cmd_init, cmd_build, cmd_run, cmd_print, cmd_status,
     cmd_try, cmd_version, cmd_doctor, cmd_package, cmd_gen_key, cmd_fsck, cmd_store, cmd_mount,
-    cmd_start, cmd_stop, cmd_exec, cmd_ps, cmd_kill, cmd_logs;
+    cmd_start, cmd_stop, cmd_exec, cmd_ps, cmd_kill, cmd_logs, cmd_gdb;
 
 /* ---- files of an instance, relative to it
  * ---------------------------------------------------- */

@@ -12,7 +12,7 @@
 static const struct command *const commands[] = {
     &cmd_try,   &cmd_new,   &cmd_init,  &cmd_build,   &cmd_run,    &cmd_gen_key, &cmd_fsck,
     &cmd_store, &cmd_mount, &cmd_print, &cmd_package, &cmd_status, &cmd_doctor,  &cmd_version,
-    &cmd_start, &cmd_exec,  &cmd_ps,    &cmd_kill,    &cmd_logs,   &cmd_stop,
+    &cmd_start, &cmd_exec,  &cmd_ps,    &cmd_kill,    &cmd_logs,   &cmd_stop,    &cmd_gdb,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

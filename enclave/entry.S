@@ -180,12 +180,32 @@ cpuid_commit:
         jmp     *%gs:VCPU_CPUID_RETURN
 cpuid_end:
 
+/* For debuggers: the caller is the program, whose registers are in the frame at RSP. */
+        .cfi_sections .debug_frame
+.macro CALLER_IS_PROGRAM
+        .cfi_startproc simple
+        .cfi_signal_frame
+        .cfi_def_cfa rsp, 0
+        .cfi_offset rip, REGS_RIP
+        .cfi_offset rsp, REGS_RSP
+        .cfi_offset rbp, REGS_RBP
+        .cfi_offset rbx, REGS_RBX
+        .cfi_offset r12, REGS_R12
+        .cfi_offset r13, REGS_R13
+        .cfi_offset r14, REGS_R14
+        .cfi_offset r15, REGS_R15
+.endm
+
 /* RSP is the register frame, filled by the first stage; vector state is live. */
         .globl  interrupt_entry
+        .type   interrupt_entry, @function
+        CALLER_IS_PROGRAM
 interrupt_entry:
         mov     %rsp, %rdi
         call    interrupt_dispatch
         jmp     user_return
+        .cfi_endproc
+        .size   interrupt_entry, . - interrupt_entry
 
 /* RAX number, RCX return address, R11 scratch; everything else is the program's. */
         .globl  syscall_entry
@@ -214,9 +234,11 @@ syscall_entry:
         push    %r13
         push    %r14
         push    %r15
+        CALLER_IS_PROGRAM
         mov     %rsp, %rdi
         call    syscall_run
         /* and out by user_return */
+        .cfi_endproc
 
 /* Back to user code with the frame at the top of the kernel stack. */
         .globl  user_enter, user_return, user_return_begin, user_return_end
@@ -285,10 +307,14 @@ user_return_full:
         jmp     *%gs:VCPU_SCRATCH_RIP
 user_return_end:
 
+        .type   user_return_work, @function
+        CALLER_IS_PROGRAM
 user_return_work:
         mov     %rsp, %rdi
         call    user_return_prepare
         jmp     user_return
+        .cfi_endproc
+        .size   user_return_work, . - user_return_work
 
 /* Where a kernel fault without a fixup continues: panics with what the first stage noted. */
         .globl  kernel_fault_entry

@@ -49,6 +49,17 @@ static void group_stop(struct signal_group *g, int sig)
         signal_ops->stop_changed(g, sig);
 }
 
+/* Of its own for debuggers, which can stop here. */
+static __attribute__((noinline)) void ends_program(const struct abi_siginfo *info)
+{
+    int sig = info->si_signo;
+    if (SIGBIT(sig) & CORE_SIGNALS)
+        log_info("signal %d at 0x%lx (code %d, address 0x%lx) ends process %d", sig,
+                 task_regs(current)->rip, info->si_code, info->addr, current->tgid);
+    /* No core is written: bit 7 of the status stays clear. */
+    signal_ops->terminate(sig);
+}
+
 /* The default action; returns when it is to go on. */
 static void default_action(struct signal_group *g, const struct abi_siginfo *info)
 {
@@ -60,11 +71,7 @@ static void default_action(struct signal_group *g, const struct abi_siginfo *inf
             group_stop(g, sig);
         return;
     }
-    if (SIGBIT(sig) & CORE_SIGNALS)
-        log_info("signal %d at 0x%lx (code %d, address 0x%lx) ends process %d", sig,
-                 task_regs(current)->rip, info->si_code, info->addr, current->tgid);
-    /* No core is written: bit 7 of the status stays clear. */
-    signal_ops->terminate(sig);
+    ends_program(info);
 }
 
 static bool is_restart(int64_t result)
