@@ -303,6 +303,41 @@ static void test_full(void)
     mem_dev_fini(&m);
 }
 
+/* One page and a commit, over and over, as a database does: what is not the root should lie
+ * side by side, and the file seldom grow. */
+static void test_small_commits(void)
+{
+    struct mem_dev m;
+    mem_dev_init(&m, LIMIT);
+    struct store *s = mem_store(&m, LIMIT);
+    uint64_t ino = make(s, SEFS_ROOT_INO, "journal", S_IFREG | 0600), runs = 0, growths = 0;
+    put(s, ino, 0, 1, 64);
+    s = again(&m, s);
+    m.recording = true;
+    for (unsigned i = 0, state = 1; i < 300; i++) {
+        state = state * 1103515245u + 12345u;
+        put(s, ino, state >> 16 & 63, (uint8_t)i, 1);
+        CHECK_EQ(store_commit(s), 0);
+    }
+    uint64_t last = 0, end = 0;
+    for (size_t i = 0; i < m.log_count; i++) {
+        uint64_t block = m.log[i].block;
+        if (!m.log[i].data || block < SEFS_FIRST)
+            continue;
+        runs += block != last + 1;
+        growths += block >= end && block != last + 1;
+        end = MAX(end, block + 1);
+        last = block;
+    }
+    CHECK(runs < 300 * 3 / 2 && growths < 30);
+    CHECK(end < 300);
+    m.recording = false;
+    s = again(&m, s);
+    store_close(s);
+    mem_dev_log_clear(&m);
+    mem_dev_fini(&m);
+}
+
 int main(void)
 {
     port_init();
@@ -312,6 +347,7 @@ int main(void)
     test_xattrs();
     test_random();
     test_full();
+    test_small_commits();
     CHECK_EQ(port_live, 0);
     return 0;
 }

@@ -303,7 +303,7 @@ ssize_t store_write(struct store *s, const struct store_page *pages, size_t coun
     int r = store_op_begin(s, count);
     while (done < count && r == 0) {
         uint64_t block;
-        uint32_t n = space_alloc(s, (uint32_t)(count - done), &block), mapped = 0;
+        uint32_t n = space_alloc_data(s, (uint32_t)(count - done), &block), mapped = 0;
         r = n ? seal_run(s, pages + done, n, block) : -ENOSPC;
         while (r == 0 && mapped < n) {
             const struct store_page *p = &pages[done + mapped];

@@ -38,6 +38,7 @@ struct writer {
     uint8_t *buffer;
     uint64_t start;
     size_t count;
+    uint64_t end; /* no block from here on has been written, or has been and is free */
 };
 /* Seals a block and takes it over; may write. */
 int writer_put(struct store *s, uint64_t block, const void *data,
@@ -61,6 +62,7 @@ struct space {
     uint32_t count;
     uint64_t used, held;
     uint64_t limit;
+    uint64_t follow; /* behind the data that was placed last, if nodes fit there; or 0 */
     uint32_t delta_count;
     bool delta_full;
     uint64_t delta[SEFS_DELTA_MAX];
@@ -71,6 +73,9 @@ int space_load(struct store *s, const struct sefs_root *root) MUST_CHECK;
 void space_drop(struct store *s);
 /* A run of up to `want` blocks, marked used; 0: none left, else its length. */
 uint32_t space_alloc(struct store *s, uint32_t want, uint64_t *start);
+/* As that: for contents, and for the nodes that are written behind them. */
+uint32_t space_alloc_data(struct store *s, uint32_t want, uint64_t *start);
+uint32_t space_alloc_nodes(struct store *s, uint32_t want, uint64_t *start);
 /* Not to be used again before the commit that no longer refers to it is durable. */
 void space_free(struct store *s, uint64_t start, uint64_t count);
 bool space_is_used(const struct store *s, uint64_t block);

@@ -15,6 +15,8 @@
 #include "lib/log.h"
 #include "lib/string.h"
 
+#define GROW_BLOCKS 16u
+
 static void expand(const uint8_t prk[32], const char *label, uint8_t out[32])
 {
     uint8_t text[32] = {0};
@@ -170,12 +172,28 @@ uint64_t name_hash(const struct store *s, const char *name, size_t len)
 
 /* ---- the writer ---- */
 
+/* A file of the host that grows has to be committed there, too, when it is flushed. A short
+ * write at its end takes free blocks along, so that the next ones find them given. */
+static size_t lengthened(struct store *s)
+{
+    struct writer *w = &s->writer;
+    uint64_t end = w->start + w->count, to = align_up(end, GROW_BLOCKS);
+    if (end <= w->end)
+        return w->count;
+    w->end = end;
+    if (w->count >= GROW_BLOCKS || to > s->space.limit)
+        return w->count;
+    memset(w->buffer + w->count * SEFS_BLOCK, 0, (to - end) * SEFS_BLOCK);
+    w->end = to;
+    return w->count + (to - end);
+}
+
 int writer_flush(struct store *s)
 {
     struct writer *w = &s->writer;
     if (!w->count)
         return 0;
-    int r = s->dev->ops->write(s->dev, w->start, w->count, w->buffer);
+    int r = s->dev->ops->write(s->dev, w->start, lengthened(s), w->buffer);
     w->count = 0;
     return r;
 }

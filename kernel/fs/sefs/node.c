@@ -239,7 +239,7 @@ struct run {
 static int seal_one(struct store *s, struct bnode *n, struct sefs_ptr *ptr, struct run *run)
 {
     if (!run->left)
-        run->left = space_alloc(s, MIN(s->nodes.dirty_count, WRITER_BLOCKS), &run->next);
+        run->left = space_alloc_nodes(s, MIN(s->nodes.dirty_count, WRITER_BLOCKS), &run->next);
     if (!run->left)
         return -ENOSPC;
     uint64_t block = run->next++;

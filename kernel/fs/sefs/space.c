@@ -15,6 +15,9 @@
 #include "mm/kmalloc.h"
 
 #define PUNCH_MIN 64u /* blocks: shorter holes cost the host more than they give */
+#define SMALL     8u  /* blocks of data after which nodes are to follow at once */
+#define FOLLOW    4u  /* ... so many of them */
+#define SLACK     64u /* free blocks that are left for that in a small store */
 
 /* The processor has an instruction, but not every processor that runs this. */
 static uint32_t count_bits(uint64_t v)
@@ -118,13 +121,13 @@ static void mark(struct store *s, uint64_t start, uint64_t count, bool used)
     s->dirty = true;
 }
 
-/* A run of `want` in one group, below the limit. */
-static bool find_in_group(struct store *s, uint32_t index, uint32_t want, uint64_t *start)
+/* A run of `want` in one group, below `limit`. */
+static bool find_in_group(struct store *s, uint32_t index, uint32_t want, uint64_t limit,
+                          uint64_t *start)
 {
     struct group *g = s->space.groups[index];
     uint64_t base = (uint64_t)index * SEFS_GROUP;
-    uint32_t end =
-        (uint32_t)MIN((uint64_t)SEFS_GROUP, s->space.limit > base ? s->space.limit - base : 0);
+    uint32_t end = (uint32_t)MIN((uint64_t)SEFS_GROUP, limit > base ? limit - base : 0);
     uint32_t longest = 0;
     for (uint32_t at = bit_next(g->held, 0, false); at < end;) {
         uint32_t stop = MIN(bit_next(g->held, at, true), end);
@@ -135,15 +138,16 @@ static bool find_in_group(struct store *s, uint32_t index, uint32_t want, uint64
         longest = MAX(longest, stop - at);
         at = bit_next(g->held, stop, false);
     }
-    g->longest = longest;
+    if (limit == s->space.limit)
+        g->longest = longest;
     return false;
 }
 
-static bool find_run(struct store *s, uint32_t want, uint64_t *start)
+static bool find_run(struct store *s, uint32_t want, uint64_t limit, uint64_t *start)
 {
-    for (uint32_t i = 0; i < s->space.count; i++) {
+    for (uint32_t i = 0; i < s->space.count && (uint64_t)i * SEFS_GROUP < limit; i++) {
         const struct group *g = s->space.groups[i];
-        if (g->free >= want && g->longest >= want && find_in_group(s, i, want, start))
+        if (g->free >= want && g->longest >= want && find_in_group(s, i, want, limit, start))
             return true;
     }
     return false;
@@ -151,18 +155,47 @@ static bool find_run(struct store *s, uint32_t want, uint64_t *start)
 
 uint32_t space_alloc(struct store *s, uint32_t want, uint64_t *start)
 {
-    uint64_t size = (uint64_t)s->space.count * SEFS_GROUP;
+    uint64_t size = (uint64_t)s->space.count * SEFS_GROUP, limit = s->space.limit;
     bool dense = s->space.held * 4 > size * 3; /* else short runs are taken before it grows */
     for (uint32_t n = want; n; n /= 2) {
-        bool found = find_run(s, n, start);
-        if (!found && (dense || n == 1) && size < s->space.limit && group_add(s) == 0)
-            found = find_run(s, n, start);
+        bool found = find_run(s, n, limit, start);
+        if (!found && (dense || n == 1) && size < limit && group_add(s) == 0)
+            found = find_run(s, n, limit, start);
         if (found) {
             mark(s, *start, n, true);
             return n;
         }
     }
     return 0;
+}
+
+/* Little data, synced at once, with the nodes behind it is one write of the disk less. For that
+ * a third of what is in use may lie free between. */
+uint32_t space_alloc_data(struct store *s, uint32_t want, uint64_t *start)
+{
+    struct space *p = &s->space;
+    uint64_t bound = MIN(p->limit, p->held + p->held / 2 + SLACK);
+    if (want > SMALL || !find_run(s, want + FOLLOW, bound, start))
+        return space_alloc(s, want, start);
+    mark(s, *start, want, true);
+    p->follow = *start + want;
+    return want;
+}
+
+uint32_t space_alloc_nodes(struct store *s, uint32_t want, uint64_t *start)
+{
+    struct space *p = &s->space;
+    uint64_t at = p->follow;
+    p->follow = 0;
+    bool fits = at && at % SEFS_GROUP + want <= SEFS_GROUP && at + want <= p->limit;
+    const struct group *g = fits ? p->groups[at / SEFS_GROUP] : NULL;
+    for (uint32_t i = 0; fits && i < want; i++)
+        fits = !bit_get(g->held, (uint32_t)(at % SEFS_GROUP) + i);
+    if (!fits)
+        return space_alloc(s, want, start);
+    *start = at;
+    mark(s, at, want, true);
+    return want;
 }
 
 void space_free(struct store *s, uint64_t start, uint64_t count)
@@ -362,6 +395,19 @@ static void count_group(struct space *p, struct group *g)
     p->held += used;
 }
 
+static uint64_t last_used(const struct space *p)
+{
+    for (uint64_t b = (uint64_t)p->count * SEFS_GROUP; b; b--) {
+        const struct group *g = p->groups[(b - 1) / SEFS_GROUP];
+        uint32_t i = (uint32_t)((b - 1) % SEFS_GROUP);
+        if (!g->used[i / 64])
+            b -= i % 64; /* the whole word */
+        else if (bit_get(g->used, i))
+            return b;
+    }
+    return 0;
+}
+
 int space_load(struct store *s, const struct sefs_root *root)
 {
     struct space *p = &s->space;
@@ -386,6 +432,7 @@ int space_load(struct store *s, const struct sefs_root *root)
     }
     if (r < 0)
         return r;
+    s->writer.end = last_used(p);
     p->delta_count = root->delta_count;
     memcpy(p->delta, root->delta, sizeof(p->delta));
     bool same = p->used == root->used_blocks;
