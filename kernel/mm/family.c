@@ -107,19 +107,37 @@ bool try_exclusive(struct family *f)
 {
     spin_lock(&f->sched.lock);
     uint32_t mine = current->claim == &f->sched;
-    bool ok = !f->sched.exchanging && !f->moving && f->sched.running == mine;
+    bool ok = !f->sched.exchanging && f->sched.running == mine;
     if (ok)
         f->sched.exchanging = true;
-    else
+    f->sched.guest = !ok;
+    if (!ok)
         family_want(&f->sched);
     spin_unlock(&f->sched.lock);
     return ok;
 }
 
-void enter_exclusive(struct family *f)
+static struct family *family_of(struct mm *mm)
 {
-    while (!try_exclusive(f))
-        family_wait(&f->sched);
+    spin_lock(&family_lock);
+    struct family *f = mm->family;
+    atomic_fetch_add(&f->refs, 1);
+    spin_unlock(&family_lock);
+    return f;
+}
+
+/* While one waits, the family can become part of another one. */
+struct family *enter_exclusive(struct mm *mm)
+{
+    for (;;) {
+        struct family *f = family_of(mm);
+        bool ok = try_exclusive(f);
+        if (!ok)
+            family_wait(&f->sched);
+        family_put(f);
+        if (ok)
+            return f;
+    }
 }
 
 void leave_exclusive(struct family *f)

@@ -39,7 +39,8 @@ struct mm *other_member(struct mm *mm, struct mm *previous);
 
 /* Nobody of the family runs but perhaps the caller, and nobody comes in. False: not now. */
 bool try_exclusive(struct family *f);
-void enter_exclusive(struct family *f);
+/* For mm, which leaves it: its family. */
+struct family *enter_exclusive(struct mm *mm);
 void leave_exclusive(struct family *f);
 void set_resident(struct family *f, struct mm *mm);
 /* Is called as sched_exchange(). */

@@ -11,43 +11,78 @@
 
 /* ---- another memory comes to the same addresses ---- */
 
+/* Both are the caller's alone, and have no address in common yet: so whose a page is follows
+ * from the order within each of them. `from` stays exclusive for ever, which keeps out who
+ * looks at it still. */
 static void merge(struct family *to, struct family *from)
 {
-    struct list *n;
+    unsigned moved = 0;
 
     range_merge(to, from);
     spin_lock(&family_lock);
-    while ((n = list_pop(&from->members))) {
+    while (!list_empty(&from->members)) {
+        struct list *n = from->members.prev;
         struct mm *m = list_entry(n, struct mm, in_family);
+        list_remove(n);
         list_push(&to->members, n);
         m->family = to;
-        atomic_fetch_add(&to->refs, 1);
         atomic_store(&m->sched.family, &to->sched);
+        moved++;
     }
+    atomic_fetch_add(&to->refs, moved);
     spin_unlock(&family_lock);
+    family_changed(&from->sched);
+    while (moved--)
+        family_put(from);
 }
 
-/* With a reference; NULL: all are being destroyed. */
-static struct mm *living_member(struct family *f)
+/* Do the tasks of its members need claims? Not of one that has been left alone. */
+static bool has_claims(struct family *f)
 {
-    struct mm *found = NULL;
-    struct list *l;
+    spin_lock(&family_lock);
+    struct list *l = f->members.next;
+    bool has = l != &f->members &&
+               atomic_load(&list_entry(l, struct mm, in_family)->sched.family) == &f->sched;
+    spin_unlock(&family_lock);
+    return has;
+}
+
+/* The only member, which is not freed before it is let go; NULL: there are several, or it is
+ * being destroyed. */
+static struct mm *hold_lone(struct family *f)
+{
+    struct mm *m = NULL;
 
     spin_lock(&family_lock);
-    for (l = f->members.next; l != &f->members && !found; l = l->next) {
-        struct mm *m = list_entry(l, struct mm, in_family);
-        uint32_t refs = atomic_load(&m->refs);
-        while (refs && !atomic_compare_exchange_weak(&m->refs, &refs, refs + 1))
-            ;
-        found = refs ? m : NULL;
-    }
+    if (!list_empty(&f->members))
+        m = list_entry(f->members.next, struct mm, in_family);
+    if (m && !atomic_load(&m->sched.family) && atomic_load(&m->refs))
+        atomic_fetch_add(&m->holds, 1);
+    else
+        m = NULL;
     spin_unlock(&family_lock);
-    return found;
+    return m;
+}
+
+static void let_go(struct mm *m)
+{
+    atomic_fetch_sub(&m->holds, 1);
+}
+
+/* Whoever holds its lock is in the midst of something, unless he joins others himself. */
+static bool between_changes(struct mm *first)
+{
+    if (atomic_load(&first->joining))
+        return true;
+    bool free = mutex_trylock(&first->lock);
+    if (free)
+        mutex_unlock(&first->lock);
+    return free;
 }
 
 /* The tasks of `first` ran as they liked while it had no relatives; now they need claims.
- * False: somebody else keeps one of the memories still. Its own is still, too, lest two freeze
- * each other. */
+ * False: somebody else keeps one of the memories still, or changes it. Its own is still, too,
+ * lest two freeze each other. */
 static bool activate_still(struct mm *mm, struct mm *first, struct family *rival)
 {
     if (!sched_freeze_begin(&mm->sched))
@@ -55,7 +90,8 @@ static bool activate_still(struct mm *mm, struct mm *first, struct family *rival
     bool ok = sched_freeze_begin(&first->sched);
     if (ok) {
         sched_freeze_wait();
-        if (first->family == rival && !atomic_load(&first->sched.family)) {
+        ok = between_changes(first);
+        if (ok && first->family == rival && !atomic_load(&first->sched.family)) {
             keep_nothing(first);
             set_resident(rival, first);
             atomic_store(&first->sched.family, &rival->sched);
@@ -66,45 +102,13 @@ static bool activate_still(struct mm *mm, struct mm *first, struct family *rival
     return ok;
 }
 
-/* Is `first` in that family, with claims? It may have joined another one, or been left alone.
- */
-static bool still_member(const struct mm *first, const struct family *rival)
-{
-    spin_lock(&family_lock);
-    bool is = first->family == rival && atomic_load(&first->sched.family) == &rival->sched;
-    spin_unlock(&family_lock);
-    return is;
-}
-
-/* Nobody comes to a family of one. */
-static bool begin_moving(struct family *f)
-{
-    spin_lock(&f->sched.lock);
-    bool ok = !f->sched.exchanging && !f->moving;
-    f->moving |= ok;
-    spin_unlock(&f->sched.lock);
-    return ok;
-}
-
-static void end_moving(struct family *f)
-{
-    spin_lock(&f->sched.lock);
-    f->moving = false;
-    spin_unlock(&f->sched.lock);
-}
-
-static bool no_other_claims(struct family *f)
-{
-    spin_lock(&f->sched.lock);
-    bool none = f->sched.running == (uint32_t)(current->claim == &f->sched);
-    spin_unlock(&f->sched.lock);
-    return none;
-}
-
-static void turn_to(struct mm *mm, struct family *f)
+/* The current task has both families for itself, or its own has no other task that runs. */
+static void turn_to(struct mm *mm, struct family *mine, struct family *f)
 {
     set_resident(f, mm);
-    if (current->claim != &f->sched)
+    if (current->claim == &mine->sched)
+        current->claim = NULL; /* nobody asks that family any more */
+    else if (current->claim != &f->sched)
         family_release(current);
     spin_lock(&f->sched.lock);
     current->mm = mm;
@@ -113,42 +117,42 @@ static void turn_to(struct mm *mm, struct family *f)
     spin_unlock(&f->sched.lock);
 }
 
-/* With `mm` still and its family moving. Nothing here waits: who is waited for could need what
- * we hold. */
-static int join_still(struct mm *mm, struct mm *first, struct family *rival)
+/* With `mm` still. Nothing here waits: who is waited for could need what we hold. */
+static int join_still(struct mm *mm, struct family *rival)
 {
     struct family *mine = mm->family;
+    bool related = atomic_load(&mm->sched.family);
     int e = -EAGAIN;
 
-    if (!no_other_claims(mine) || !try_exclusive(rival))
+    if (mine == rival || (related && !try_exclusive(mine)))
         return -EAGAIN;
-    if (still_member(first, rival)) {
-        keep_nothing(mm);
-        merge(rival, mine); /* no address is both's as yet: see family_clear() */
-        turn_to(mm, rival);
-        e = 0;
+    if (try_exclusive(rival)) {
+        if (has_claims(rival)) {
+            keep_nothing(mm);
+            turn_to(mm, mine, rival);
+            merge(rival, mine);
+            e = 0;
+        }
+        leave_exclusive(rival);
     }
-    leave_exclusive(rival);
+    if (e && related)
+        leave_exclusive(mine);
     return e;
 }
 
-static int join(struct mm *mm, struct mm *first, struct family *rival)
+static int join(struct mm *mm, struct family *rival)
 {
-    struct family *mine = mm->family;
+    struct mm *lone = hold_lone(rival);
+    bool ok = !lone || activate_still(mm, lone, rival);
     int e = -EAGAIN;
 
-    if (!atomic_load(&first->sched.family) && !activate_still(mm, first, rival))
-        return -EAGAIN;
-    if (!begin_moving(mine))
-        return -EAGAIN;
-    if (sched_freeze_begin(&mm->sched)) {
+    if (lone)
+        let_go(lone);
+    if (ok && sched_freeze_begin(&mm->sched)) {
         sched_freeze_wait();
-        e = join_still(mm, first, rival);
+        e = join_still(mm, rival);
         sched_thaw(&mm->sched);
     }
-    end_moving(mine);
-    if (!e)
-        family_put(mine);
     return e;
 }
 
@@ -156,14 +160,12 @@ static int join(struct mm *mm, struct mm *first, struct family *rival)
  * runs, joins or leaves; look again. */
 int family_join(struct mm *mm, struct family *rival)
 {
-    if (member_count(mm->family) != 1)
-        return -ENOMEM; /* LIMIT: a fixed mapping of one family over another family's */
     sched_exchange = family_exchange;
-    struct mm *first = living_member(rival); /* none: its places are being given back */
-    int e = first ? join(mm, first, rival) : -EAGAIN;
-    mm_put(first);
+    atomic_store(&mm->joining, true);
+    int e = join(mm, rival);
     if (e == -EAGAIN)
         family_wait(&rival->sched);
+    atomic_store(&mm->joining, false);
     return e;
 }
 
@@ -214,6 +216,12 @@ static void leave_pages(struct mm *mm, struct mm *heir)
     }
 }
 
+void family_await(struct mm *mm)
+{
+    while (atomic_load(&mm->holds))
+        task_yield();
+}
+
 bool family_close(struct mm *mm)
 {
     spin_lock(&family_lock);
@@ -262,10 +270,9 @@ static void give_areas_back(struct mm *mm, struct family *f)
 
 void family_leave(struct mm *mm)
 {
-    struct family *f = mm->family;
+    struct family *f = enter_exclusive(mm);
     struct task *t = current;
 
-    enter_exclusive(f);
     struct mm *heir = other_member(mm, NULL);
     bool was = f->sched.resident == &mm->sched;
     drop_shared(mm);

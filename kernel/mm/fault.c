@@ -117,8 +117,24 @@ static int64_t read_pages(struct vma *v, uaddr_t start, uaddr_t end, void *buffe
     return filled >= 0 || filled == -ENOMEM ? filled : -EIO;
 }
 
+/* What of [start,end) is not there yet. */
+static int add_missing(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end,
+                       const char *contents)
+{
+    uint8_t state;
+    int e = 0;
+
+    for (uaddr_t at = start; at < end && !e;) {
+        uaddr_t next = present_run(at, end, &state);
+        e = state ? 0 : add_pages(mm, v, at, next, contents + (at - start));
+        at = next;
+    }
+    return e;
+}
+
 /* The file is read before anybody is kept still: who is kept still may hold a lock that reading
- * takes. */
+ * takes. Meanwhile another member of the family can have come, and have left the same text in
+ * place. */
 static int bring_in_file(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, void *buffer)
 {
     int64_t filled = read_pages(v, start, end, buffer);
@@ -126,7 +142,7 @@ static int bring_in_file(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t en
     if (filled < 0 || filled == (int64_t)start)
         return filled < 0 ? (int)filled : -EIO; /* beyond the end of the file */
     sched_freeze(&mm->sched);
-    int e = add_pages(mm, v, start, (uaddr_t)filled, buffer);
+    int e = add_missing(mm, v, start, (uaddr_t)filled, buffer);
     sched_thaw(&mm->sched);
     return e;
 }

@@ -44,7 +44,6 @@ struct family {
     struct list areas;        /* under range_lock */
     struct list members;      /* under family_lock; who was resident last comes first */
     struct vm_object *object; /* instead of members: the areas are where its file is mapped */
-    bool moving;              /* its only member is joining another one; under sched.lock */
 };
 
 /* A piece of the user range. Under range_lock. */
@@ -53,7 +52,7 @@ struct area {
     struct list in_family;
     struct family *family;
     uaddr_t start, end;
-    uaddr_t cursor; /* where the search for free space begins, downwards */
+    uaddr_t cursor;    /* where the search for free space begins, downwards */
     struct mm *search; /* whose mappings without an address may go here; NULL: nobody's */
     bool known;        /* to children by fork, too */
 };
@@ -66,12 +65,14 @@ struct mm {
         uaddr_t start, end;
     } coming, program; /* claimed, and not mapped yet: no area under it is given back */
     struct rb_root vmas;
-    struct family *family; /* owner of its areas; sched.family only while there are several */
-    bool parted;           /* for part_page() */
-    uint64_t clan;         /* the same for who comes of one program by forks */
-    bool lost, lost_told;  /* some of its pages are gone: it is killed */
-    struct radix copies;   /* pages that are not in place: page | state, by page number */
-    struct list in_family; /* under family_lock */
+    struct family *family;  /* owner of its areas; sched.family only while there are several */
+    bool parted;            /* for part_page() */
+    _Atomic uint32_t holds; /* by who wants to join it: it is not freed, but can be destroyed */
+    _Atomic bool joining;   /* its lock is held by who waits for another family */
+    uint64_t clan;          /* the same for who comes of one program by forks */
+    bool lost, lost_told;   /* some of its pages are gone: it is killed */
+    struct radix copies;    /* pages that are not in place: page | state, by page number */
+    struct list in_family;  /* under family_lock */
     uaddr_t brk_start, brk, brk_limit;
     uint64_t rlimit_as, rlimit_data, rlimit_stack;
     uint64_t rlimit_memlock; /* for those who may not lock as they like: UINT64_MAX */
@@ -233,6 +234,8 @@ void family_leave(struct mm *mm);
 void family_unclaim(struct mm *mm);
 /* `mm` has no references any more. True if it is alone; then nobody joins it from now on. */
 bool family_close(struct mm *mm);
+/* It is nobody's any more: until nobody looks at it. */
+void family_await(struct mm *mm);
 
 /* ---- fault.c ---- */
 uint32_t prot_to_perms(uint32_t prot);

@@ -91,6 +91,7 @@ static void mm_destroy(struct mm *mm)
     }
     images_forget(mm);
     mutex_unlock(&mm->lock);
+    family_await(mm);
     family_unclaim(mm);
     family_put(mm->family);
     patch_mm_fini(mm);

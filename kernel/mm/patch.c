@@ -84,13 +84,13 @@ static uaddr_t slot_find(struct mm *mm, const struct patches *p, const struct zo
 }
 
 /* Trampolines are not worth it to share addresses with another memory. */
-static bool nobody_elses(struct mm *mm, uaddr_t base)
+static bool claim_zone(struct mm *mm, uaddr_t base)
 {
     images_evict(base, base + ZONE_BYTES);
     struct family *rival = range_rival(mm, base, base + ZONE_BYTES);
 
     family_put(rival);
-    return !rival;
+    return !rival && !range_claim(mm, base, base + ZONE_BYTES);
 }
 
 /* Maps a zone from which every window near `site` can be served: the two high bytes of each
@@ -117,7 +117,7 @@ static int zone_make(struct mm *mm, struct patches *p, uaddr_t site) HELD(mm->lo
             .prot = PROT_READ | PROT_EXEC,
             .name = "[trampolines]",
             .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE};
-        if (user_range_ok(args.address, ZONE_BYTES) && nobody_elses(mm, args.address) &&
+        if (user_range_ok(args.address, ZONE_BYTES) && claim_zone(mm, args.address) &&
             map_locked(mm, &args) >= 0) {
             z->base = args.address;
             list_append(&p->zones, &z->node);
@@ -235,14 +235,15 @@ static int write_jump(struct mm *mm, struct patches *p, const struct patch_windo
     int e = make_present(mm, v, w->start, w->end);
     if (!e && !may_change(mm, p, w->start, w->start + PATCH_JUMP))
         e = -EAGAIN;
-    if (!e && atomic_load(&p->refs) == 1)
-        e = family_part(mm, align_down(w->start, PAGE_SIZE),
-                        align_up(w->start + PATCH_JUMP, PAGE_SIZE));
     if (e)
         return e;
     sched_freeze(&mm->sched);
-    e = -EAGAIN;
-    if (!user_copy_raw(now, (const void *)w->start, size) &&
+    if (atomic_load(&p->refs) == 1)
+        e = family_part(mm, align_down(w->start, PAGE_SIZE),
+                        align_up(w->start + PATCH_JUMP, PAGE_SIZE));
+    if (!e)
+        e = -EAGAIN;
+    if (e == -EAGAIN && !user_copy_raw(now, (const void *)w->start, size) &&
         !memcmp(now, k->text.bytes + (w->start - k->text.start), size) && site_publish(p, k)) {
         e = write_pages(w->start, k->jump, PATCH_JUMP);
         if (e)

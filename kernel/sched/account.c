@@ -11,8 +11,8 @@
 #include "sched/queue.h"
 #include "sched/task.h"
 
-#define SYNC_NS  1000000ull /* no earlier than that after the last time */
-#define READ_NS  50000ull   /* the same when a program asks */
+#define SYNC_NS 1000000ull /* no earlier than that after the last time */
+#define READ_NS 50000ull   /* the same when a program asks */
 
 uint32_t task_weight(int nice)
 {

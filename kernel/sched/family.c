@@ -81,10 +81,15 @@ uint64_t family_time_left(void)
     return MAX(LEFT_MIN_NS, all > used ? all - used : 0);
 }
 
+static uint64_t idle_ns(const struct sched_family *f)
+{
+    return clock_tsc_to_ns(rdtsc() - f->idle_tsc);
+}
+
 static bool claim_resident(struct sched_family *f) HELD(f->lock)
 {
     if (f->wanted && resident_ns(f) > quantum_ns(f)) {
-        if (f->running || resident_ns(f) < quantum_ns(f) + PATIENCE_NS)
+        if (f->running || idle_ns(f) < PATIENCE_NS)
             return false;
         f->wanted = false; /* nobody came */
     }
@@ -93,20 +98,22 @@ static bool claim_resident(struct sched_family *f) HELD(f->lock)
     return true;
 }
 
-/* The resident member has a quantum, too, when it does not run because of somebody else. */
-static bool may_replace(const struct sched_family *f) HELD(f->lock)
+/* The resident member has a quantum, too, when it does not run because of somebody else; and
+ * whoever waits for nobody to run, on another vCPU perhaps, comes before the next member. */
+static bool may_replace(struct sched_family *f) HELD(f->lock)
 {
-    return !f->running && !(f->unfinished && resident_ns(f) < quantum_ns(f));
+    if (f->running || (f->unfinished && resident_ns(f) < quantum_ns(f)))
+        return false;
+    if (f->guest && idle_ns(f) < PATIENCE_NS)
+        return false;
+    f->guest = false;
+    return true;
 }
 
-bool family_claim(struct task *t)
+static bool claim(struct task *t, struct sched_family *f, struct sched_mm *mm)
 {
-    struct sched_mm *mm = (struct sched_mm *)t->mm;
-    struct sched_family *f = mm ? atomic_load(&mm->family) : NULL;
     bool ok = false;
 
-    if (!f || t->claim)
-        return true;
     spin_lock(&f->lock);
     if (f->exchanging) {
         ok = false;
@@ -127,6 +134,21 @@ bool family_claim(struct task *t)
     return ok;
 }
 
+/* The memory can come to another family at this moment; the old one refuses, and is not freed
+ * before we have seen that. */
+bool family_claim(struct task *t)
+{
+    struct sched_mm *mm = (struct sched_mm *)t->mm;
+
+    if (!mm || t->claim || !atomic_load(&mm->family))
+        return true;
+    watch_begin();
+    struct sched_family *f = atomic_load(&mm->family);
+    bool ok = !f || claim(t, f, mm);
+    watch_end();
+    return ok;
+}
+
 void family_release(struct task *t)
 {
     struct sched_family *f = t->claim;
@@ -137,6 +159,7 @@ void family_release(struct task *t)
     spin_lock(&f->lock);
     assert(f->running && !f->exchanging);
     bool changed = --f->running == 0;
+    f->idle_tsc = rdtsc();
     spin_unlock(&f->lock);
     if (changed)
         family_changed(f);

@@ -24,6 +24,8 @@ struct sched_family {
     bool wanted;               /* a task of another member was passed over */
     bool refused;              /* any was, since the last change */
     bool unfinished;           /* a task of the resident member was preempted */
+    bool guest;                /* somebody waits for nobody to run */
+    uint64_t idle_tsc;         /* since when that is so */
     uint64_t since_tsc;        /* of the last exchange */
     uint64_t cost_tsc;         /* of it */
     struct wait_queue waiters; /* for nobody to run; no lock */

@@ -24,15 +24,15 @@
 #include "sched/family.h"
 #include "sched/internal.h"
 
-#define KEY_NORMAL    (1ull << 63)
-#define KEY_PATIENT   (3ull << 62) /* preempts nobody */
-#define KEY_SEQUENCE  ((1ull << 48) - 1)
-#define CREDIT_NS     2000000ull /* of a sleeper, against the floor */
-#define PREEMPT_NS    1000000ull /* so far behind, a woken task does not wait for the tick */
-#define SOON_NS       20000ull   /* a waker that sleeps by then is one that hands over */
-#define BRIEF_NS      50000ull   /* CPU time between two sleeps: less than two kicks cost */
-#define SCORE_MAX     4
-#define LOOK_MAX      8u /* tasks of a queue looked at for a helper */
+#define KEY_NORMAL   (1ull << 63)
+#define KEY_PATIENT  (3ull << 62) /* preempts nobody */
+#define KEY_SEQUENCE ((1ull << 48) - 1)
+#define CREDIT_NS    2000000ull /* of a sleeper, against the floor */
+#define PREEMPT_NS   1000000ull /* so far behind, a woken task does not wait for the tick */
+#define SOON_NS      20000ull   /* a waker that sleeps by then is one that hands over */
+#define BRIEF_NS     50000ull   /* CPU time between two sleeps: less than two kicks cost */
+#define SCORE_MAX    4
+#define LOOK_MAX     8u /* tasks of a queue looked at for a helper */
 
 struct run_queue queues[LAYOUT_VCPU_MAX];
 
@@ -64,8 +64,15 @@ static bool busy_elsewhere(const struct task *t)
 /* Its memory is not in place: no other vCPU would be of help. */
 static bool shut_out(const struct task *t)
 {
-    struct sched_family *f = t->mm ? atomic_load(&((struct sched_mm *)t->mm)->family) : NULL;
-    return f && f->resident != (struct sched_mm *)t->mm;
+    struct sched_mm *mm = (struct sched_mm *)t->mm;
+
+    if (!mm || !atomic_load(&mm->family))
+        return false;
+    watch_begin();
+    const struct sched_family *f = atomic_load(&mm->family);
+    bool out = f && f->resident != mm;
+    watch_end();
+    return out;
 }
 
 /* ---- order ---- */
@@ -423,8 +430,7 @@ static struct run_queue *choose(const struct task *t, struct run_queue *home)
 
     if (atomic_load(&t->on_cpu))
         return home; /* it is just going to sleep there */
-    if (here && !atomic_load(&mine->length) &&
-        (idle || current->wake_score > 0 || shut_out(t)))
+    if (here && !atomic_load(&mine->length) && (idle || current->wake_score > 0 || shut_out(t)))
         return mine;
     if (task_allowed(t, home->vcpu->index) && atomic_load(&home->spinning))
         return home;

@@ -72,8 +72,9 @@ bool queue_call(struct run_queue *q, const struct task *runs);
 /* It mostly sleeps again after so short a while that nobody else need be called meanwhile. */
 bool task_is_brief(const struct task *t);
 
-/* The running task of another vCPU: it is not freed before watch_end(). In between: no host
- * call, no sleep. */
+/* What is looked at from here on, or the running task of another vCPU, is not freed before
+ * watch_end(). In between: no host call, no sleep. */
+void watch_begin(void);
 struct task *watch_running(struct vcpu *v);
 void watch_end(void);
 

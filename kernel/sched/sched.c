@@ -35,8 +35,14 @@ void task_switch(struct task *from, struct task *to); /* switch.S */
 
 /* ---- switching ---- */
 
-/* Looking at the task that another vCPU runs: it must not be freed meanwhile. */
+/* Looking at a family, or at the task that another vCPU runs: it must not be freed meanwhile.
+ */
 static _Atomic uint32_t watchers;
+
+void watch_begin(void)
+{
+    atomic_fetch_add(&watchers, 1);
+}
 
 struct task *watch_running(struct vcpu *v)
 {

@@ -166,6 +166,10 @@ struct family *range_rival(struct mm *m, uaddr_t start, uaddr_t end)
 {
     return NULL;
 }
+int range_claim(struct mm *m, uaddr_t start, uaddr_t end)
+{
+    return 0;
+}
 bool family_strangers(struct mm *m, uaddr_t start, uaddr_t end)
 {
     return false;
