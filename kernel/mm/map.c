@@ -104,6 +104,20 @@ void mm_put(struct mm *mm)
         mm_destroy(mm);
 }
 
+void mm_put_at_end(struct mm *mm)
+{
+    struct vma *v;
+
+    if (!mm)
+        return;
+    mutex_lock(&mm->lock);
+    for (v = vma_next_from(mm, 0); v && !v->shared; v = vma_next(v))
+        ;
+    mutex_unlock(&mm->lock);
+    if (v) /* files may have to be written */
+        mm_put(mm);
+}
+
 struct mm_layout *mm_layout(struct mm *mm)
 {
     return &mm->layout;

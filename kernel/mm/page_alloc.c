@@ -3,6 +3,7 @@
  * Kernel pages: a buddy allocator over chunks of the heap's range, which come from the host
  * (EAUG) when needed and are zero then; freed pages are scrubbed, so that all free pages are
  * zero. Blocks above BLOCK_ORDER_MAX take whole chunks of their own. Chunks are not given back.
+ * The first chunk comes piece by piece: a small program needs no more, and starts sooner.
  */
 #include "boundary/layout.h"
 #include "enclave/boot.h"
@@ -16,6 +17,8 @@
 #include "sched/lock.h"
 
 #define BLOCK_ORDER_MAX 9u
+#define PIECE_ORDER     6u
+#define PIECE_PAGES     (1u << PIECE_ORDER)
 
 struct huge_block {
     struct huge_block *next;
@@ -25,18 +28,20 @@ struct huge_block {
 static struct spinlock page_lock = SPINLOCK_INIT(RANK_PAGES);
 static struct list free_blocks[BLOCK_ORDER_MAX + 1];
 static struct huge_block *free_huge;
-static uint64_t next_chunk;
+static uint64_t next_chunk, first_chunk;
+static unsigned first_used; /* pages of the first chunk that are there, or on their way */
 static uint64_t used_pages, committed_pages, limit_pages;
 
 void heap_init(void)
 {
     for (unsigned i = 0; i <= BLOCK_ORDER_MAX; i++)
         list_init(&free_blocks[i]);
-    next_chunk = align_up(enclave.heap_start, CHUNK_BYTES);
+    first_chunk = align_up(enclave.heap_start, CHUNK_BYTES);
+    next_chunk = first_chunk + CHUNK_BYTES;
     uint64_t limit = enclave.config->kernel_heap_max;
     if (!limit)
         limit = MAX(boot_info->memory_bytes / 2, 64ull << 20);
-    limit_pages = MIN(limit, enclave.heap_end - next_chunk) / PAGE_SIZE;
+    limit_pages = MIN(limit, enclave.heap_end - first_chunk) / PAGE_SIZE;
 }
 
 static void put_free(struct page_meta *m, unsigned order) HELD(page_lock)
@@ -62,23 +67,62 @@ static uint64_t grow(uint64_t bytes)
     return at;
 }
 
+/* With its buddies, as far as they are free. */
+static void put_merged(struct page_meta *chunk, uint64_t index, unsigned order) HELD(page_lock)
+{
+    while (order < BLOCK_ORDER_MAX) {
+        uint64_t buddy = index ^ (1ull << order);
+        struct page_meta *b = chunk + buddy;
+        if (b->kind != PAGE_FREE || b->order != order)
+            break;
+        list_remove(&b->node);
+        b->kind = PAGE_BODY;
+        index &= ~(1ull << order);
+        order++;
+    }
+    put_free(chunk + index, order);
+}
+
+/* New pages [from,to) of a chunk: naturally aligned blocks of up to 2^order. */
+static void put_new(uint64_t chunk, uint64_t from, uint64_t to, unsigned order)
+{
+    struct page_meta *meta = (struct page_meta *)chunk;
+
+    for (; from < CHUNK_HEADER_PAGES; from++)
+        meta[from].kind = PAGE_HEADER;
+    spin_lock(&page_lock);
+    while (from < to) {
+        unsigned o = MIN((unsigned)__builtin_ctzll(from), order);
+        put_merged(meta, from, o);
+        from += 1ull << o;
+    }
+    spin_unlock(&page_lock);
+}
+
 static bool add_chunk(void)
 {
     uint64_t at = grow(CHUNK_BYTES);
-    struct page_meta *meta = (struct page_meta *)at;
 
-    if (!at)
-        return false;
-    for (unsigned i = 0; i < CHUNK_HEADER_PAGES; i++)
-        meta[i].kind = PAGE_HEADER;
+    if (at)
+        put_new(at, 0, CHUNK_PAGES, BLOCK_ORDER_MAX);
+    return at != 0;
+}
+
+/* False: there is none left, or none to be had. The very first, with the chunk's header, is
+ * taken while one vCPU runs. */
+static bool add_piece(void)
+{
     spin_lock(&page_lock);
-    /* The rest splits into naturally aligned blocks: 8, 16, .. 512 pages. */
-    for (uint64_t i = CHUNK_HEADER_PAGES; i < CHUNK_PAGES;) {
-        unsigned order = MIN((unsigned)__builtin_ctzll(i), BLOCK_ORDER_MAX);
-        put_free(&meta[i], order);
-        i += 1ull << order;
+    unsigned at = first_used;
+    bool ok = at < CHUNK_PAGES && committed_pages + PIECE_PAGES <= limit_pages;
+    if (ok) {
+        first_used += PIECE_PAGES;
+        committed_pages += PIECE_PAGES;
     }
     spin_unlock(&page_lock);
+    if (!ok || lock_add_pages(first_chunk + at * PAGE_SIZE, PIECE_PAGES))
+        return false;
+    put_new(first_chunk, at, at + PIECE_PAGES, PIECE_ORDER);
     return true;
 }
 
@@ -119,7 +163,7 @@ void *block_alloc(unsigned order, enum page_kind kind)
             san_unpoison(page_of_meta(m), PAGE_SIZE << order);
             return page_of_meta(m);
         }
-        if (!add_chunk())
+        if (!(order <= PIECE_ORDER && add_piece()) && !add_chunk())
             return NULL;
     }
 }
@@ -135,17 +179,7 @@ void block_free(void *p)
     assert(m->kind == PAGE_BLOCK || m->kind == PAGE_SLAB);
     used_pages -= 1ull << order;
     uint64_t index = (uint64_t)(m - (struct page_meta *)chunk);
-    while (order < BLOCK_ORDER_MAX) {
-        uint64_t buddy = index ^ (1ull << order);
-        struct page_meta *b = (struct page_meta *)chunk + buddy;
-        if (b->kind != PAGE_FREE || b->order != order)
-            break;
-        list_remove(&b->node);
-        b->kind = PAGE_BODY;
-        index &= ~(1ull << order);
-        order++;
-    }
-    put_free((struct page_meta *)chunk + index, order);
+    put_merged((struct page_meta *)chunk, index, order);
     spin_unlock(&page_lock);
 }
 

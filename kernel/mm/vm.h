@@ -85,6 +85,8 @@ int mm_new(struct mm **out) MUST_CHECK;
 int mm_fork(struct mm **out) MUST_CHECK;
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm); /* the last one unmaps everything */
+/* The same where the enclave ends with it: nothing is given back but what others could see. */
+void mm_put_at_end(struct mm *mm);
 
 /* The address, or negative errno (ENOMEM, EINVAL, EEXIST, EPERM..). */
 int64_t vm_map(struct mm *mm, const struct vm_map_args *args) MUST_CHECK;

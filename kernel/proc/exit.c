@@ -270,7 +270,10 @@ NORETURN void thread_exit(int wait_status)
     if (held.fs)
         fs_context_put(held.fs);
     vfork_finish(t);
-    mm_put(held.mm); /* before others of its family come in */
+    if (last && p->outside == PROC_FIRST)
+        mm_put_at_end(held.mm);
+    else
+        mm_put(held.mm); /* before others of its family come in */
     sched_set_mm(NULL);
     if (last)
         process_finish(p);
