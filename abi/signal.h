@@ -87,6 +87,7 @@
 #define CLD_EXITED    1
 #define CLD_KILLED    2
 #define CLD_DUMPED    3
+#define WAIT_CORE     0x80 /* in a wait(2) status: a core file was written */
 #define CLD_TRAPPED   4
 #define CLD_STOPPED   5
 #define CLD_CONTINUED 6

@@ -397,6 +397,7 @@ int vm_walk(struct mm *mm, int (*each)(const struct vm_info *info, void *arg), v
             .end = v->end,
             .prot = v->prot,
             .shared = v->shared,
+            .changed = v->changed && !v->shared,
             .offset = v->file ? v->offset : 0,
             .resident_pages = count_present(v),
             .name = v->name,

@@ -154,6 +154,7 @@ struct vm_info {
     uaddr_t start, end;
     uint32_t prot;
     bool shared;
+    bool changed; /* not shared, and may hold something else than its file */
     uint64_t offset;
     uint64_t resident_pages;
     const char *name;

@@ -13,6 +13,7 @@
 #include "fs/core/file.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
+#include "proc/core.h"
 #include "proc/exec.h"
 #include "proc/futex.h"
 #include "proc/group.h"
@@ -23,6 +24,7 @@
 #define ENV_MAX      65536u
 
 static const struct signal_ops ops = {
+    .dump_core = core_dump,
     .terminate = process_terminate,
     .leave = process_leave,
     .stop_changed = process_stop_changed,

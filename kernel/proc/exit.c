@@ -63,7 +63,7 @@ static void child_info(struct process *p, struct abi_siginfo *info) HELD(proc_lo
     info->uid = p->uid;
     info->status = p->wait_status >> 8 & 0xff;
     if (p->wait_status & 0x7f) {
-        info->si_code = CLD_KILLED;
+        info->si_code = p->wait_status & WAIT_CORE ? CLD_DUMPED : CLD_KILLED;
         info->status = p->wait_status & 0x7f;
     }
     info->utime = (int64_t)(user / (NS_PER_SEC / CLOCK_TICKS));

@@ -52,12 +52,14 @@ static void group_stop(struct signal_group *g, int sig)
 /* Of its own for debuggers, which can stop here. */
 static __attribute__((noinline)) void ends_program(const struct abi_siginfo *info)
 {
-    int sig = info->si_signo;
-    if (SIGBIT(sig) & CORE_SIGNALS)
-        log_info("signal %d at 0x%lx (code %d, address 0x%lx) ends process %d", sig,
+    int status = info->si_signo;
+    if (SIGBIT(status) & CORE_SIGNALS) {
+        log_info("signal %d at 0x%lx (code %d, address 0x%lx) ends process %d", status,
                  task_regs(current)->rip, info->si_code, info->addr, current->tgid);
-    /* No core is written: bit 7 of the status stays clear. */
-    signal_ops->terminate(sig);
+        if (signal_ops->dump_core(info, status | WAIT_CORE))
+            status |= WAIT_CORE;
+    }
+    signal_ops->terminate(status);
 }
 
 /* The default action; returns when it is to go on. */

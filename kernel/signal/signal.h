@@ -86,6 +86,8 @@ static inline struct task *signal_task_of(struct signal_thread *s)
 
 /* Filled in by kernel/proc. */
 struct signal_ops {
+    /* Before terminate() for one of core(5)'s signals: true if a core file is written. */
+    bool (*dump_core)(const struct abi_siginfo *info, int wait_status);
     /* Ends the current process: status is what wait(2) reports. */
     NORETURN void (*terminate)(int status);
     /* Ends the current thread: its process is dying. */

@@ -194,7 +194,7 @@ static void wait_siginfo(const struct wait_result *res, struct abi_siginfo *info
         info->si_code = CLD_STOPPED;
         info->status = res->status >> 8;
     } else if (res->status & 0x7f) {
-        info->si_code = CLD_KILLED;
+        info->si_code = res->status & WAIT_CORE ? CLD_DUMPED : CLD_KILLED;
         info->status = res->status & 0x7f;
     } else {
         info->si_code = CLD_EXITED;
