@@ -62,6 +62,7 @@ enum ring_op {
     RING_OP_WRITEV = 2,
     RING_OP_FSYNC = 3,
     RING_OP_POLL_ADD = 6,
+    RING_OP_SYNC_FILE_RANGE = 8,
     RING_OP_RECVMSG = 10,
     RING_OP_TIMEOUT = 11,
     RING_OP_ACCEPT = 13,

@@ -255,6 +255,10 @@ static void submit_one(struct interp *in, struct ring_sqe *s)
         complete(in, s->user_data,
                  (s->op_flags & OP_FSYNC_DATA ? fdatasync(s->fd) : fsync(s->fd)) ? -errno : 0);
         return;
+    case RING_OP_SYNC_FILE_RANGE:
+        complete(in, s->user_data,
+                 outcome(sync_file_range(s->fd, (off64_t)s->off, s->len, s->op_flags)));
+        return;
     case RING_OP_TIMEOUT:
         submit_timeout(in, s);
         return;

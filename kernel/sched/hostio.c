@@ -11,14 +11,16 @@
 #include "enclave/host.h"
 #include "enclave/hostcall.h"
 #include "enclave/ring.h"
+#include "lib/alloc.h"
 #include "lib/string.h"
 #include "sched/gather.h"
 #include "sched/queue.h"
 #include "sched/task.h"
 #include "sched/wait.h"
 
-#define FSYNC_DATASYNC   1u
-#define DIRECT_WRITE_MAX (256u << 10) /* more may be held up while the host writes back */
+#define FSYNC_DATASYNC        1u
+#define SYNC_FILE_RANGE_WRITE 2u
+#define DIRECT_WRITE_MAX      (256u << 10) /* more may be held up while the host writes back */
 
 struct request {
     struct ring_request ring;
@@ -187,6 +189,23 @@ int hostio_fsync(int fd, bool data_only)
     struct ring_sqe sqe = {
         .opcode = RING_OP_FSYNC, .fd = fd, .op_flags = data_only ? FSYNC_DATASYNC : 0};
     return run(&sqe, 0, NO_DEADLINE, true);
+}
+
+static void writing_started(struct ring_request *r)
+{
+    kfree(container_of(r, struct ring_async, request));
+}
+
+void hostio_start_writing(int fd)
+{
+    struct ring_async *a = kzalloc(sizeof(*a));
+
+    if (!a)
+        return;
+    a->sqe = (struct ring_sqe){
+        .opcode = RING_OP_SYNC_FILE_RANGE, .fd = fd, .op_flags = SYNC_FILE_RANGE_WRITE};
+    a->request.complete = writing_started;
+    ring_queue(a);
 }
 
 int hostio_poll(int fd, uint32_t events, uint64_t deadline_ns)

@@ -21,5 +21,8 @@ ssize_t hostio_write(int fd, const void *buffer, size_t size, int64_t offset) MU
 ssize_t hostio_pread(int fd, void *buffer, size_t size, uint64_t offset) MUST_CHECK;
 ssize_t hostio_pwrite(int fd, const void *buffer, size_t size, uint64_t offset) MUST_CHECK;
 int hostio_fsync(int fd, bool data_only) MUST_CHECK;
+/* Lets the host begin to write what it has of the file to its disk, and does not wait. Only an
+ * advice: a host that does not follow it makes the next hostio_fsync slower. */
+void hostio_start_writing(int fd);
 /* Waits for POLLIN.. events; returns the events, 0 at the deadline. */
 int hostio_poll(int fd, uint32_t events, uint64_t deadline_ns) MUST_CHECK;

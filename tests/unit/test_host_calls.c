@@ -106,6 +106,9 @@ static void test_files(void)
     CHECK_EQ(ring((struct ring_sqe){.opcode = RING_OP_FSYNC, .fd = fd}), 0);
     CHECK_EQ(ring((struct ring_sqe){.opcode = RING_OP_FSYNC, .fd = fd, .op_flags = 1}), 0);
     CHECK_EQ(
+        ring((struct ring_sqe){.opcode = RING_OP_SYNC_FILE_RANGE, .fd = fd, .op_flags = 2}), 0);
+    CHECK_EQ(ring((struct ring_sqe){.opcode = RING_OP_SYNC_FILE_RANGE, .fd = 999}), -EBADF);
+    CHECK_EQ(
         ring((struct ring_sqe){.opcode = RING_OP_READ, .fd = fd, .addr = P(buf), .len = 10}),
         10);
     CHECK(!memcmp(buf, "helloabcde", 10));

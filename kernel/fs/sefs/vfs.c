@@ -18,7 +18,8 @@
 #include "sched/task.h"
 
 #define SEFS_STATFS_MAGIC 0x2f8dbe2a
-#define LOCK_EX_NB        6 /* LOCK_EX | LOCK_NB */
+#define LOCK_EX_NB        6            /* LOCK_EX | LOCK_NB */
+#define SEND_BYTES        (4ull << 20) /* after so many the host's disk begins to work */
 
 /* ---- the device: a file of the host ---- */
 
@@ -52,12 +53,19 @@ static int store_file_write(struct sefs_dev *d, uint64_t block, size_t count, co
             return r < 0 ? (int)r : -EIO;
         done += (size_t)r;
     }
+    v->unsent += size;
+    if (v->unsent >= SEND_BYTES) {
+        v->unsent = 0;
+        hostio_start_writing(v->fd);
+    }
     return 0;
 }
 
 static int store_file_flush(struct sefs_dev *d)
 {
-    return hostio_fsync(vsuper_of_dev(d)->fd, true);
+    struct vsuper *v = vsuper_of_dev(d);
+    v->unsent = 0;
+    return hostio_fsync(v->fd, true);
 }
 
 static int store_file_punch(struct sefs_dev *d, uint64_t block, uint64_t count)

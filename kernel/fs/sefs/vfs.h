@@ -50,10 +50,11 @@ struct vsuper {
     struct super sb;
     struct sefs_dev dev;
     int fd;
+    _Atomic uint64_t unsent; /* bytes written since the host last began to write to its disk */
     char *name;
     bool read_only;
     struct vs_counter *counter; /* NULL: none; under commit_lock */
-    struct mutex lock; /* the store, disk_size and blocks of all inodes, `batch` */
+    struct mutex lock;          /* the store, disk_size and blocks of all inodes, `batch` */
     struct store *store;
     struct vbatch *batch;
     struct mutex commit_lock; /* one commit at a time */
