@@ -5,7 +5,13 @@ folder=${1:?a folder to work in}
 mkdir -p "$folder"
 cd "$folder" || exit 1
 # A child that is killed before it runs its command still has this trap.
-trap 'status=$?; [ "$BASHPID" = $$ ] && { echo "end: status $status"; cd /; rm -rf "$folder"; }' EXIT
+leave() {
+    status=$?
+    [ "$BASHPID" = $$ ] || return
+    echo "end: status $status"
+    cd / && rm -rf "$folder"
+}
+trap leave EXIT
 
 section() {
     printf -- '-- %s\n' "$1"
@@ -42,10 +48,10 @@ cat <<'END'
 as it is: $((6 * 7)) $(echo command) $value
 END
 tr a-z A-Z <<<"a string"
-while read -r a b; do echo "$b $a"; done <<-END
-	first second
-	third fourth
-	END
+while read -r a b; do echo "$b $a"; done <<END
+first second
+third fourth
+END
 
 section "process substitution"
 diff <(seq 1 5) <(seq 2 6)

@@ -12,6 +12,7 @@
 
 #include "abi/fcntl.h"
 #include "abi/stat.h"
+#include "fs/sefs/internal.h"
 #include "image/sefs/port.h"
 #include "tests/unit/sefs_mem.h"
 #include "tests/unit/unit.h"
@@ -229,6 +230,36 @@ static void test_xattrs(void)
 }
 
 /* Random writes and holes in a few files, against an array; space is reused for ever. */
+static void set_key(struct store *s, uint64_t ino, uint64_t i)
+{
+    static const uint8_t value[1000];
+    CHECK_EQ(store_op_begin(s, 8), 0);
+    CHECK_EQ(btree_set(s, SEFS_KEY(ino, SEFS_ITEM_XATTR, i), value, sizeof(value)), 0);
+}
+
+/* A range of keys goes, and comes again from its upper end: what comes lies below the first key
+ * of a node whose first children went, and splits its first child there. */
+static void test_downwards(void)
+{
+    struct mem_dev m;
+    mem_dev_init(&m, LIMIT);
+    struct store *s = mem_store(&m, LIMIT);
+    uint64_t ino = make(s, 1, "file", S_IFREG | 0644);
+    for (uint64_t i = 0; i < 2000; i++)
+        set_key(s, ino, i);
+    for (uint64_t i = 500; i < 1500; i++) {
+        CHECK_EQ(store_op_begin(s, 8), 0);
+        CHECK_EQ(btree_remove(s, SEFS_KEY(ino, SEFS_ITEM_XATTR, i)), 0);
+    }
+    for (uint64_t i = 1500; i-- > 500;) {
+        set_key(s, ino, i);
+        if (i % 50 == 0)
+            s = again(&m, s);
+    }
+    store_close(s);
+    mem_dev_fini(&m);
+}
+
 static void test_random(void)
 {
     enum { FILES = 4, BLOCKS = 300 };
@@ -345,6 +376,7 @@ int main(void)
     test_renames();
     test_contents();
     test_xattrs();
+    test_downwards();
     test_random();
     test_full();
     test_small_commits();

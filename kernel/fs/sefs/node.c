@@ -69,7 +69,9 @@ bool node_valid(const struct sefs_node *n, unsigned level)
     if (n->count == 0 || n->count > SEFS_INNER_MAX)
         return false;
     for (uint32_t i = 0; i < n->count; i++) {
-        if ((i && key_compare(v[i - 1].key, v[i].key) >= 0) || (v[i].ptr.block & NODE_MEMORY))
+        /* The first key counts as the least, whatever is left there from before. */
+        bool falls = i > 1 && key_compare(v[i - 1].key, v[i].key) >= 0;
+        if (falls || v[i].ptr.block & NODE_MEMORY)
             return false;
     }
     return true;
