@@ -6,7 +6,7 @@ patience=230
 need mariadbd mariadb mariadb-install-db
 port=$(free_port)
 # The pool reserves eight terabytes of addresses, as nothing else is said.
-small='--no-defaults --datadir=/tmp/data --user=root --innodb-buffer-pool-size=16M'
+small="--no-defaults --datadir=/tmp/data --user=$(id -un) --innodb-buffer-pool-size=16M"
 server_start /bin/sh -c "mkdir -p /tmp/data &&
     mariadb-install-db $small --auth-root-authentication-method=normal --skip-test-db \
         >/tmp/log &&

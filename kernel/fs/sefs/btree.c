@@ -367,8 +367,8 @@ static void join(struct store *s, struct bnode *parent, uint32_t slot)
     uint32_t left = slot + 1 < parent->head->count ? slot : slot - 1;
     struct sefs_slot_inner *v = inner_slots(parent);
     if (node_get(s, &v[left].ptr, level, &a) < 0 ||
-        node_get(s, &v[left + 1].ptr, level, &b) < 0 || !can_join(a, b))
-        return;
+        node_get(s, &v[left + 1].ptr, level, &b) < 0 || a == b || !can_join(a, b))
+        return; /* the same node twice: a damaged tree, which stays as it is */
     node_make_dirty(s, a, &v[left].ptr);
     node_make_dirty(s, b, &v[left + 1].ptr);
     if (b->head->level) {

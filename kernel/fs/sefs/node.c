@@ -261,7 +261,8 @@ static int seal_below(struct store *s, struct sefs_ptr *ptr, struct run *run)
     if (!(ptr->block & NODE_MEMORY))
         return 0;
     struct bnode *n = find(s, ptr->block);
-    assert(n);
+    if (!n)
+        return -EIO; /* in two places of a damaged tree */
     struct sefs_slot_inner *v = inner_slots(n);
     for (uint32_t i = 0; n->head->level && i < n->head->count; i++) {
         int r = seal_below(s, &v[i].ptr, run);
