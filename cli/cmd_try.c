@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +31,13 @@ try {
     struct instance_config config;
     struct page_plan plan;
     struct sgx_sigstruct sig;
+    /* Signing takes as long as loading, and goes on beside it. */
+    struct {
+        pthread_t thread;
+        int started;
+        struct sgx_sigstruct made;
+        struct err *err;
+    } signer;
 };
 
 static struct err *bad_directory(const char *option, const char *path)
@@ -242,7 +250,7 @@ static struct err *make_config(struct try *t, struct config_blob *blob)
     return err ? err : config_compile(&t->config, CONFIG_FLAG_TRY, NULL, blob);
 }
 
-static struct err *sign_plan(struct try *t)
+static struct err *sign_plan(const struct try *t, struct sgx_sigstruct *made)
 {
     struct sigstruct_input input;
     struct sign_key *key;
@@ -256,9 +264,48 @@ static struct err *sign_plan(struct try *t)
     err = sign_key_load(NULL, &key);
     if (err)
         return err;
-    err = sigstruct_make(&input, key, &t->sig);
+    err = sigstruct_make(&input, key, made);
     sign_key_free(key);
     return err;
+}
+
+static void *signer(void *arg)
+{
+    struct try *t = arg;
+
+    t->signer.err = sign_plan(t, &t->signer.made);
+    return NULL;
+}
+
+/* Until the signature is there, what loading asks for. */
+static void begin_signing(struct try *t)
+{
+    struct sigstruct_input input;
+
+    config_signature(&t->config, &input);
+    t->sig.attributes = input.attributes;
+    t->sig.attribute_mask = input.attribute_mask;
+    t->signer.started = !pthread_create(&t->signer.thread, NULL, signer, t);
+}
+
+static void end_signing(struct try *t)
+{
+    if (t->signer.started)
+        pthread_join(t->signer.thread, NULL);
+    t->signer.started = 0;
+}
+
+/* host_run_params.complete */
+static int signed_now(void *arg, struct host_error *err)
+{
+    struct try *t = arg;
+
+    if (t->signer.started)
+        end_signing(t);
+    else
+        signer(t);
+    t->sig = t->signer.made;
+    return t->signer.err ? host_fail(err, -EINVAL, "the enclave cannot be signed") : 0;
 }
 
 static struct err *make_enclave(struct try *t)
@@ -281,7 +328,19 @@ static struct err *make_enclave(struct try *t)
         err = plan_build(&input, &t->plan);
     }
     config_blob_free(&blob);
-    return err ? err : sign_plan(t);
+    return err;
+}
+
+/* Its signature's failure is the better explanation. */
+static struct err *run_enclave(struct try *t, struct host_run_params *params, int *status)
+{
+    begin_signing(t);
+    struct err *err = launch(params, status);
+    end_signing(t);
+    if (!t->signer.err)
+        return err;
+    err_free(err);
+    return t->signer.err;
 }
 
 static struct err *run_try(struct try *t, char **argv, int *status)
@@ -289,6 +348,8 @@ static struct err *run_try(struct try *t, char **argv, int *status)
     struct host_run_params params = {
         .plan = &t->plan,
         .sigstruct = &t->sig,
+        .complete = signed_now,
+        .complete_arg = t,
         .base_zero = 1,
         .debug = 1,
         .program = t->program,
@@ -311,10 +372,10 @@ static struct err *run_try(struct try *t, char **argv, int *status)
             "and are lost (--quiet: do not say so)\n",
             t->root);
     if (!t->learn)
-        return launch(&params, status);
+        return run_enclave(t, &params, status);
     params.observer = &learn_observer;
     learn_begin(t->root, &t->writable);
-    err = launch(&params, status);
+    err = run_enclave(t, &params, status);
     return err ? err : learn_write(t->learn);
 }
 

@@ -93,6 +93,8 @@ static int load(const struct host_run_params *p, const struct dev_ops *ops, stru
         rc = ops->add_pages(dev, &plan->runs[i], err);
     if (!rc && ops->set_enclu_sites)
         rc = ops->set_enclu_sites(dev, plan->enclu_sites, plan->enclu_count);
+    if (!rc && p->complete)
+        rc = p->complete(p->complete_arg, err);
     if (!rc)
         rc = ops->init(dev, p->sigstruct, err);
     if (rc) {

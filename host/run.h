@@ -34,6 +34,10 @@ struct host_stats {
 struct host_run_params {
     const struct page_plan *plan;
     const struct sgx_sigstruct *sigstruct;
+    /* Called when all pages are added: `sigstruct` may be complete but for attributes before.
+     * 0, or a negative errno with a message; NULL: nothing is missing. */
+    int (*complete)(void *arg, struct host_error *err);
+    void *complete_arg;
     enum host_mode mode;
     int base_zero; /* programs at fixed addresses: the enclave's base is 0 */
     int debug;     /* SECS.ATTRIBUTES.DEBUG, where SIGSTRUCT leaves it open */

@@ -3,6 +3,8 @@
  * SIGSTRUCT (SDM 3D, 37.14): made, signed, written; read and verified.
  * The signature is RSA-3072 with exponent 3, PKCS#1 v1.5 with SHA-256, over the header and the
  * body; all numbers little endian. Q1 and Q2 are the quotients that spare EINIT long division.
+ * The development key goes by plain arithmetic: it is no secret that needs blinding, and to
+ * look for providers and decoders takes longer than to sign, at each start of `occlum try`.
  */
 #include <errno.h>
 #include <openssl/bn.h>
@@ -21,12 +23,17 @@
 #define BODY_OFFSET  offsetof(struct sgx_sigstruct, miscselect)
 #define BODY_BYTES   128u /* miscselect to isv_svn */
 #define RSA_BYTES    384
+#define DEVKEY_AT    26 /* in its PKCS #8 structure */
 
 static const uint8_t header1[16] = {6, 0, 0, 0, 0xe1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0};
 static const uint8_t header2[16] = {1, 1, 0, 0, 0x60, 0, 0, 0, 0x60, 0, 0, 0, 1, 0, 0, 0};
 
+/* An RSAPrivateKey's integers, in its order. */
+enum { RSA_VERSION, RSA_N, RSA_E, RSA_D, RSA_P, RSA_Q, RSA_DP, RSA_DQ, RSA_QINV, RSA_COUNT };
+
 struct sign_key {
-    EVP_PKEY *pkey;
+    EVP_PKEY *pkey;            /* NULL: the development key, */
+    BIGNUM *number[RSA_COUNT]; /* as it is */
     BIGNUM *modulus;
 };
 
@@ -66,28 +73,76 @@ static struct err *check_key(EVP_PKEY *pkey, const char *name, BIGNUM **modulus)
     return err_hint(err, "make one with: openssl genrsa -3 -out key.pem 3072");
 }
 
-struct err *sign_key_load(const char *path, struct sign_key **out)
+/* RSAPrivateKey (RFC 8017, A.1.2): a sequence of integers. */
+static int read_integers(const uint8_t *at, const uint8_t *end, BIGNUM *number[RSA_COUNT])
 {
-    const char *name = path ? path : "the development key";
-    struct sign_key *key = calloc(1, sizeof(*key));
-    BIO *bio = path ? BIO_new_file(path, "r")
-                    : BIO_new_mem_buf(devkey_pem, (int)(devkey_pem_end - devkey_pem));
-    struct err *err = NULL;
+    for (int i = -1; i < RSA_COUNT; i++) {
+        size_t size, bytes;
 
-    *out = NULL;
-    if (!key || !bio) {
-        err = err_sys(path ? errno : ENOMEM, "%s", name);
+        if (end - at < 4 || at[0] != (i < 0 ? 0x30 : 2))
+            return 0;
+        bytes = at[1] < 0x80 ? 0 : at[1] & 0x7f;
+        size = bytes ? 0 : at[1];
+        if (bytes > 2)
+            return 0;
+        for (at += 2; bytes--; at++)
+            size = size << 8 | *at;
+        if ((size_t)(end - at) < size)
+            return 0;
+        if (i < 0)
+            continue;
+        number[i] = BN_bin2bn(at, (int)size, NULL);
+        if (!number[i])
+            return 0;
+        at += size;
+    }
+    return 1;
+}
+
+/* Its PEM is a PKCS #8 structure, in which the key is the last element. */
+static struct err *load_development(struct sign_key *key)
+{
+    BIO *bio = BIO_new_mem_buf(devkey_pem, (int)(devkey_pem_end - devkey_pem));
+    char *name = NULL, *header = NULL;
+    unsigned char *der = NULL;
+    long size = 0;
+
+    if (bio && PEM_read_bio(bio, &name, &header, &der, &size) && size > DEVKEY_AT &&
+        read_integers(der + DEVKEY_AT, der + size, key->number))
+        key->modulus = BN_dup(key->number[RSA_N]);
+    OPENSSL_free(name);
+    OPENSSL_free(header);
+    OPENSSL_free(der);
+    BIO_free(bio);
+    return key->modulus ? NULL : err_new("the development key is damaged");
+}
+
+static struct err *load_file(struct sign_key *key, const char *path)
+{
+    BIO *bio = BIO_new_file(path, "r");
+    struct err *err;
+
+    if (!bio) {
+        err = err_sys(errno, "%s", path);
         ERR_clear_error();
-        goto out;
+        return err;
     }
     key->pkey = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-    if (!key->pkey) {
-        err = err_new("%s: not a private key in PEM form: %s", name, openssl_reason());
-        goto out;
-    }
-    err = check_key(key->pkey, name, &key->modulus);
-out:
     BIO_free(bio);
+    if (!key->pkey)
+        return err_new("%s: not a private key in PEM form: %s", path, openssl_reason());
+    return check_key(key->pkey, path, &key->modulus);
+}
+
+struct err *sign_key_load(const char *path, struct sign_key **out)
+{
+    struct sign_key *key = calloc(1, sizeof(*key));
+
+    *out = NULL;
+    if (!key)
+        return err_sys(ENOMEM, "loading a key");
+    struct err *err = path ? load_file(key, path) : load_development(key);
+
     if (err)
         sign_key_free(key);
     else
@@ -100,6 +155,8 @@ void sign_key_free(struct sign_key *key)
     if (!key)
         return;
     EVP_PKEY_free(key->pkey);
+    for (int i = 0; i < RSA_COUNT; i++)
+        BN_free(key->number[i]);
     BN_free(key->modulus);
     free(key);
 }
@@ -164,21 +221,61 @@ static void reverse(uint8_t *bytes, size_t size)
     }
 }
 
+/* What a signature opens to: PKCS#1 v1.5, of the bytes that are signed. */
+static void encoded(const struct sgx_sigstruct *sig, uint8_t out[RSA_BYTES])
+{
+    static const uint8_t prefix[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+                                     0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
+    uint8_t text[HEADER_BYTES + BODY_BYTES];
+
+    signed_bytes(sig, text);
+    memset(out, 0xff, RSA_BYTES);
+    out[0] = 0;
+    out[1] = 1;
+    out[RSA_BYTES - 32 - sizeof(prefix) - 1] = 0;
+    memcpy(out + RSA_BYTES - 32 - sizeof(prefix), prefix, sizeof(prefix));
+    image_sha256(text, sizeof(text), out + RSA_BYTES - 32);
+}
+
 /* ---- making ------------------------------------------------------------- */
 
-static struct err *sign(struct sgx_sigstruct *sig, const struct sign_key *key)
+/* By the Chinese remainder theorem: qinv (m^dp - m^dq) mod p, times q, plus m^dq. */
+static int sign_development(struct sgx_sigstruct *sig, BIGNUM *const key[RSA_COUNT])
+{
+    struct numbers n = {.ctx = BN_CTX_new(), .q1 = BN_new(), .q2 = BN_new(), .t = BN_new()};
+    uint8_t text[RSA_BYTES];
+    int ok = 0;
+
+    encoded(sig, text);
+    n.m = BN_bin2bn(text, RSA_BYTES, NULL);
+    if (n.ctx && n.q1 && n.q2 && n.t && n.m)
+        ok = BN_mod_exp(n.q1, n.m, key[RSA_DP], key[RSA_P], n.ctx) &&
+             BN_mod_exp(n.q2, n.m, key[RSA_DQ], key[RSA_Q], n.ctx) &&
+             BN_mod_sub(n.t, n.q1, n.q2, key[RSA_P], n.ctx) &&
+             BN_mod_mul(n.t, n.t, key[RSA_QINV], key[RSA_P], n.ctx) &&
+             BN_mul(n.t, n.t, key[RSA_Q], n.ctx) && BN_add(n.t, n.t, n.q2) &&
+             BN_bn2binpad(n.t, sig->signature, RSA_BYTES) == RSA_BYTES;
+    numbers_free(&n);
+    return ok;
+}
+
+static int sign_private(struct sgx_sigstruct *sig, EVP_PKEY *key)
 {
     uint8_t text[HEADER_BYTES + BODY_BYTES];
     size_t length = RSA_BYTES;
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    int ok;
 
     signed_bytes(sig, text);
-    ok = ctx && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key->pkey) > 0 &&
-         EVP_DigestSign(ctx, sig->signature, &length, text, sizeof(text)) > 0 &&
-         length == RSA_BYTES;
+    int ok = ctx && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) > 0 &&
+             EVP_DigestSign(ctx, sig->signature, &length, text, sizeof(text)) > 0 &&
+             length == RSA_BYTES;
     EVP_MD_CTX_free(ctx);
-    if (!ok)
+    return ok;
+}
+
+static struct err *sign(struct sgx_sigstruct *sig, const struct sign_key *key)
+{
+    if (!(key->pkey ? sign_private(sig, key->pkey) : sign_development(sig, key->number)))
         return err_new("signing the enclave: %s", openssl_reason());
     reverse(sig->signature, RSA_BYTES);
     return NULL;
@@ -217,19 +314,11 @@ struct err *sigstruct_make(const struct sigstruct_input *input, const struct sig
 /* S^3 mod M must be the PKCS#1 v1.5 encoding of the digest. */
 static int signature_ok(const struct sgx_sigstruct *sig)
 {
-    static const uint8_t prefix[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
-                                     0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
-    uint8_t text[HEADER_BYTES + BODY_BYTES], expected[RSA_BYTES], found[RSA_BYTES];
+    uint8_t expected[RSA_BYTES], found[RSA_BYTES];
     struct numbers n = {.ctx = BN_CTX_new(), .t = BN_new(), .rest = BN_new()};
     int ok = 0;
 
-    signed_bytes(sig, text);
-    memset(expected, 0xff, sizeof(expected));
-    expected[0] = 0;
-    expected[1] = 1;
-    expected[RSA_BYTES - 32 - sizeof(prefix) - 1] = 0;
-    memcpy(expected + RSA_BYTES - 32 - sizeof(prefix), prefix, sizeof(prefix));
-    image_sha256(text, sizeof(text), expected + RSA_BYTES - 32);
+    encoded(sig, expected);
     n.s = BN_lebin2bn(sig->signature, RSA_BYTES, NULL);
     n.m = BN_lebin2bn(sig->modulus, RSA_BYTES, NULL);
     if (n.ctx && n.t && n.rest && n.s && n.m && BN_num_bits(n.m) == RSA_BYTES * 8 &&
