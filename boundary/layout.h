@@ -40,12 +40,12 @@
 #define LAYOUT_NSSA         2u
 #define LAYOUT_SSA_PAGES    4u
 #define VCPU_SLOT_DATA      0x10000ull /* GS base: struct vcpu */
-#define VCPU_DATA_PAGES     4u
+#define VCPU_DATA_PAGES     1u
 #define VCPU_SLOT_EXC_STACK 0x18000ull /* first-stage exception handler, 4 pages */
 #define VCPU_EXC_PAGES      4u
 #define VCPU_SLOT_STACK     0x20000ull /* entry and idle, 16 pages */
 #define VCPU_STACK_PAGES    16u
-#define VCPU_SLOT_TLS       0x14000ull /* FS base while code with %fs:0x28 canaries runs */
+#define VCPU_SLOT_TLS       0x11000ull /* FS base while code with %fs:0x28 canaries runs */
 #define VCPU_TLS_PAGES      1u
 
 static inline uint64_t layout_user_end(uint64_t size)
