@@ -240,8 +240,11 @@ static int check_map(const struct mm *mm, const struct vm_map_args *a, uint64_t 
 {
     uint32_t type = a->flags & MAP_TYPE;
 
-    if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
+    if (type != MAP_SHARED && type != MAP_PRIVATE && (type != MAP_SHARED_VALIDATE || !a->file))
         return -EINVAL;
+    /* MAP_SYNC above all: who gets it takes a flushed cache line for a durable one. */
+    if (type == MAP_SHARED_VALIDATE && (a->flags & ~MAP_VALIDATED))
+        return -EOPNOTSUPP;
     if (a->file && (a->offset % PAGE_SIZE || a->offset > UINT64_MAX - length))
         return a->offset % PAGE_SIZE ? -EINVAL : -EOVERFLOW;
     if (a->flags & MAP_HUGETLB)

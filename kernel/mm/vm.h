@@ -32,6 +32,7 @@
 #define MAP_STACK           0x20000u
 #define MAP_HUGETLB         0x40000u
 #define MAP_FIXED_NOREPLACE 0x100000u
+#define MAP_VALIDATED       0x7c07f9ffu /* what MAP_SHARED_VALIDATE lets pass */
 
 struct vm_object; /* the pages of a file's shared mappings; shared.c */
 

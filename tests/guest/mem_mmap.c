@@ -96,6 +96,18 @@ static void files(void)
     p[0] = 1;
     expect(munmap(p, PAGE), 0, 0);
     expect(close(fd), 0, 0);
+    /* For persistent memory only; unknown flags count with MAP_SHARED_VALIDATE alone. */
+    fd = must(open("map", O_RDWR));
+    expect(mmap(NULL, PAGE, RW, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0), -1, EOPNOTSUPP);
+    expect(mmap(NULL, PAGE, RW, MAP_SHARED_VALIDATE | 1 << 23, fd, 0), -1, EOPNOTSUPP);
+    expect(mmap(NULL, PAGE, RW, MAP_SHARED_VALIDATE | MAP_ANONYMOUS, -1, 0), -1, EINVAL);
+    for (int shared = MAP_SHARED; shared <= MAP_SHARED_VALIDATE; shared += 2) {
+        int more = shared == MAP_SHARED ? 1 << 23 : MAP_NORESERVE | MAP_POPULATE;
+        char *p = must(mmap(NULL, PAGE, RW, shared | more, fd, 0));
+        p[0]++;
+        expect(munmap(p, PAGE), 0, 0);
+    }
+    expect(close(fd), 0, 0);
     fd = must(open("map", O_WRONLY));
     expect(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0), -1, EACCES);
     expect(close(fd), 0, 0);
