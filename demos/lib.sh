@@ -75,6 +75,19 @@ pypi_version() {
 from importlib.metadata import version
 print(version(sys.argv[1]))' "$1"
 }
+# npm_package NAME VERSION: in a folder of its own, with what it needs; $package: where
+npm_package() {
+    folder_npm=$cache/npm-$(echo "$1" | tr / -)-$2
+    if ! [ -e "$folder_npm/complete" ]; then
+        [ -n "$small" ] && missing "$1"
+        command -v npm >/dev/null || debian npm
+        mkdir -p "$folder_npm"
+        npm install --silent --force --ignore-scripts --no-save --prefix "$folder_npm" "$1@$2" \
+            >"$work/npm.log" 2>&1 && touch "$folder_npm/complete" ||
+            { tail -3 "$work/npm.log"; missing "$1"; }
+    fi
+    package=$folder_npm/node_modules/$1
+}
 
 # jdk VERSION: Debian's, with the demo's own classes compiled into $work/classes. The classes'
 # path is the demo's, not the instance's, so that the command is the same inside.
@@ -119,6 +132,14 @@ make_instance() {
     occlum build || { fail "no enclave"; exit 1; }
     echo "$(find image -type f | wc -l) files, $(du -sh image | cut -f1)"
     inside="occlum run"
+}
+
+# store: $data is a folder that outlives a killed program: natively on the machine's disk,
+# inside in an encrypted store: the instance's root, in the small form one of its own
+store() {
+    data=$work/data
+    mkdir -p "$data"
+    [ -n "$small" ] && inside="$inside --store $data"
 }
 
 # ---- comparing ----
@@ -209,6 +230,17 @@ until_ready() {
     fail "the server does not answer: $*"
     tail -5 "$work/$side.server"
     return 1
+}
+# crash: the server ends without a word: natively all its processes, inside the whole enclave
+crash() {
+    kill -STOP "$last_server"
+    kill -KILL $(pgrep -P "$last_server") "$last_server"
+    wait "$last_server" 2>/dev/null
+    servers=
+}
+# lines FILE COUNT: whether it has so many
+lines() {
+    [ "$(wc -l <"$1")" -ge "$2" ]
 }
 stop_servers() {
     for pid in $servers; do
