@@ -149,7 +149,9 @@ struct host_clock {
 struct vcpu_shared {
     struct hostcall call;
     struct ring_map ring;
-    uint64_t reserved[16];
+    uint32_t timer_fired; /* how often TIMER's did: a hint, a lie delays ticks */
+    uint32_t pad;
+    uint64_t reserved[15];
 };
 
 #define VCPU_SHARED_STRIDE 4096u

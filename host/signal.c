@@ -73,7 +73,10 @@ static void tick_signal(struct host_signal *s)
 {
     struct host_thread *t = s->thread;
     uint64_t rip = (uint64_t)s->uc->uc_mcontext.gregs[REG_RIP];
+    int timer = s->info->si_code == SI_TIMER;
 
+    if (t->vcpu && timer)
+        vcpu_timer_fired(t->vcpu);
     if (between(rip, host_aep0, host_aep0_end)) {
         if (host_stopping) {
             leave(s->uc, (uint64_t)HOST_EXIT_STOP);
@@ -84,11 +87,12 @@ static void tick_signal(struct host_signal *s)
     } else if (between(rip, host_aep0_end, host_aep1_end)) {
         __atomic_fetch_or(&t->event, EVENT_TICK, __ATOMIC_RELAXED);
     } else if (t->in_host) {
-        t->tick_pending = 1;
+        t->tick_pending |= timer && !t->owed ? TICK_TIMER : TICK_POKE;
         t->kicked = 1; /* a WAIT that is about to begin ends at once */
         if (rip >= (uint64_t)host_wait_begin && rip <= (uint64_t)host_wait_insn)
             s->uc->uc_mcontext.gregs[REG_RIP] = (greg_t)host_wait_cancel;
     } else if (t->vcpu && t->in_enclave) {
+        t->owed |= !timer;
         vcpu_tick_missed(t->vcpu);
         return;
     }

@@ -21,6 +21,8 @@ void host_signals_fini(void);
 /* From now on threads leave the enclave at the next signal. */
 extern volatile int host_stopping;
 
+/* host/vcpu.c: so the enclave finds out that its timer is not set any more. */
+void vcpu_timer_fired(struct vcpu_host *v);
 /* host/vcpu.c: a tick that found the thread on its way: try again soon. Async-signal-safe. */
 void vcpu_tick_missed(struct vcpu_host *v);
 /* host/vcpu.c: a tick arrived; puts an earlier deadline back if this was not it. */

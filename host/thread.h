@@ -39,6 +39,9 @@
 
 struct vcpu_host;
 
+#define TICK_TIMER 1 /* of no interest once the timer is set anew */
+#define TICK_POKE  2
+
 struct host_thread {
     uint64_t fs, gs; /* the host's bases */
     uint64_t tcs;    /* address of the TCS, as EENTER takes it */
@@ -52,7 +55,8 @@ struct host_thread {
 
     pid_t tid;
     volatile int in_host; /* serving a call: a tick waits in tick_pending */
-    volatile int tick_pending;
+    volatile int tick_pending; /* TICK_* */
+    volatile int owed;         /* a poke was missed, and the timer set for it instead */
     volatile int waiting;    /* in WAIT: KICK must send a signal */
     volatile int in_enclave; /* set by vcpu.c round host_enter() */
     struct vcpu_host *vcpu;

@@ -65,9 +65,14 @@ int vcpu_timer_new(struct vcpu_host *v)
 
 int vcpu_set_timer(struct vcpu_host *v, uint64_t deadline_ns)
 {
+    struct host_thread *t = v->thread;
+
     v->deadline_ns = deadline_ns;
     v->hurried = 0;
-    v->thread->tick_pending = 0;
+    if (t->owed)
+        __atomic_fetch_or(&t->tick_pending, TICK_POKE, __ATOMIC_SEQ_CST);
+    t->owed = 0;
+    __atomic_fetch_and(&t->tick_pending, ~TICK_TIMER, __ATOMIC_SEQ_CST);
     arm(v, deadline_ns, TIMER_ABSTIME);
     return 0;
 }
@@ -80,9 +85,15 @@ void vcpu_tick_missed(struct vcpu_host *v)
         v->hurried++;
 }
 
+void vcpu_timer_fired(struct vcpu_host *v)
+{
+    __atomic_store_n(&v->shared->timer_fired, v->shared->timer_fired + 1, __ATOMIC_RELEASE);
+}
+
 void vcpu_tick_taken(struct vcpu_host *v)
 {
     v->ticks++;
+    v->thread->owed = 0;
     if (!v->hurried)
         return;
     v->hurried = 0;
@@ -174,6 +185,8 @@ static void run_loop(struct vcpu_host *v, uint64_t command, uint64_t argument)
         t->in_host = 0;
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
         if (t->tick_pending) {
+            if (t->tick_pending & TICK_POKE)
+                t->owed = 1;
             t->tick_pending = 0;
             vcpu_tick_missed(v);
         }

@@ -45,6 +45,12 @@ static bool spin_for_work(struct run_queue *q)
     return found;
 }
 
+static void resume(struct run_queue *q, int64_t host_cpu)
+{
+    account_resume(q, host_cpu);
+    sched_look_at_timer();
+}
+
 static uint32_t news(const struct run_queue *q)
 {
     return atomic_load(&q->arrivals) + atomic_load(&q->changes);
@@ -68,7 +74,7 @@ static void stalled(struct run_queue *q, uint32_t seen)
     }
     atomic_store(&q->sleeping, true);
     if (news(q) == seen)
-        account_resume(q, hostcall2(HOSTCALL_WAIT, timeout, 1));
+        resume(q, hostcall2(HOSTCALL_WAIT, timeout, 1));
     atomic_store(&q->sleeping, false);
 }
 
@@ -101,7 +107,7 @@ static void idle_wait(struct run_queue *q)
         if (more)
             gather_submit();
         else
-            account_resume(q, gather_wait(timeout));
+            resume(q, gather_wait(timeout));
         clock_sync_sometimes();
     }
     atomic_store(&q->sleeping, false);

@@ -18,6 +18,13 @@ void sched_init_vcpu(struct vcpu *v);
 NORETURN void sched_idle(void);
 /* What a tick does: reaps completions, fires timers, asks for a reschedule. */
 void sched_tick(void);
+/* Has the host's timer fired unnoticed? To be asked after the vCPU was idle outside. */
+void sched_look_at_timer(void);
+#ifdef OCCLUM_DEBUG
+void sched_check_tick(void); /* on the way to user code; see sched.c */
+#else
+#define sched_check_tick() ((void)0)
+#endif
 /* Work on the way to user code that concerns the scheduler. */
 void sched_user_return(void);
 /* How many vCPUs run. */

@@ -99,6 +99,16 @@ static void set_length(struct run_queue *q, uint32_t change) HELD(q->lock)
     atomic_store_explicit(&q->length, now + change, memory_order_release);
 }
 
+#ifdef OCCLUM_DEBUG
+static void count_foreign(struct run_queue *q) HELD(q->lock)
+{
+    if (q != my_queue())
+        atomic_fetch_add(&q->foreign, 1);
+}
+#else
+#define count_foreign(q) ((void)0)
+#endif
+
 static void insert(struct run_queue *q, struct task *t) HELD(q->lock)
 {
     struct rb_node **link = &q->tasks.node, *parent = NULL;
@@ -112,6 +122,7 @@ static void insert(struct run_queue *q, struct task *t) HELD(q->lock)
     set_length(q, 1);
     uint32_t arrivals = atomic_load_explicit(&q->arrivals, memory_order_relaxed);
     atomic_store_explicit(&q->arrivals, arrivals + 1, memory_order_release);
+    count_foreign(q);
 }
 
 static void take_out(struct run_queue *q, struct task *t) HELD(q->lock)
@@ -138,6 +149,8 @@ static void carry_over(struct task *t, struct run_queue *from, struct run_queue 
     uint64_t old = atomic_load(&from->floor), fresh = atomic_load(&to->floor);
 
     t->vruntime = t->vruntime + fresh > old ? t->vruntime + fresh - old : 0;
+    if (!t->realtime)
+        t->key = KEY_NORMAL | t->vruntime;
     atomic_store(&t->vcpu, to->vcpu->index);
 }
 
@@ -258,8 +271,7 @@ bool queue_wants(struct run_queue *q, struct task *t)
 /* Will that vCPU be interrupted by itself within a quantum? */
 static bool tick_soon(const struct run_queue *q)
 {
-    uint64_t now = clock_monotonic_ns();
-    uint64_t armed = __atomic_load_n(&q->armed_ns, __ATOMIC_RELAXED);
+    uint64_t now = clock_monotonic_ns(), armed = atomic_load(&q->armed_ns);
 
     return armed > now && armed - now <= QUANTUM_NS;
 }
@@ -298,27 +310,33 @@ void queues_look_again(void)
     }
 }
 
+static bool goes_first(uint64_t key, uint64_t running)
+{
+    return key + PREEMPT_NS < running || (!(key & KEY_NORMAL) && key < running);
+}
+
 void queue_announce(struct run_queue *q, uint64_t key)
 {
-    struct run_queue *mine = my_queue();
-    uint64_t running = atomic_load(&q->running_key);
-
-    if (q != mine)
-        atomic_thread_fence(memory_order_seq_cst);
-    if (q != mine && atomic_load(&q->sleeping)) {
-        call_later(&mine->kicks, q);
-        return;
-    }
-    if (running == UINT64_MAX)
-        return;
-    if (key + PREEMPT_NS < running || (!(key & KEY_NORMAL) && key < running)) {
-        preempt(q);
-    } else if (q == mine) {
+    if (q == my_queue()) {
+        if (current == &q->idle)
+            return;
         q->help = true;
-        task_want_tick(current);
-    } else if (!tick_soon(q)) {
-        task_interrupt(q);
+        task_want_tick(current); /* also if it is preempted: it may turn out to be the first */
+        if (goes_first(key, atomic_load(&q->running_key)))
+            atomic_fetch_or(&current->flags, TASK_RESCHED);
+        return;
     }
+    /* It says what it does, then looks at its queue; we looked at neither before this. */
+    atomic_thread_fence(memory_order_seq_cst);
+    uint64_t running = atomic_load(&q->running_key);
+    if (atomic_load(&q->sleeping))
+        call_later(&my_queue()->kicks, q);
+    else if (running == UINT64_MAX)
+        return; /* idle and awake */
+    else if (goes_first(key, running))
+        preempt(q);
+    else if (!tick_soon(q))
+        task_interrupt(q);
 }
 
 static void kick(struct run_queue *q)

@@ -29,10 +29,15 @@ struct run_queue {
     _Atomic bool spinning;        /* idle, and looks at `length` all the time */
 
     /* of its own vCPU alone */
-    uint64_t armed_ns;              /* the host's timer for this vCPU; 0: off */
+    _Atomic uint64_t armed_ns;      /* the host's timer for this vCPU; 0: off */
     uint64_t armed_span, armed_tsc; /* how long from then on; when that is over */
+    uint32_t timer_fired;           /* the host's count, when last looked at */
     uint64_t kicks, interrupts;     /* vCPUs to be called once no lock is held */
     bool help;                      /* there may be work here that another vCPU could do */
+#ifdef OCCLUM_DEBUG
+    _Atomic uint32_t foreign; /* arrivals that other vCPUs brought; changed under the lock */
+    uint32_t foreign_seen;    /* by sched_look_after() or set_tick() */
+#endif
     uint64_t spin_ns;               /* how long spinning has been worth it lately */
     uint64_t synced_tsc, host_cpu;  /* when the host was asked, and what it said, in ns */
     uint64_t segment_ns;            /* charged to the current task since then */

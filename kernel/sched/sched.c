@@ -25,7 +25,6 @@
 #include "sched/vector.h"
 
 #define IO_TICK_NS   1000000ull
-#define SKEW_NS      200000ull
 #define LAZY_TICK_NS 4000000ull /* for what no task sleeps for: the network */
 
 _Atomic uint32_t vcpu_online;
@@ -68,12 +67,55 @@ void sched_wait_watchers(void)
         __asm__ volatile("pause");
 }
 
+/* ---- the invariant of ticks ---- */
+
+/*
+ * A vCPU goes to user code with something in its queue only if its timer is armed for a quantum
+ * at most, or another vCPU, which put it there, is about to interrupt it. So who makes a queue
+ * longer, lets a task run, or finds the timer gone sets TASK_TICK of the task that will run; on
+ * its way to user code that leads to set_tick().
+ */
+#ifdef OCCLUM_DEBUG
+static void note_foreign(struct run_queue *q)
+{
+    q->foreign_seen = atomic_load(&q->foreign);
+}
+
+void sched_check_tick(void)
+{
+    struct run_queue *q = my_queue();
+    uint64_t armed = atomic_load(&q->armed_ns);
+
+    if (atomic_load(&current->flags) || !atomic_load(&q->length))
+        return;
+    bool soon = armed && armed <= clock_monotonic_ns() + QUANTUM_NS;
+    assert(soon || q->foreign_seen != atomic_load(&q->foreign));
+}
+#else
+#define note_foreign(q) ((void)0)
+#endif
+
 /* What others of this vCPU wait for, and a tick that came while one of them ran, concern
  * whoever runs now: it may never enter the kernel by itself. */
-static bool tick_wanted(const struct run_queue *q)
+static void look_after(struct run_queue *q)
 {
-    return q->vcpu->tick_pending || atomic_load(&q->length) || ring_in_flight() ||
-           ring_backlogged() || timer_next() != NO_DEADLINE;
+    note_foreign(q);
+    if (q->vcpu->tick_pending || atomic_load(&q->length) || ring_in_flight() ||
+        ring_backlogged() || timer_next() != NO_DEADLINE)
+        task_want_tick(current);
+}
+
+void sched_look_at_timer(void)
+{
+    struct run_queue *q = my_queue();
+    uint32_t fired =
+        host_load32(q->vcpu->shared + offsetof(struct vcpu_shared, timer_fired));
+
+    if (fired == q->timer_fired)
+        return;
+    q->timer_fired = fired;
+    q->armed_tsc = 0;
+    atomic_store(&q->armed_ns, 0); /* with a fence: whoever sees another value queued before */
 }
 
 /* On the new task's stack: the old one may now run elsewhere, or be gone. */
@@ -84,8 +126,8 @@ static void finish_switch(void)
     bool dead = atomic_load_explicit(&prev->state, memory_order_relaxed) == TASK_DEAD;
 
     atomic_store_explicit(&prev->on_cpu, false, memory_order_release);
-    if (current != &q->idle && tick_wanted(q))
-        task_want_tick(current);
+    if (current != &q->idle)
+        look_after(q);
     if (dead && prev->release) {
         sched_wait_watchers();
         prev->release(prev);
@@ -101,6 +143,18 @@ void task_begin(void)
     user_enter();
 }
 
+/* From idle with a fence: whoever then still finds this vCPU idle has queued before it looks at
+ * its queue again. */
+static void set_running_key(struct run_queue *q, struct task *prev, struct task *next)
+{
+    uint64_t key = next == &q->idle ? UINT64_MAX : next->key;
+
+    if (prev == &q->idle)
+        atomic_store(&q->running_key, key);
+    else
+        atomic_store_explicit(&q->running_key, key, memory_order_relaxed);
+}
+
 static void switch_to(struct run_queue *q, struct task *prev, struct task *next, uint64_t now)
 {
     struct vcpu *v = q->vcpu;
@@ -112,8 +166,7 @@ static void switch_to(struct run_queue *q, struct task *prev, struct task *next,
     assert(!atomic_load(&next->on_cpu));
     atomic_store_explicit(&next->on_cpu, true, memory_order_relaxed);
     account_switch(prev, next, now);
-    atomic_store_explicit(&q->running_key, next == &q->idle ? UINT64_MAX : next->key,
-                          memory_order_relaxed);
+    set_running_key(q, prev, next);
     q->previous = prev;
     /* In this order: whoever does not find it incoming any more finds it running. */
     __atomic_store_n(&v->running, next, __ATOMIC_RELEASE);
@@ -193,6 +246,10 @@ void schedule(void)
         atomic_fetch_and(&prev->flags, ~TASK_RESCHED);
     if (next == prev) {
         __atomic_store_n(&q->vcpu->incoming, NULL, __ATOMIC_RELEASE);
+        if (prev != &q->idle) {
+            set_running_key(q, prev, prev);
+            look_after(q);
+        }
         family_settle();
         return;
     }
@@ -268,6 +325,7 @@ static void set_tick(struct run_queue *q)
 {
     uint64_t deadline = timer_next(), span = NO_DEADLINE;
 
+    note_foreign(q);
     if (atomic_load(&q->length))
         span = q->help ? HELP_NS : QUANTUM_NS;
     span = MIN(span, family_time_left());
@@ -292,8 +350,7 @@ void sched_tick(void)
     struct task *t = current;
 
     q->vcpu->tick_pending = false;
-    if (rdtsc() + clock_ns_to_tsc(SKEW_NS) > q->armed_tsc)
-        q->armed_ns = q->armed_tsc = 0; /* it was the timer's, by the host's clock */
+    sched_look_at_timer();
     control_poll();
     if (ring_unsubmitted())
         gather_submit();
@@ -304,6 +361,7 @@ void sched_tick(void)
         t->wake_score = 0;
         t->burst_ns = HELP_NS;
     }
+    q->help |= atomic_load(&q->length) > 0;
     account_charge(t, rdtsc());
     bool leave = (atomic_load(&q->length) && queue_wants(q, t)) || family_expired(t);
     atomic_fetch_or(&t->flags, leave ? TASK_RESCHED | TASK_TICK : TASK_TICK);

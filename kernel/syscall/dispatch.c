@@ -183,4 +183,5 @@ void user_return_prepare(struct regs *r)
     }
     if (!atomic_load(&current->flags))
         vector_restore(current);
+    sched_check_tick();
 }

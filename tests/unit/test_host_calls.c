@@ -327,12 +327,26 @@ static void test_others(void)
     CHECK_EQ(CALL(START_VCPU, 64), -EINVAL);
     /* A tick that comes while a call is served waits for the entry. */
     v->thread->tick_pending = 0;
+    uint32_t fired = v->shared->timer_fired;
     CHECK_EQ(CALL(TIMER, now_ns() + 1000000), 0);
     uint64_t end = now_ns() + 2000000000u;
     while (!v->thread->tick_pending)
         CHECK(now_ns() < end);
+    CHECK(v->shared->timer_fired != fired);
     CHECK_EQ(CALL(TIMER, 0), 0);
     CHECK_EQ(v->thread->tick_pending, 0);
+    /* One that another vCPU sends is not the timer's: setting it anew forgets nothing. */
+    fired = v->shared->timer_fired;
+    CHECK_EQ(CALL(INTERRUPT, 0), 0);
+    CHECK_EQ(CALL(TIMER, 0), 0);
+    CHECK_EQ(v->thread->tick_pending, TICK_POKE);
+    v->thread->tick_pending = 0;
+    v->thread->owed = 1; /* nor is one that was missed, and is to be repeated */
+    CHECK_EQ(CALL(TIMER, 0), 0);
+    CHECK_EQ(v->thread->tick_pending, TICK_POKE);
+    CHECK_EQ(v->thread->owed, 0);
+    CHECK_EQ(v->shared->timer_fired, fired);
+    v->thread->tick_pending = 0;
     /* One that came before a wait ends it, too. */
     v->thread->kicked = 0;
     CHECK_EQ(CALL(TIMER, now_ns() + 1000000), 0);
