@@ -5,14 +5,21 @@
  * Memory becomes usable by mprotect alone, so that the range keeps its huge pages.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "boundary/layout.h"
 #include "emu/emu.h"
 
-#define MADV_POPULATE_WRITE_ 23 /* Linux 5.14 */
+#define MADV_POPULATE_WRITE_ 23  /* Linux 5.14 */
 #define POPULATE_MAX         512 /* pages that EAUG makes real; more are reserved only */
+#define EPCM_COMING          EPCM_PENDING /* not valid yet: EAUG is at work there */
+#define TABLE_PAGES          512u         /* that share a page table */
+
+/* Held while something is given back because all around it is free, and to take a place. */
+static pthread_mutex_t giving = PTHREAD_MUTEX_INITIALIZER;
 
 uint8_t *emu_epcm_at(struct emu *e, uint64_t address)
 {
@@ -132,6 +139,19 @@ int emu_add_pages(struct dev *dev, const struct plan_run *run, struct host_error
     return rc ? host_fail(err, rc, "EADD: %s", strerror(-rc)) : 0;
 }
 
+static int make_real(struct emu *e, uint64_t offset, uint64_t pages)
+{
+    int rc = protect(e, offset, pages, PROT_READ | PROT_WRITE);
+
+    /* One call instead of a fault a page; where it is not known, they fault. */
+    if (rc || pages > POPULATE_MAX ||
+        !madvise((void *)(e->dev.base + offset), pages * SGX_PAGE, MADV_POPULATE_WRITE_) ||
+        errno != ENOMEM)
+        return rc;
+    protect(e, offset, pages, PROT_NONE);
+    return -ENOMEM;
+}
+
 int emu_aug(struct dev *dev, uint64_t offset, uint64_t pages)
 {
     struct emu *e = emu_of(dev);
@@ -140,19 +160,17 @@ int emu_aug(struct dev *dev, uint64_t offset, uint64_t pages)
     if (rc || !e->initialized)
         return rc ? rc : -EINVAL;
     uint8_t *entry = &e->epcm[offset / SGX_PAGE];
-    if (!entries_are(entry, pages, EPCM_TYPE, 0))
+    pthread_mutex_lock(&giving);
+    int is_free = entries_are(entry, pages, 0xff, 0);
+    if (is_free)
+        memset(entry, EPCM_COMING, pages);
+    pthread_mutex_unlock(&giving);
+    if (!is_free)
         return -EEXIST;
-    if (!e->strict && (rc = protect(e, offset, pages, PROT_READ | PROT_WRITE)))
-        return rc;
-    /* One call instead of a fault a page; where it is not known, they fault. */
-    if (!e->strict && pages <= POPULATE_MAX &&
-        madvise((void *)(dev->base + offset), pages * SGX_PAGE, MADV_POPULATE_WRITE_) &&
-        errno == ENOMEM) {
-        protect(e, offset, pages, PROT_NONE);
-        return -ENOMEM;
-    }
-    memset(entry, EPCM_REG | EPCM_PENDING | EPCM_R | EPCM_W, pages);
-    return 0;
+    if (!e->strict)
+        rc = make_real(e, offset, pages);
+    memset(entry, rc ? 0 : EPCM_REG | EPCM_PENDING | EPCM_R | EPCM_W, pages);
+    return rc;
 }
 
 int emu_restrict(struct dev *dev, uint64_t offset, uint64_t pages, uint32_t perms)
@@ -203,6 +221,36 @@ int emu_trim(struct dev *dev, uint64_t offset, uint64_t pages)
     return protect(e, offset, pages, PROT_NONE);
 }
 
+static int give_back(void *from, uint64_t bytes)
+{
+    return madvise(from, bytes, MADV_DONTNEED) ? -errno : 0;
+}
+
+/*
+ * Programs lie at random places, and each leaves a page table and a page of the EPCM behind:
+ * 20 KiB a process, if nobody looked after them. The kernel frees a page table (Linux 6.14)
+ * when all that it maps is dropped at once.
+ */
+static int give_place_back(struct emu *e, uint64_t offset, uint64_t pages)
+{
+    uint64_t low = e->dev.base ? 0 : LAYOUT_USER_MIN / SGX_PAGE, all = e->dev.size / SGX_PAGE;
+    uint64_t first = offset / SGX_PAGE, end = first + pages;
+    uint64_t from = first & -(uint64_t)TABLE_PAGES;
+    uint64_t to = (end + TABLE_PAGES - 1) & -(uint64_t)TABLE_PAGES;
+
+    if (from >= low && to <= all && entries_are(&e->epcm[from], to - from, 0xff, 0)) {
+        first = from;
+        end = to;
+    }
+    int rc = give_back((void *)(e->dev.base + first * SGX_PAGE), (end - first) * SGX_PAGE);
+    for (uint64_t at = first & -(uint64_t)SGX_PAGE; !rc && at < end && at + SGX_PAGE <= all;
+         at += SGX_PAGE) {
+        if (entries_are(&e->epcm[at], SGX_PAGE, 0xff, 0))
+            rc = give_back(&e->epcm[at], SGX_PAGE);
+    }
+    return rc;
+}
+
 int emu_remove(struct dev *dev, uint64_t offset, uint64_t pages)
 {
     struct emu *e = emu_of(dev);
@@ -213,6 +261,9 @@ int emu_remove(struct dev *dev, uint64_t offset, uint64_t pages)
     uint8_t *entry = &e->epcm[offset / SGX_PAGE];
     if (!entries_are(entry, pages, EPCM_TYPE | EPCM_MODIFIED, EPCM_TRIM))
         return -EPERM;
+    pthread_mutex_lock(&giving);
     memset(entry, 0, pages);
-    return madvise((void *)(dev->base + offset), pages * SGX_PAGE, MADV_DONTNEED) ? -errno : 0;
+    rc = give_place_back(e, offset, pages);
+    pthread_mutex_unlock(&giving);
+    return rc;
 }

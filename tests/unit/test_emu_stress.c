@@ -100,6 +100,7 @@ static void one_round(struct worker *w)
     accept(w, RW | REG | SECINFO_PENDING);
     CHECK_EQ(run(w, TC_LOAD, address), 0);
     CHECK_EQ(run(w, TC_STORE, address), 0);
+    CHECK_EQ(run(w, TC_LOAD, address), 1);
     ok(dev->ops->restrict_perms(dev, w->memory, 1, SECINFO_R));
     CHECK_EQ(run(w, TC_STORE, address), (uint64_t)-14);
     CHECK_EQ(value(w, TD_MADDR), address);
@@ -118,7 +119,7 @@ static void *worker(void *arg)
     uint64_t index = (uint64_t)arg;
     struct worker w = {.page = (char *)dev->base + TINY_PLAIN + index * 4096,
                        .data = (char *)dev->base + TINY_CPU + index * TINY_STRIDE + TINY_DATA,
-                       .memory = TINY_EMPTY + index * 0x200000};
+                       .memory = TINY_EMPTY + index * SGX_PAGE}; /* neighbours */
     struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = HOST_SIGNAL_TICK};
     struct itimerspec its = {.it_interval.tv_nsec = 47000 + (long)index * 10000,
                              .it_value.tv_nsec = 50000};
