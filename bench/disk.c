@@ -104,6 +104,20 @@ static long read_128k(void)
     return read_all(128 << 10, SIZE, 0);
 }
 
+/* A large file of the image, for the first time: verified inside, in the machine's cache
+ * outside. Run in the image's root. */
+static long read_image(void)
+{
+    int fd = open("random", O_RDONLY);
+    long size = 0, n;
+    if (fd < 0)
+        die("random");
+    while ((n = read(fd, buffer, 128 << 10)) > 0)
+        size += n;
+    close(fd);
+    return size / MIB ? size / MIB : 1;
+}
+
 /* Not in the enclave's cache; outside, the file is in the machine's all the time. */
 static void drop_data(void)
 {
@@ -225,6 +239,26 @@ static const struct {
 };
 #define COUNT (sizeof(all) / sizeof(all[0]))
 
+/* The enclave's memory for as much: what the machine asks for a first touch is not meant. */
+static void grow(void)
+{
+    int fd = memfd_create("grow", 0);
+    for (long i = 0; fd >= 0 && i < SIZE / MIB; i++)
+        (void)!write(fd, buffer, MIB);
+    close(fd);
+}
+
+/* What needs an image; not in the list. */
+static int of_image(const char *name)
+{
+    if (strcmp(name, "image-cold"))
+        return 2;
+    grow();
+    long start = now_ns(), count = read_image();
+    printf("disk-%s %ld\n", name, (now_ns() - start) / count);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     memset(buffer, 'x', sizeof(buffer));
@@ -235,7 +269,7 @@ int main(int argc, char **argv)
         while (k < COUNT && strcmp(all[k].name, argv[i]))
             k++;
         if (k == COUNT)
-            return 2;
+            return of_image(argv[i]);
         if (all[k].prepare)
             all[k].prepare();
         long start = now_ns(), count = all[k].run();
