@@ -155,19 +155,27 @@ static struct err *fsck_main(int argc, char **argv, int *status)
 
 /* ---- mount ---- */
 
+static bool mounts_writable;
+
 static void say_mounted(void)
 {
-    puts("mounted, read-only; ends when it is unmounted, or with Ctrl-C");
+    printf("mounted, %s; ends when it is unmounted, or with Ctrl-C\n",
+           mounts_writable ? "writable" : "read-only");
     fflush(stdout);
 }
 
 static struct err *mount_main(int argc, char **argv, int *status)
 {
     const char *key = take_key(&argc, &argv);
-    struct store_tool *t;
+    struct store_tool *t = NULL;
     char *own = NULL;
     struct err *err = NULL;
 
+    if (argc > 1 && !strcmp(argv[1], "--rw")) {
+        mounts_writable = true;
+        argc--;
+        argv++;
+    }
     if (argc != 2 && argc != 3)
         return usage_error(&cmd_mount, "a directory to mount on is wanted");
     if (argc == 2) {
@@ -178,13 +186,14 @@ static struct err *mount_main(int argc, char **argv, int *status)
             err = err_new("what is written to this instance's root is not kept in a store");
     }
     if (!err)
-        err = open_store(argc == 2 ? own : argv[1], key, false, &t);
+        err = open_store(argc == 2 ? own : argv[1], key, mounts_writable, &t);
     if (!err) {
-        int r = store_tool_serve(t, argv[argc - 1], say_mounted);
+        int r = store_tool_serve(t, argv[argc - 1], say_mounted), e = store_tool_close(t);
 
-        (void)!store_tool_close(t);
         if (r < 0)
             err = err_sys(-r, "%s: cannot be mounted", argv[argc - 1]);
+        else if (e < 0)
+            err = err_sys(-e, "what was changed last could not be written");
     }
     free(own);
     *status = 0;
@@ -270,9 +279,10 @@ const struct command cmd_fsck = {
 
 const struct command cmd_mount = {
     .name = "mount",
-    .arguments = "[--image-key FILE] [STORE] DIR",
-    .summary = "show an encrypted store as a file system of this machine, read-only",
+    .arguments = "[--image-key FILE] [--rw] [STORE] DIR",
+    .summary = "show an encrypted store as a file system of this machine",
     .help =
+        "With --rw it can be written; fsync makes durable, and so do five quiet seconds.\n"
         "Without STORE it is the one that keeps what was written to the instance's root:\n"
         "below upper/ lies what differs from the image, as overlayfs has it. Its key must be\n"
         "the image key; stores that are sealed open in their enclave only. The image itself\n"

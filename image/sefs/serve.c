@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A store as a file system of this machine, read-only: the kernel's FUSE protocol, spoken
- * directly. A node's number is the inode's number in the store; the root is 1 in both. One
- * request at a time.
- * Not here: writing; the store of a running instance is locked anyway.
+ * A store as a file system of this machine: the kernel's FUSE protocol, spoken directly. A
+ * node's number is the inode's number in the store; the root is 1 in both. One request at a
+ * time. The store of a running instance is locked.
+ * Not here: what changes the store; see serve_write.c.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fuse.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,22 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "image/sefs/inside.h"
+#include "image/sefs/serve.h"
 
-#define REQUEST_MAX (FUSE_MIN_READ_BUFFER + (128u << 10))
-#define READ_MAX    (128u << 10)
-#define FOR_EVER    3600
-
-struct server {
-    struct store_tool *store;
-    int fd;
-    union {
-        struct fuse_in_header head;
-        char bytes[REQUEST_MAX];
-    } in;
-    size_t in_size;
-    char out[READ_MAX + SEFS_BLOCK];
-};
+#define QUIET_MS 5000
 
 static volatile sig_atomic_t stopped;
 
@@ -44,12 +30,12 @@ static void stop(int signal)
 
 /* ---- answers ---- */
 
-static void reply(struct server *s, int error, const void *data, size_t size)
+void serve_reply(struct server *s, int error, const void *data, size_t size)
 {
     struct fuse_out_header head = {.len = (uint32_t)(sizeof(head) + (error ? 0 : size)),
                                    .error = error,
                                    .unique = s->in.head.unique};
-    static char message[sizeof(head) + READ_MAX + SEFS_BLOCK];
+    static char message[sizeof(head) + SERVE_MAX + SEFS_BLOCK];
     memcpy(message, &head, sizeof(head));
     if (!error && size)
         memcpy(message + sizeof(head), data, size);
@@ -57,13 +43,12 @@ static void reply(struct server *s, int error, const void *data, size_t size)
         perror("occlum: answering the kernel");
 }
 
-/* What follows the header: NULL if it is shorter than it should be. */
-static const void *argument(const struct server *s, size_t size)
+const void *serve_argument(const struct server *s, size_t size)
 {
     return s->in_size >= sizeof(s->in.head) + size ? s->in.bytes + sizeof(s->in.head) : NULL;
 }
 
-static void fill_attr(uint64_t ino, const struct sefs_inode *i, struct fuse_attr *a)
+void serve_attr(uint64_t ino, const struct sefs_inode *i, struct fuse_attr *a)
 {
     *a = (struct fuse_attr){.ino = ino,
                             .size = i->size,
@@ -86,73 +71,101 @@ static void do_init(struct server *s)
 {
     struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION,
                                 .minor = 31,
-                                .max_readahead = READ_MAX,
-                                .max_write = 4096,
+                                .max_readahead = SERVE_MAX,
+                                .flags = FUSE_BIG_WRITES,
+                                .max_write = SERVE_MAX,
                                 .time_gran = 1};
-    reply(s, 0, &out, sizeof(out));
+    serve_reply(s, 0, &out, sizeof(out));
+}
+
+const char *serve_name(const struct server *s, size_t at, size_t *after)
+{
+    const char *name = serve_argument(s, at + 1);
+    if (!name)
+        return NULL;
+    name += at;
+    size_t left = s->in_size - sizeof(s->in.head) - at, n = strnlen(name, left);
+    if (n == left || n > 255)
+        return NULL;
+    if (after)
+        *after = n + 1;
+    return name;
+}
+
+int serve_entry(struct server *s, uint64_t ino, struct fuse_entry_out *out)
+{
+    struct sefs_inode i;
+    int r = store_inode_get(s->store->store, ino, &i);
+    *out = (struct fuse_entry_out){
+        .nodeid = ino, .attr_valid = SERVE_VALID, .entry_valid = SERVE_VALID};
+    if (r == 0)
+        serve_attr(ino, &i, &out->attr);
+    return r;
 }
 
 static void do_lookup(struct server *s)
 {
-    size_t size = s->in_size - sizeof(s->in.head);
-    const char *name = argument(s, 1);
-    struct fuse_entry_out out = {.attr_valid = FOR_EVER, .entry_valid = FOR_EVER};
-    struct sefs_inode i;
-    int r = name && strnlen(name, size) < size ? 0 : -EINVAL;
-    if (r == 0 && strlen(name) > 255)
-        r = -ENAMETOOLONG;
+    const char *name = serve_name(s, 0, NULL);
+    struct fuse_entry_out out;
+    uint64_t ino;
+    int r = name ? store_lookup(s->store->store, s->in.head.nodeid, name, &ino) : -ENAMETOOLONG;
     if (r == 0)
-        r = store_lookup(s->store->store, s->in.head.nodeid, name, &out.nodeid);
-    if (r == 0)
-        r = store_inode_get(s->store->store, out.nodeid, &i);
-    if (r == 0)
-        fill_attr(out.nodeid, &i, &out.attr);
-    reply(s, r, &out, sizeof(out));
+        r = serve_entry(s, ino, &out);
+    serve_reply(s, r, &out, sizeof(out));
 }
 
 static void do_getattr(struct server *s)
 {
-    struct fuse_attr_out out = {.attr_valid = FOR_EVER};
+    struct fuse_attr_out out = {.attr_valid = SERVE_VALID};
     struct sefs_inode i;
     int r = store_inode_get(s->store->store, s->in.head.nodeid, &i);
     if (r == 0)
-        fill_attr(s->in.head.nodeid, &i, &out.attr);
-    reply(s, r, &out, sizeof(out));
+        serve_attr(s->in.head.nodeid, &i, &out.attr);
+    serve_reply(s, r, &out, sizeof(out));
 }
 
 static void do_readlink(struct server *s)
 {
     ssize_t n = store_readlink(s->store->store, s->in.head.nodeid, s->out, 4096);
-    reply(s, n < 0 ? (int)n : 0, s->out, n < 0 ? 0 : (size_t)n);
+    serve_reply(s, n < 0 ? (int)n : 0, s->out, n < 0 ? 0 : (size_t)n);
 }
 
 static void do_open(struct server *s)
 {
-    const struct fuse_open_in *in = argument(s, sizeof(*in));
+    const struct fuse_open_in *in = serve_argument(s, sizeof(*in));
     struct fuse_open_out out = {.open_flags = FOPEN_KEEP_CACHE};
-    int writes = in && (in->flags & O_ACCMODE) != O_RDONLY;
-    reply(s, !in ? -EINVAL : writes ? -EROFS : 0, &out, sizeof(out));
+    bool writes = in && (in->flags & O_ACCMODE) != O_RDONLY;
+    int r = !in ? -EINVAL : writes && !s->store->write ? -EROFS : 0;
+    if (r == 0)
+        r = serve_opened(s, s->in.head.nodeid);
+    serve_reply(s, r, &out, sizeof(out));
+}
+
+static void do_release(struct server *s)
+{
+    serve_closed(s, s->in.head.nodeid);
+    serve_reply(s, 0, NULL, 0);
 }
 
 static void do_read(struct server *s)
 {
-    const struct fuse_read_in *in = argument(s, sizeof(*in));
+    const struct fuse_read_in *in = serve_argument(s, sizeof(*in));
     struct sefs_inode i;
-    void *out[READ_MAX / SEFS_BLOCK + 1];
+    void *out[SERVE_MAX / SEFS_BLOCK + 1];
     int r = in ? store_inode_get(s->store->store, s->in.head.nodeid, &i) : -EINVAL;
     if (r < 0 || in->offset >= i.size) {
-        reply(s, r, NULL, 0);
+        serve_reply(s, r, NULL, 0);
         return;
     }
     uint64_t left = i.size - in->offset, skip = in->offset % SEFS_BLOCK;
-    size_t n = in->size < READ_MAX ? in->size : READ_MAX;
+    size_t n = in->size < SERVE_MAX ? in->size : SERVE_MAX;
     n = n < left ? n : (size_t)left;
     size_t blocks = (size_t)(skip + n + SEFS_BLOCK - 1) / SEFS_BLOCK;
     for (size_t k = 0; k < blocks; k++)
         out[k] = s->out + k * SEFS_BLOCK;
     memset(s->out, 0, blocks * SEFS_BLOCK); /* holes stay as they are */
     r = store_read(s->store->store, s->in.head.nodeid, in->offset / SEFS_BLOCK, out, blocks);
-    reply(s, r, s->out + skip, n);
+    serve_reply(s, r, s->out + skip, n);
 }
 
 /* Adds one record if it fits. */
@@ -173,9 +186,9 @@ static int add_entry(char *out, size_t room, size_t *used, const struct store_en
 /* Positions: 0 and 1 are the two dots, the store's are two higher. */
 static void do_readdir(struct server *s)
 {
-    const struct fuse_read_in *in = argument(s, sizeof(*in));
+    const struct fuse_read_in *in = serve_argument(s, sizeof(*in));
     struct store_entry e = {.len = 1, .type = S_IFDIR >> 12, .name = "."};
-    size_t used = 0, room = in && in->size < READ_MAX ? in->size : READ_MAX;
+    size_t used = 0, room = in && in->size < SERVE_MAX ? in->size : SERVE_MAX;
     uint64_t at = in ? in->offset : 0;
     int r = in ? 1 : -EINVAL;
     for (; r == 1 && at < 2; at++) {
@@ -194,44 +207,81 @@ static void do_readdir(struct server *s)
            (r = store_readdir(s->store->store, s->in.head.nodeid, e.cookie, &e)) == 1)
         if (!add_entry(s->out, room, &used, &e))
             break;
-    reply(s, r < 0 ? r : 0, s->out, used);
+    serve_reply(s, r < 0 ? r : 0, s->out, used);
 }
 
 static void do_statfs(struct server *s)
 {
     struct store_stats st;
     store_stats(s->store->store, &st);
-    struct fuse_statfs_out out = {.st = {.blocks = st.file_blocks,
-                                         .bfree = st.file_blocks - st.used_blocks,
+    uint64_t all = s->store->write ? st.used_blocks + st.free_blocks : st.file_blocks;
+    uint64_t left = all - st.used_blocks;
+    struct fuse_statfs_out out = {.st = {.blocks = all,
+                                         .bfree = left,
+                                         .bavail = s->store->write ? left : 0,
                                          .files = st.inodes,
                                          .bsize = SEFS_BLOCK,
                                          .frsize = SEFS_BLOCK,
                                          .namelen = 255}};
-    reply(s, 0, &out, sizeof(out));
+    serve_reply(s, 0, &out, sizeof(out));
+}
+
+static void answer_xattr(struct server *s, ssize_t r, uint32_t size)
+{
+    struct fuse_getxattr_out out = {.size = r > 0 ? (uint32_t)r : 0};
+    if (r < 0 || size)
+        serve_reply(s, r < 0 ? (int)r : 0, s->out, r < 0 ? 0 : (size_t)r);
+    else
+        serve_reply(s, 0, &out, sizeof(out));
+}
+
+static void do_getxattr(struct server *s)
+{
+    const struct fuse_getxattr_in *in = serve_argument(s, sizeof(*in));
+    const char *name = in ? serve_name(s, sizeof(*in), NULL) : NULL;
+    uint32_t size = in && in->size < SERVE_MAX ? in->size : SERVE_MAX;
+    ssize_t r = name ? store_xattr_get(s->store->store, s->in.head.nodeid, name, s->out, size)
+                     : -EINVAL;
+    answer_xattr(s, r, size);
+}
+
+static void do_listxattr(struct server *s)
+{
+    const struct fuse_getxattr_in *in = serve_argument(s, sizeof(*in));
+    uint32_t size = in && in->size < SERVE_MAX ? in->size : SERVE_MAX;
+    ssize_t r =
+        in ? store_xattr_list(s->store->store, s->in.head.nodeid, s->out, size) : -EINVAL;
+    answer_xattr(s, r, size);
 }
 
 static void do_nothing(struct server *s)
 {
-    reply(s, 0, NULL, 0);
+    serve_reply(s, 0, NULL, 0);
 }
 
 static void serve_one(struct server *s)
 {
-    static void (*const ops[])(struct server * s) = {
+    static serve_fn *const ops[] = {
         [FUSE_LOOKUP] = do_lookup,      [FUSE_GETATTR] = do_getattr,
         [FUSE_READLINK] = do_readlink,  [FUSE_OPEN] = do_open,
         [FUSE_READ] = do_read,          [FUSE_STATFS] = do_statfs,
-        [FUSE_RELEASE] = do_nothing,    [FUSE_INIT] = do_init,
+        [FUSE_RELEASE] = do_release,    [FUSE_INIT] = do_init,
         [FUSE_OPENDIR] = do_open,       [FUSE_READDIR] = do_readdir,
-        [FUSE_RELEASEDIR] = do_nothing, [FUSE_FLUSH] = do_nothing,
+        [FUSE_RELEASEDIR] = do_release, [FUSE_FLUSH] = do_nothing,
+        [FUSE_GETXATTR] = do_getxattr,  [FUSE_LISTXATTR] = do_listxattr,
     };
     uint32_t op = s->in.head.opcode;
     if (op == FUSE_FORGET || op == FUSE_BATCH_FORGET || op == FUSE_INTERRUPT)
         return; /* these have no answer */
-    if (op < sizeof(ops) / sizeof(ops[0]) && ops[op])
+    serve_fn *change = serve_change(op);
+    if (change && s->store->write)
+        change(s);
+    else if (change)
+        serve_reply(s, -EROFS, NULL, 0);
+    else if (op < sizeof(ops) / sizeof(ops[0]) && ops[op])
         ops[op](s);
     else
-        reply(s, -ENOSYS, NULL, 0);
+        serve_reply(s, -ENOSYS, NULL, 0);
 }
 
 /* ---- mounting ---- */
@@ -256,8 +306,10 @@ static int receive_fd(int from)
     return fd;
 }
 
-static int mount_by_helper(const char *where)
+static int mount_by_helper(const char *where, bool write)
 {
+    const char *options = write ? "rw,nosuid,nodev,fsname=sefs,subtype=occlum"
+                                : "ro,nosuid,nodev,fsname=sefs,subtype=occlum";
     int pair[2], status;
     char number[16];
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
@@ -267,8 +319,7 @@ static int mount_by_helper(const char *where)
     if (child == 0) {
         close(pair[1]);
         setenv("_FUSE_COMMFD", number, 1);
-        execlp("fusermount3", "fusermount3", "-o", "ro,nosuid,nodev,fsname=sefs,subtype=occlum",
-               "--", where, (char *)NULL);
+        execlp("fusermount3", "fusermount3", "-o", options, "--", where, (char *)NULL);
         _exit(127);
     }
     close(pair[0]);
@@ -279,8 +330,9 @@ static int mount_by_helper(const char *where)
     return fd < 0 ? -EPERM : fd;
 }
 
-static int mount_directly(const char *where)
+static int mount_directly(const char *where, bool write)
 {
+    unsigned long flags = MS_NOSUID | MS_NODEV | (write ? 0 : MS_RDONLY);
     char options[128];
     int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (fd < 0)
@@ -288,7 +340,7 @@ static int mount_directly(const char *where)
     snprintf(options, sizeof(options),
              "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions,allow_other", fd,
              getuid(), getgid());
-    if (!mount("sefs", where, "fuse.occlum", MS_RDONLY | MS_NOSUID | MS_NODEV, options))
+    if (!mount("sefs", where, "fuse.occlum", flags, options))
         return fd;
     int r = -errno;
     close(fd);
@@ -310,6 +362,11 @@ static int unmount(const char *where)
 static int serve_all(struct server *s)
 {
     while (!stopped) {
+        struct pollfd p = {s->fd, POLLIN, 0};
+        int ready = poll(&p, 1, QUIET_MS);
+        serve_pause(s, ready == 0);
+        if (ready <= 0)
+            continue;
         ssize_t n = read(s->fd, s->in.bytes, sizeof(s->in.bytes));
         if (n < 0 && errno == ENODEV)
             return 1; /* unmounted */
@@ -330,9 +387,9 @@ int store_tool_serve(struct store_tool *t, const char *where, void (*ready)(void
     if (!s)
         return -ENOMEM;
     s->store = t;
-    s->fd = mount_directly(where);
+    s->fd = mount_directly(where, t->write);
     if (s->fd == -EPERM)
-        s->fd = mount_by_helper(where);
+        s->fd = mount_by_helper(where, t->write);
     int r = s->fd < 0 ? s->fd : 0;
     if (r == 0) {
         sigaction(SIGINT, &action, NULL);
@@ -344,6 +401,7 @@ int store_tool_serve(struct store_tool *t, const char *where, void (*ready)(void
             (void)!unmount(where);
         close(s->fd);
     }
+    free(s->opened);
     free(s);
     return r < 0 ? r : 0;
 }

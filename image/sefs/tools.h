@@ -38,7 +38,7 @@ int store_tool_list(struct store_tool *t, const char *path, FILE *out);
 int store_tool_cat(struct store_tool *t, const char *path, FILE *out);
 /* A directory with all below it; owners and times are kept where that is allowed. */
 int store_tool_export(struct store_tool *t, const char *path, const char *to);
-/* Serves it, read-only, as a file system on a directory, until that is unmounted or INT, TERM
- * or HUP come; `ready` is called when it can be used. */
+/* Serves it as a file system on a directory, writable if it was opened so, until that is
+ * unmounted or INT, TERM or HUP come; `ready` is called when it can be used. */
 int store_tool_serve(struct store_tool *t, const char *where, void (*ready)(void));
 int store_tool_import(struct store_tool *t, const char *from, const char *path);
