@@ -204,7 +204,50 @@ static int has_subleaves(uint32_t leaf)
     }
 }
 
-/* Executed once where a leaf has no subleaves: the instruction is slow in a virtual machine. */
+/* Leaves that neither maker gives a meaning. */
+static int is_reserved(uint32_t leaf)
+{
+    return leaf == 0x80000009 || (leaf >= 0x8000000b && leaf <= 0x80000018);
+}
+
+/* Whether a subleaf says more than zeros, by what the ones before it say. */
+static int says_more(const struct boot_cpuid *c)
+{
+    const struct boot_cpuid *first = c - c->subleaf;
+
+    switch (c->leaf) {
+    case 0x4:
+    case 0x8000001d:
+        return c[-1].eax & 0x1f; /* a cache */
+    case 0x7:
+        return c->subleaf <= first->eax;
+    case 0xb:
+    case 0x1f:
+        return c[-1].ecx & 0xff00; /* a level */
+    case 0xd:
+        return c->subleaf < 2 || (first->eax | first[1].ecx) >> c->subleaf & 1;
+    default:
+        return 1;
+    }
+}
+
+static void cpuid_row(struct boot_cpuid *c, uint32_t leaf, uint32_t sub)
+{
+    *c = (struct boot_cpuid){.leaf = leaf, .subleaf = sub};
+    if (is_reserved(leaf))
+        return;
+    if (!sub || (has_subleaves(leaf) && says_more(c))) {
+        __cpuid_count(leaf, sub, c->eax, c->ebx, c->ecx, c->edx);
+    } else if (!has_subleaves(leaf)) {
+        *c = c[-1];
+        c->subleaf = sub;
+    } else if (leaf == 0xb || leaf == 0x1f) {
+        c->ecx = sub;
+        c->edx = c[-1].edx;
+    }
+}
+
+/* As few as can be are executed: in a virtual machine each takes microseconds. */
 static void cpuid_table(struct boot_info *b, struct boot_cpuid *table)
 {
     uint32_t n = 0;
@@ -213,15 +256,8 @@ static void cpuid_table(struct boot_info *b, struct boot_cpuid *table)
         uint32_t base = half ? 0x80000000u : 0;
         uint32_t last = __get_cpuid_max(base, NULL);
         for (uint32_t leaf = base; leaf < base + 0x20 && leaf <= last; leaf++) {
-            for (uint32_t sub = 0; sub < 8; sub++) {
-                struct boot_cpuid *c = &table[n++];
-                if (sub && !has_subleaves(leaf))
-                    *c = c[-1];
-                else
-                    __cpuid_count(leaf, sub, c->eax, c->ebx, c->ecx, c->edx);
-                c->leaf = leaf;
-                c->subleaf = sub;
-            }
+            for (uint32_t sub = 0; sub < 8; sub++)
+                cpuid_row(&table[n++], leaf, sub);
         }
     }
     b->cpuid_address = (uint64_t)table;
