@@ -295,7 +295,13 @@ static bool all_agree(const struct vma *v, uaddr_t at, uaddr_t *end)
     for (struct mm *m = next_member(v->mm->family, NULL); m;
          m = next_member(v->mm->family, m)) {
         (void)private_at(m, at, end, &w);
-        if (w && (!same_text(v, w) || patch_any(m, at, *end)))
+        if (!w)
+            continue;
+        if (!same_text(v, w))
+            return false;
+        uaddr_t next = patch_next(m, at, *end);
+        *end = MIN(*end, MAX(next, at + PAGE_SIZE));
+        if (next == at)
             return false;
     }
     return true;

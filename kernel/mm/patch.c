@@ -604,18 +604,21 @@ static void restore_site(struct mm *mm, struct patches *p, uaddr_t at)
         sched_thaw(&mm->sched);
 }
 
-bool patch_any(struct mm *mm, uaddr_t start, uaddr_t end)
+uaddr_t patch_next(struct mm *mm, uaddr_t start, uaddr_t end)
 {
     struct patches *p = patches_of(mm);
+    uaddr_t next = end;
+
     if (!p)
-        return false;
+        return end;
     spin_lock(&p->lock);
     struct site *s = site_from(p, start < PATCH_MAX_WINDOW ? 0 : start - PATCH_MAX_WINDOW);
-    while (s && s->state != SITE_PATCHED)
+    while (s && (s->state != SITE_PATCHED || s->p.start + PATCH_JUMP <= start))
         s = site_next(s);
-    bool any = s && s->at < end + PATCH_MAX_WINDOW;
+    if (s)
+        next = MIN(MAX(align_down(s->p.start, PAGE_SIZE), start), end);
     spin_unlock(&p->lock);
-    return any;
+    return next;
 }
 
 void patch_restore(struct mm *mm, uaddr_t start, uaddr_t end)

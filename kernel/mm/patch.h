@@ -31,8 +31,8 @@ bool patch_redirect(struct mm *mm, uaddr_t rip, uaddr_t *new_rip);
 /* [start,end) is being unmapped or replaced; mm->lock is held. */
 void patch_forget(struct mm *mm, uaddr_t start, uaddr_t end);
 
-/* Is anything of [start,end) rewritten? */
-bool patch_any(struct mm *mm, uaddr_t start, uaddr_t end);
+/* The first page of [start,end) of which something is rewritten, or `end`. */
+uaddr_t patch_next(struct mm *mm, uaddr_t start, uaddr_t end);
 
 /* [start,end) becomes writable, or is about to be copied elsewhere: it gets its own bytes back.
  * mm->lock is held; may sleep. */
