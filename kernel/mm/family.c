@@ -103,6 +103,22 @@ struct mm *other_member(struct mm *mm, struct mm *previous)
     return m == mm ? next_member(mm->family, m) : m;
 }
 
+struct mm *family_other(struct mm *mm, struct mm *previous)
+{
+    return other_member(mm, previous);
+}
+
+bool family_kin(struct mm *mm)
+{
+    if (!atomic_load(&mm->sched.family))
+        return false;
+    for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m)) {
+        if (m->clan == mm->clan)
+            return true;
+    }
+    return false;
+}
+
 bool try_exclusive(struct family *f)
 {
     spin_lock(&f->sched.lock);

@@ -56,6 +56,6 @@ bool private_at(struct mm *mm, uaddr_t at, uaddr_t *end, struct vma **found);
 int family_part_run(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state) MUST_CHECK;
 /* `mm` has a copy of the page at `at`, and it comes in place of what is there. */
 void copy_in(struct mm *mm, uaddr_t at, uint8_t now);
-/* Where others may come, nothing lies that is not mapped. The caller holds the lock, or all
- * tasks of mm are frozen. */
-void keep_nothing(struct mm *mm);
+/* Where others may come, relatives by fork or not, nothing lies that is not mapped. The caller
+ * holds the lock, or all tasks of mm are frozen. */
+void keep_nothing(struct mm *mm, bool kin);

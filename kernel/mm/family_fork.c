@@ -173,13 +173,14 @@ static int fork_locked(struct mm *parent, struct mm *child)
     return 0;
 }
 
-/* Where others may come, nothing lies that is not mapped. The caller holds the lock, or all
- * tasks of mm are frozen. */
-void keep_nothing(struct mm *mm) UNCHECKED_LOCKING
+/* Where others may come, nothing lies that is not mapped; but for text that a memory is about
+ * to map, which a child by fork would know of. The caller holds the lock, or all tasks of mm
+ * are frozen. */
+void keep_nothing(struct mm *mm, bool kin) UNCHECKED_LOCKING
 {
     warm_drop(mm);
     image_laid_out(mm);
-    images_fork(mm);
+    images_drop_spare(mm, kin ? PAGE_KEPT | PAGE_WARM : PAGE_WARM);
 }
 
 int mm_fork(struct mm **out)
@@ -191,7 +192,7 @@ int mm_fork(struct mm **out)
         return e;
     mutex_lock(&parent->lock);
     sched_freeze(&parent->sched);
-    keep_nothing(parent);
+    keep_nothing(parent, true);
     e = fork_locked(parent, child);
     sched_thaw(&parent->sched);
     mutex_unlock(&parent->lock);

@@ -92,7 +92,7 @@ static bool activate_still(struct mm *mm, struct mm *first, struct family *rival
         sched_freeze_wait();
         ok = between_changes(first);
         if (ok && first->family == rival && !atomic_load(&first->sched.family)) {
-            keep_nothing(first);
+            keep_nothing(first, false);
             set_resident(rival, first);
             atomic_store(&first->sched.family, &rival->sched);
         }
@@ -128,7 +128,7 @@ static int join_still(struct mm *mm, struct family *rival)
         return -EAGAIN;
     if (try_exclusive(rival)) {
         if (has_claims(rival)) {
-            keep_nothing(mm);
+            keep_nothing(mm, false);
             turn_to(mm, mine, rival);
             merge(rival, mine);
             e = 0;
@@ -272,7 +272,9 @@ void family_leave(struct mm *mm)
 {
     struct family *f = enter_exclusive(mm);
     struct task *t = current;
+    struct list images = LIST_INIT(images);
 
+    images_detach(mm, &images);
     struct mm *heir = other_member(mm, NULL);
     bool was = f->sched.resident == &mm->sched;
     drop_shared(mm);
@@ -280,6 +282,7 @@ void family_leave(struct mm *mm)
     if (was)
         set_resident(f, NULL);
     copies_free(mm);
+    images_keep(mm, &images);
     give_areas_back(mm, f);
     spin_lock(&family_lock);
     list_remove(&mm->in_family);

@@ -11,8 +11,9 @@
  *
  * Contents are told apart by numbers that never come back (vm_file_ops.identity); a file that
  * changed meanwhile has another one. A mapping that ever was writable is not kept.
- * Not here: mappings of a process that shares its addresses with others (family.c): they are
- * ordinary.
+ * Members of a family (family.c) have images like others, as long as none of them comes of a
+ * fork. When one goes, what no other member uses of an image stays: the compiler's text above
+ * the end of the driver that waits for it.
  */
 #include "abi/errno.h"
 #include "enclave/boot.h"
@@ -31,6 +32,7 @@ struct image {
     uint64_t identity, offset;
     uaddr_t start, end;
     bool fresh;        /* has just been taken */
+    bool kept;         /* what lies there as kept is its own */
     bool text;         /* parts of it can be executed */
     uint64_t pages;    /* that are kept, while it is in kept.images */
     uint64_t searched; /* pages of text that there were when it was searched for cpuid */
@@ -148,6 +150,17 @@ bool images_shrink(void)
 
 /* ---- placing ---- */
 
+/* At the fixed place of a program a part of it will do. */
+static bool serves(const struct image *im, const struct image *wanted, uaddr_t start)
+{
+    if (im->identity != wanted->identity)
+        return false;
+    if (!start)
+        return im->offset == wanted->offset && im->end - im->start == wanted->end;
+    return im->start - im->offset == start - wanted->offset && im->start >= start &&
+           im->end <= start + wanted->end;
+}
+
 /* `wanted` has what it shall be, and lies at 0; the place is `start`, if that is not 0. */
 static struct image *take_kept(const struct image *wanted, uaddr_t start, bool text)
 {
@@ -157,9 +170,7 @@ static struct image *take_kept(const struct image *wanted, uaddr_t start, bool t
     /* The youngest first: its pages are in the caches. */
     for (struct list *l = kept.images.prev; l != &kept.images; l = l->prev) {
         im = list_entry(l, struct image, node);
-        if (im->identity == wanted->identity && im->offset == wanted->offset &&
-            im->end - im->start == wanted->end && (text || !im->text) &&
-            (!start || im->start == start)) {
+        if (serves(im, wanted, start) && (text || !im->text)) {
             unlink_kept(im);
             spin_unlock(&kept.lock);
             return im;
@@ -238,7 +249,7 @@ static bool attach(struct mm *mm, struct image *im)
     patch_attach(mm, &im->patches);
     take_area(mm, im->start, im->end);
     list_push(&mm->images, &im->node);
-    im->fresh = true;
+    im->fresh = im->kept = true;
     return true;
 }
 
@@ -279,7 +290,7 @@ int64_t image_place(struct mm *mm, const struct vm_map_args *a, uint64_t length)
 
     if (a->file && a->file_ops->identity && (a->flags & MAP_TYPE) == MAP_PRIVATE &&
         !(a->prot & PROT_WRITE) && !(a->flags & MAP_32BIT) && length <= IMAGE_MAX_BYTES &&
-        !atomic_load(&mm->sched.family))
+        !family_kin(mm))
         wanted.identity = a->file_ops->identity(a->file);
     if (!wanted.identity)
         return 0;
@@ -321,10 +332,11 @@ int vm_claim_image(struct mm *mm, void *file, const struct vm_file_ops *ops, uad
     }
     mm->program.start = start;
     mm->program.end = start + wanted.end;
-    if (!im)
+    if (im)
+        im->fresh = false; /* it is mapped part by part */
+    if (!im || im->end - im->start < wanted.end)
         e = range_claim_fixed(mm, start, start + wanted.end);
-    if (!im && !e && wanted.identity && !atomic_load(&mm->sched.family) &&
-        (im = kzalloc(sizeof(*im)))) {
+    if (!im && !e && wanted.identity && (im = kzalloc(sizeof(*im)))) {
         *im = wanted;
         list_init(&im->patches.zones);
         im->start = start;
@@ -366,32 +378,59 @@ bool image_lays_out(struct mm *mm, uaddr_t start, uint64_t length)
     return im && start >= im->start && start < im->end && length <= im->end - start;
 }
 
-void image_settle(struct mm *mm, struct vma *v)
+/* The first image that reaches into [start,end). */
+static struct image *next_image(struct mm *mm, uaddr_t start, uaddr_t end)
 {
-    struct image *im = find(mm, v->start);
-    bool good = fits(im, v);
+    struct image *im, *first = NULL;
 
-    if (!good) {
-        pages_drop_spare(v->start, v->end, PAGE_KEPT);
+    list_for_each (im, &mm->images, node) {
+        if (im->start < end && start < im->end && (!first || im->start < first->start))
+            first = im;
+    }
+    return first;
+}
+
+/* `v` has been placed where `im` is, or nothing. */
+static void settle_part(struct mm *mm, struct vma *v, struct image *im, uaddr_t start,
+                        uaddr_t end)
+{
+    if (!fits(im, v) || !im->kept) {
+        pages_drop_spare(start, end, PAGE_KEPT);
         return;
     }
     bool whole = im->fresh && im->text && v->start == im->start && v->end == im->end;
     im->fresh = false;
-    pages_own(mm, v->start, v->end);
-    if (whole) {
-        mm->laid_out = im;
+    pages_own(mm, start, end);
+    if (!whole) {
+        pages_set_prot(v, start, end);
+        return;
+    }
+    mm->laid_out = im;
+    if (!atomic_load(&mm->sched.family))
         warm_fill(mm, v);
-    } else {
-        pages_set_prot(v, v->start, v->end);
+    else /* others may not come in the midst of that */
+        pages_drop_spare(start, end, PAGE_WARM);
+}
+
+void image_settle(struct mm *mm, struct vma *v)
+{
+    for (uaddr_t at = v->start; at < v->end;) {
+        struct image *im = next_image(mm, at, v->end);
+        uaddr_t start = im ? MAX(at, im->start) : v->end;
+        uaddr_t end = im ? MIN(v->end, im->end) : v->end;
+        settle_part(mm, v, NULL, at, start);
+        if (im)
+            settle_part(mm, v, im, start, end);
+        at = end;
     }
 }
 
-void images_fork(struct mm *mm)
+void images_drop_spare(struct mm *mm, uint8_t ways)
 {
     struct image *im;
 
     list_for_each (im, &mm->images, node)
-        pages_drop_spare(im->start, im->end, PAGE_KEPT | PAGE_WARM);
+        pages_drop_spare(im->start, im->end, ways);
 }
 
 /* ---- leaving ---- */
@@ -513,14 +552,61 @@ static bool detach(struct mm *mm, struct image *im)
     return true;
 }
 
+/* What is left of [*start,*end) without [from,to): the larger side. */
+static void cut(uaddr_t *start, uaddr_t *end, uaddr_t from, uaddr_t to)
+{
+    if (from >= *end || to <= *start || from >= to)
+        return;
+    uint64_t below = from > *start ? from - *start : 0, above = to < *end ? *end - to : 0;
+    if (below > above)
+        *end = from;
+    else
+        *start = *end - above;
+}
+
+/* What nobody else uses, or will. */
+static void free_part(struct mm *mm, uaddr_t *start, uaddr_t *end)
+{
+    struct image *other;
+
+    for (struct mm *m = family_other(mm, NULL); m; m = family_other(mm, m)) {
+        cut(start, end, m->coming.start, m->coming.end);
+        cut(start, end, m->program.start, m->program.end);
+        cut(start, end, m->brk_start, m->brk_limit);
+        list_for_each (other, &m->images, node)
+            cut(start, end, other->start, other->end);
+        for (struct vma *v = vma_next_from(m, *start); v && v->start < *end; v = vma_next(v))
+            cut(start, end, v->start, v->end);
+    }
+}
+
+/* The image becomes what can be kept of it, with mappings that end there. */
+static void trim(struct mm *mm, struct image *im)
+{
+    uaddr_t start = im->start, end = im->end;
+
+    if (atomic_load(&mm->sched.family))
+        free_part(mm, &start, &end);
+    if (start >= end || vma_split(mm, start) || vma_split(mm, end))
+        start = end = im->start;
+    pages_drop_spare(im->start, start, PAGE_KEPT | PAGE_WARM);
+    pages_drop_spare(end, im->end, PAGE_KEPT | PAGE_WARM);
+    patch_image_moved(mm, im->start, start);
+    im->offset += start - im->start;
+    im->start = start;
+    im->end = end;
+}
+
 void images_detach(struct mm *mm, struct list *out)
 {
     struct image *im;
     struct list *n;
 
     image_laid_out(mm);
-    list_for_each (im, &mm->images, node)
+    list_for_each (im, &mm->images, node) {
+        trim(mm, im);
         rewrite_cpuid(mm, im);
+    }
     while ((n = list_pop(&mm->images))) {
         im = list_entry(n, struct image, node);
         if (detach(mm, im)) {
@@ -534,7 +620,8 @@ void images_detach(struct mm *mm, struct list *out)
 
 static bool give_area(struct mm *mm, uaddr_t start, uaddr_t end)
 {
-    return range_hand_over(&kept.owner, mm->family, start, end);
+    return range_hand_over(&kept.owner, mm->family, start, end) ||
+           !range_move(&kept.owner, mm->family, start, end);
 }
 
 /* The areas change hands. A zone that was put into an area of another kind cannot. */

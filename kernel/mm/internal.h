@@ -181,12 +181,12 @@ void image_laid_out(struct mm *mm) HELD(mm->lock);
 bool image_lays_out(struct mm *mm, uaddr_t start, uint64_t length);
 /* Images that [start,end) is all of, with data only: they can be kept at once. */
 void images_unmap(struct mm *mm, uaddr_t start, uaddr_t end) HELD(mm->lock);
-/* mm is going, alone: what can be kept leaves it, and waits in `out` until nothing of mm is
- * left in place. */
+/* mm is going, and nobody of its family runs: what can be kept leaves it, and waits in `out`
+ * until nothing of mm is left in place. */
 void images_detach(struct mm *mm, struct list *out) HELD(mm->lock);
 void images_keep(struct mm *mm, struct list *detached);
-/* mm is going to share its addresses: nothing may lie there unmapped. */
-void images_fork(struct mm *mm);
+/* mm is going to share its addresses: what lies there unmapped goes. */
+void images_drop_spare(struct mm *mm, uint8_t ways);
 /* Its images are no more than areas from now on. */
 void images_forget(struct mm *mm);
 /* Images of mm in [start,end) that have no mapping left. */
@@ -224,12 +224,16 @@ int family_write(struct mm *mm, struct vma *v, uaddr_t page) MUST_CHECK;
 int family_clear(struct mm *mm, struct vma *fresh) MUST_CHECK;
 /* Whether others have something there, too, but do not share mm's table of rewritten calls. */
 bool family_strangers(struct mm *mm, uaddr_t start, uaddr_t end);
+/* Whether another member comes of the same program by forks: it knows mm's addresses. */
+bool family_kin(struct mm *mm);
+/* The other members, one after the other. */
+struct mm *family_other(struct mm *mm, struct mm *previous);
 /* Whether another member has a shared mapping there. */
 bool family_shares(struct mm *mm, uaddr_t start, uaddr_t end);
 /* mm and the rival's members are to live at the same addresses; current->mm becomes mm. */
 int family_join(struct mm *mm, struct family *rival) MUST_CHECK;
 /* mm is going: what others need of its pages stays, its copies are freed. */
-void family_leave(struct mm *mm);
+void family_leave(struct mm *mm) HELD(mm->lock);
 /* The current task's claim, if it was for mm, which is gone. */
 void family_unclaim(struct mm *mm);
 /* `mm` has no references any more. True if it is alone; then nobody joins it from now on. */

@@ -51,7 +51,7 @@ struct mm *mm_get(struct mm *mm)
 }
 
 /* With others at the same addresses: nothing is unmapped, for that would take theirs along. */
-static void destroy_in_family(struct mm *mm)
+static void destroy_in_family(struct mm *mm) HELD(mm->lock)
 {
     struct vma *v;
 
@@ -381,7 +381,7 @@ static struct vma *same_mapping(struct mm *mm, const struct vm_map_args *a, uint
         v->offset + (a->address - v->start) != a->offset || v->file_ops != a->file_ops ||
         !v->file_ops->identity || !v->file_ops->identity(v->file) ||
         v->file_ops->identity(v->file) != v->file_ops->identity(a->file) ||
-        v->file_limit != UINT64_MAX || a->file_limit || atomic_load(&mm->sched.family))
+        v->file_limit != UINT64_MAX || a->file_limit || family_kin(mm))
         return NULL;
     return v;
 }
@@ -392,6 +392,8 @@ static int map_again(struct mm *mm, const struct vm_map_args *a, uint64_t length
 
     if (!e)
         e = vma_split(mm, a->address + length);
+    if (!e)
+        e = family_part(mm, a->address, a->address + length);
     if (e)
         return e;
     struct vma *v = vma_at(mm, a->address);

@@ -56,6 +56,8 @@ struct patch_kept {
 /* The sites of [start,end), an image of mm, leave mm's table. False: there was a fork, and
  * others have them, too. mm->lock is held. */
 bool patch_detach(struct mm *mm, uaddr_t start, uaddr_t end, struct patch_kept *out);
+/* An image of mm begins at `to` from now on. */
+void patch_image_moved(struct mm *mm, uaddr_t from, uaddr_t to);
 /* They come into mm's table; false: there is no memory for one. */
 bool patch_ready(struct mm *mm);
 void patch_attach(struct mm *mm, struct patch_kept *kept);

@@ -175,6 +175,18 @@ bool patch_detach(struct mm *mm, uaddr_t start, uaddr_t end, struct patch_kept *
     return true;
 }
 
+void patch_image_moved(struct mm *mm, uaddr_t from, uaddr_t to)
+{
+    struct patches *p = patches_of(mm);
+    struct zone *z;
+    if (!p || from == to || atomic_load(&p->refs) != 1)
+        return;
+    list_for_each (z, &p->zones, node) {
+        if (z->image == from)
+            z->image = to;
+    }
+}
+
 bool patch_ready(struct mm *mm)
 {
     return patches_of(mm) || patches_make(mm);

@@ -431,9 +431,30 @@ static bool area_split(uaddr_t at, struct area *spare) HELD(range_lock)
     return true;
 }
 
+/* The areas of [start,end), which are from's, become one of `to`; the others go to `spare`. */
+static void join_areas(struct family *to, uaddr_t start, uaddr_t end, struct list *spare)
+    HELD(range_lock)
+{
+    struct area *first = area_from(start), *a;
+
+    while (first->end < end) {
+        a = area_from(first->end);
+        first->end = a->end;
+        rb_remove(&ranges, &a->node);
+        list_remove(&a->in_family);
+        list_append(spare, &a->in_family);
+    }
+    list_remove(&first->in_family);
+    first->family = to;
+    first->search = NULL;
+    first->cursor = end;
+    list_append(&to->areas, &first->in_family);
+}
+
 int range_move(struct family *to, struct family *from, uaddr_t start, uaddr_t end)
 {
     struct area *low = kzalloc(sizeof(*low)), *high = kzalloc(sizeof(*high));
+    struct list spare = LIST_INIT(spare);
     int e = -ENOMEM;
 
     if (!low || !high)
@@ -445,14 +466,10 @@ int range_move(struct family *to, struct family *from, uaddr_t start, uaddr_t en
             low = NULL;
         if (area_split(end, high))
             high = NULL;
-        for (struct area *a = area_from(start); a && a->start < end; a = area_from(a->end)) {
-            list_remove(&a->in_family);
-            a->family = to;
-            a->search = NULL;
-            list_append(&to->areas, &a->in_family);
-        }
+        join_areas(to, start, end, &spare);
     }
     spin_unlock(&range_lock);
+    free_areas(&spare);
 out:
     kfree(low);
     kfree(high);

@@ -75,7 +75,9 @@ void vm_prepare(struct mm *mm, uaddr_t start, uint64_t length)
 
 void warm_settle(struct mm *mm, struct vma *v)
 {
-    bool fits = !v->shared && v->prot != PROT_NONE;
+    /* Filling takes a while, in which other members would meet half a page. */
+    bool fits =
+        !v->shared && v->prot != PROT_NONE && !(v->file && atomic_load(&mm->sched.family));
     uint8_t state;
 
     if (image_lays_out(mm, v->start, v->end - v->start) && !(v->prot & PROT_WRITE))
