@@ -80,6 +80,7 @@ struct boot_info {
 };
 
 #define BOOT_STATS 1u /* print counts at the end */
+#define BOOT_MAPS  2u /* say what is mapped: HOSTCALL_MAPPED */
 
 struct boot_cpuid {
     uint32_t leaf, subleaf;

@@ -123,7 +123,11 @@
     X(CPU_TIME, "the vCPU's thread's CPU time in ns", \
       "lie: CPU times are wrong, within what the TSC says") \
     X(REPLY, "id, enum control_reply, value, address, length: the answer to a request", \
-      "drop it")
+      "drop it") \
+    X(MAPPED, \
+      "path, address, offset in the file: a program mapped that to execute it; only where " \
+      "BOOT_MAPS was asked for and the enclave is debuggable", \
+      "nothing")
 
 enum hostcall_nr {
 #define X(name, args, hostile) HOSTCALL_##name,

@@ -145,13 +145,14 @@ static struct err *open_instance(struct run *run)
         err = open_images(run);
     if (!err)
         err = choose_mode(run);
-    if (!err)
-        err = observe_apply(run->observe, run->config.max_log_level, &run->params);
     run->params.plan = &run->plan;
     run->params.sigstruct = &run->sig;
     run->params.base_zero = !(run->config.flags & CONFIG_FLAG_ANY_BASE);
     run->params.debug = !!(run->config.flags & CONFIG_FLAG_DEBUGGABLE);
     run->params.cwd = "/";
+    if (!err)
+        err = observe_apply(run->observe, run->config.max_log_level, INSTANCE_IMAGE,
+                            &run->params);
     return explain(err, run);
 }
 

@@ -360,7 +360,7 @@ static struct err *run_try(struct try *t, char **argv, int *status)
     struct err *err = mode_parse(getenv("SGX_MODE"), "SGX_MODE", &params.mode);
 
     if (!err)
-        err = observe_apply(&t->observe, LOG_TRACE, &params);
+        err = observe_apply(&t->observe, LOG_TRACE, t->root, &params);
     if (!err)
         err = make_enclave(t);
     if (err)

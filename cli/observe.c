@@ -4,6 +4,7 @@
  * show these things; whether it does, its measured configuration decides.
  */
 #include "cli/observe.h"
+#include "cli/perf_map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,8 @@ int observe_option(struct observe *o, const char *arg, struct err **err)
     *err = NULL;
     if (!strcmp(arg, "--stats"))
         o->counts = 1;
+    else if (!strcmp(arg, "--perf-map"))
+        o->perf_map = 1;
     else if (!strcmp(arg, "--strace"))
         *err = read_trace(o, "all");
     else if (!strncmp(arg, "--strace=", 9))
@@ -163,7 +166,8 @@ int observe_option(struct observe *o, const char *arg, struct err **err)
     return 1;
 }
 
-struct err *observe_apply(struct observe *o, uint32_t most, struct host_run_params *params)
+struct err *observe_apply(struct observe *o, uint32_t most, const char *root,
+                          struct host_run_params *params)
 {
     struct err *err = read_levels(o, &params->log_level);
 
@@ -179,7 +183,13 @@ struct err *observe_apply(struct observe *o, uint32_t most, struct host_run_para
     params->log_levels = o->levels;
     params->trace = o->traces ? o->trace : NULL;
     params->stats = o->counts ? &o->stats : NULL;
-    return NULL;
+    if (!o->perf_map)
+        return NULL;
+    if (!params->debug)
+        return err_hint(err_new("--perf-map: the enclave is not debuggable"),
+                        "Occlum.json: metadata.debuggable must be true");
+    params->mapped = perf_map_add;
+    return perf_map_begin(root);
 }
 
 void observe_report(const struct host_stats *stats)

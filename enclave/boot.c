@@ -115,7 +115,7 @@ void boot_early(haddr_t info)
     config_check(enclave.config, LAYOUT_CONFIG_MAX);
     b->vcpu_count = MIN(b->vcpu_count, enclave.config->tcs_count);
     log_levels_set(b->log_level, b->log_levels, enclave.config->max_log_level);
-    trace_configure(b, enclave.config->max_log_level);
+    trace_configure(b, enclave.config);
     read_identity();
     enclave_pages_protect((uint64_t)__relro_start,
                           (uint64_t)(__relro_end - __relro_start) / PAGE_SIZE,

@@ -305,6 +305,14 @@ int host_ioctl(int fd, uint32_t request, void *buffer, size_t size)
     return plain(r);
 }
 
+void host_mapped(const char *path, uaddr_t address, uint64_t offset)
+{
+    haddr_t p;
+
+    if (put_path(0, path, &p) == 0)
+        (void)hostcall3(HOSTCALL_MAPPED, p, address, offset);
+}
+
 int host_ioctl_value(int fd, uint32_t request, uint64_t value)
 {
     return plain(hostcall(HOSTCALL_IOCTL, (uint64_t)fd, request, value, 0, 0, 0));

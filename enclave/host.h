@@ -54,6 +54,8 @@ int host_flock(int fd, int operation) MUST_CHECK;
 /* In and out through `buffer` of `size` bytes. */
 int host_ioctl(int fd, uint32_t request, void *buffer, size_t size) MUST_CHECK;
 /* The argument is a number. */
+/* For profilers; no answer. */
+void host_mapped(const char *path, uaddr_t address, uint64_t offset);
 int host_ioctl_value(int fd, uint32_t request, uint64_t value) MUST_CHECK;
 
 /* A read-only image mapped by the host: reads are copies of untrusted bytes, to be verified. */

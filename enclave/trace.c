@@ -12,8 +12,11 @@
 struct trace trace;
 void (*trace_summary)(void);
 
-void trace_configure(const struct boot_info *b, uint32_t max_log_level)
+void trace_configure(const struct boot_info *b, const struct enclave_config *c)
 {
+    uint32_t max_log_level = c->max_log_level;
+
+    trace.maps = (b->flags & BOOT_MAPS) && (c->flags & CONFIG_FLAG_DEBUGGABLE);
     trace.stats = (b->flags & BOOT_STATS) && max_log_level > LOG_OFF;
     if (max_log_level < LOG_TRACE)
         return;

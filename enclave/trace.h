@@ -12,6 +12,7 @@
 struct trace {
     bool calls; /* something in `set` */
     bool stats; /* count, and print the counts at the end */
+    bool maps;  /* tell the host what programs execute */
     _Atomic uint64_t faults;
     uint64_t set[8]; /* a bit a system call's number */
 };
@@ -19,7 +20,7 @@ extern struct trace trace;
 
 #define trace_on() unlikely(trace.calls || trace.stats)
 
-void trace_configure(const struct boot_info *b, uint32_t max_log_level);
+void trace_configure(const struct boot_info *b, const struct enclave_config *c);
 static inline bool trace_wants(uint32_t nr)
 {
     return trace.calls && nr < 512 && (trace.set[nr / 64] >> nr % 64 & 1);

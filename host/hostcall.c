@@ -375,6 +375,13 @@ static int64_t do_REPLY(struct vcpu_host *v, const uint64_t *a)
     return 0;
 }
 
+static int64_t do_MAPPED(struct vcpu_host *v, const uint64_t *a)
+{
+    if (v->machine->mapped)
+        v->machine->mapped(str(a[0]), a[1], a[2]);
+    return 0;
+}
+
 static hostcall_fn *const table[HOSTCALL_COUNT] = {
 #define X(name, args, hostile) [HOSTCALL_##name] = do_##name,
     HOSTCALLS(X)

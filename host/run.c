@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "boundary/layout.h"
 #include "host/control.h"
 #include "host/service.h"
 #include "host/terminal.h"
@@ -304,7 +305,7 @@ static int fill_boot(struct machine *m, struct loan *l, const struct host_run_pa
         .tsc_hz = tsc_hz(&m->begin),
         .memory_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
         .log_level = p->log_level,
-        .flags = p->stats ? BOOT_STATS : 0,
+        .flags = (p->stats ? BOOT_STATS : 0) | (p->mapped ? BOOT_MAPS : 0),
         .platform = m->dev->ops->platform,
         .uid = getuid(),
         .gid = getgid(),
@@ -442,9 +443,12 @@ int host_run(const struct host_run_params *params, uint32_t *status, struct host
     m->begin = tsc_begin();
     m->plan = params->plan;
     m->observer = params->observer;
+    m->mapped = params->mapped;
     m->count = vcpu_count(params);
     if ((rc = load(params, ops, &m->dev, err)))
         goto out_free;
+    if (m->mapped)
+        m->mapped(NULL, m->dev->base + layout_top(m->dev->size) + LAYOUT_KERNEL, 0);
     rc = run_loaded(m, &loan, params, err);
     *status = m->status;
     collect_stats(m, params->stats);

@@ -52,6 +52,9 @@ struct host_run_params {
     const uint64_t *trace;                /* boot_info's, 8 words; NULL: nothing */
     struct host_stats *stats;             /* NULL: not wanted */
     const struct host_observer *observer; /* NULL: nobody wants to know */
+    /* NULL, or told where a program's file is mapped to be executed, on any thread; path NULL:
+     * the kernel. Programs are told of only by debuggable enclaves. */
+    void (*mapped)(const char *path, uint64_t address, uint64_t offset);
     uint32_t vcpus;                       /* 0: online CPUs, at most the plan's TCSs */
     /* A service: no program, but a listening socket through which they are asked for. `ready`
      * is called when requests are taken. */

@@ -34,6 +34,7 @@ struct machine {
     struct dev *dev;
     const struct page_plan *plan;
     const struct host_observer *observer;
+    void (*mapped)(const char *path, uint64_t address, uint64_t offset);
     uint32_t count;
     struct vcpu_host vcpu[64];
     struct boot_info *boot;

@@ -2,7 +2,9 @@
 /* Making, changing and undoing mappings: mmap(2), munmap(2), mprotect(2), brk(2), msync(2). */
 #include "abi/errno.h"
 #include "enclave/boot.h"
+#include "enclave/host.h"
 #include "enclave/pages.h"
+#include "enclave/trace.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/internal.h"
@@ -473,11 +475,25 @@ int vm_populate(struct mm *mm, uaddr_t address, uint64_t length)
     return e;
 }
 
+static void tell_host(const struct vm_map_args *a, uaddr_t at)
+{
+    uint64_t dev, ino;
+    char *path = kmalloc(HOST_PATH_MAX);
+
+    if (path && a->file_ops->describe) {
+        a->file_ops->describe(a->file, path, HOST_PATH_MAX, &dev, &ino);
+        host_mapped(path, at, a->offset);
+    }
+    kfree(path);
+}
+
 int64_t vm_map(struct mm *mm, const struct vm_map_args *args)
 {
     mutex_lock(&mm->lock);
     int64_t r = map_locked(mm, args);
     mutex_unlock(&mm->lock);
+    if (unlikely(trace.maps) && r >= 0 && args->file && (args->prot & PROT_EXEC))
+        tell_host(args, (uaddr_t)r);
     return r;
 }
 

@@ -65,9 +65,9 @@ shows '^task switches: [1-9]'
 shows '^page cache: [1-9]'
 shows '^exits: [1-9][0-9]* host calls, .* OPENAT [1-9]'
 
-OCCLUM_LOG_LEVEL=off,mm=debug "$occlum" try --quiet /bin/true 2>"$work/trace"
+OCCLUM_LOG_LEVEL=off,mm=debug "$occlum" try --quiet /bin/sh -c '/bin/true; :' 2>"$work/trace"
 shows 'system calls trapped'
-OCCLUM_LOG_LEVEL=debug,mm=off "$occlum" try --quiet /bin/true 2>"$work/trace"
+OCCLUM_LOG_LEVEL=debug,mm=off "$occlum" try --quiet /bin/sh -c '/bin/true; :' 2>"$work/trace"
 hides 'system calls trapped'
 OCCLUM_LOG_LEVEL=mn=debug "$occlum" try --quiet /bin/true 2>"$work/trace"
 shows 'mn=debug.*must be'
