@@ -5,9 +5,10 @@
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../lib.sh"
 
-debian redis-server redis-tools
+debian redis-server redis-tools procps
 version=$(debian_version redis-server)
 make_instance
+store
 requests=100000
 [ -n "$small" ] && requests=2000
 
@@ -89,6 +90,35 @@ cluster() { # SIDE
     stop_servers
     rm -rf "$folder"
 }
+
+# The server is killed while a client appends number after number, each synced to the file:
+# started again it has each that was confirmed.
+killed() { # SIDE
+    side=$1 one=$(free_port)
+    for start in first second; do
+        server "$side" /bin/sh -c "mkdir -p $data/aof && exec redis-server --bind 127.0.0.1 \
+            --port $one --dir $data/aof --save '' --appendonly yes --appendfsync always"
+        until_ready cli -p "$one" ping || return
+        [ $start = second ] && break
+        seq 1000000 | sed 's/^/rpush numbers /' |
+            redis-cli -h 127.0.0.1 -p "$one" >"$work/confirmed" 2>/dev/null &
+        client=$!
+        until_ready lines "$work/confirmed" 100
+        crash
+        kill $client # it would try again for each number
+        wait $client
+    done
+    count=$(cli -p "$one" llen numbers)
+    [ "$count" -ge "$(sed '/^[0-9]*$/!d' "$work/confirmed" | tail -1)" ] ||
+        fail "$side: only $count numbers are left"
+    is "the last number" "$count" cli -p "$one" lindex numbers -1
+    stop_servers
+}
+say "$name: killed while a client writes"
+[ -n "$small" ] || killed native
+killed inside
+[ $failed -eq 0 ] && echo "$count numbers are left, and the last confirmed was" \
+    "$(sed '/^[0-9]*$/!d' "$work/confirmed" | tail -1)"
 
 say "$name: a server with a replica"
 for round in $(seq "$rounds"); do
