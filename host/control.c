@@ -202,7 +202,9 @@ static void pass_signal(struct host_control *c, int sig)
         c->since_ns = now_ns();
     else if (ends(sig) && now_ns() - c->since_ns > PATIENCE_NS)
         die(sig); /* the enclave does not listen */
-    notify(c);
+    /* All: where a kick was lost, whoever is to die waits for that vCPU. */
+    for (uint32_t i = 0; i < c->machine->count; i++)
+        vcpu_alert(c->machine, i);
 }
 
 static void take_signals(struct host_control *c)

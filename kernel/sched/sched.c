@@ -108,8 +108,7 @@ static void look_after(struct run_queue *q)
 void sched_look_at_timer(void)
 {
     struct run_queue *q = my_queue();
-    uint32_t fired =
-        host_load32(q->vcpu->shared + offsetof(struct vcpu_shared, timer_fired));
+    uint32_t fired = host_load32(q->vcpu->shared + offsetof(struct vcpu_shared, timer_fired));
 
     if (fired == q->timer_fired)
         return;
