@@ -108,32 +108,55 @@ static int check_run(struct emu *e, const struct plan_run *run, struct host_erro
     return 0;
 }
 
+static int add_tcs_pages(struct emu *e, const struct plan_run *run, struct host_error *err)
+{
+    uint8_t page[SGX_PAGE] = {0};
+    int rc = 0;
+
+    for (uint64_t i = 0; i < run->pages && !rc; i++) {
+        uint64_t offset = run->offset + i * SGX_PAGE;
+        if (run->data)
+            plan_page(run, i, page);
+        rc = add_tcs(e, offset, page, err);
+        if (!rc)
+            emu_measure_add(e, offset, run->secinfo, page, run->measured);
+    }
+    if (!rc)
+        memset(&e->epcm[run->offset / SGX_PAGE], EPCM_TCS, run->pages);
+    return rc;
+}
+
+/* Measured is what has arrived: the plan's contents may be a file that changes meanwhile. */
+static void load_and_measure(struct emu *e, const struct plan_run *run)
+{
+    uint8_t *memory = (uint8_t *)e->dev.base + run->offset;
+
+    /* One call instead of a fault a page; older kernels lack it. */
+    if (run->data)
+        madvise(memory, run->pages * SGX_PAGE, MADV_POPULATE_WRITE_);
+    for (uint64_t i = 0; i < run->pages; i++) {
+        uint8_t *page = memory + i * SGX_PAGE;
+        if (run->data)
+            plan_page(run, i, page);
+        emu_measure_add(e, run->offset + i * SGX_PAGE, run->secinfo, run->data ? page : NULL,
+                        run->measured);
+    }
+}
+
 int emu_add_pages(struct dev *dev, const struct plan_run *run, struct host_error *err)
 {
     struct emu *e = emu_of(dev);
     int rc = check_run(e, run, err);
-    int is_tcs = (run->secinfo >> 8) == PT_TCS;
-    uint8_t entry = is_tcs ? EPCM_TCS : (uint8_t)(EPCM_REG | (run->secinfo & SECINFO_RWX));
 
-    if (rc)
-        return rc;
-    for (uint64_t i = 0; i < run->pages; i++) {
-        const uint8_t *data = run->data ? run->data + i * SGX_PAGE : NULL;
-        uint64_t offset = run->offset + i * SGX_PAGE;
-        if (is_tcs && (rc = add_tcs(e, offset, data, err)))
-            return rc;
-        emu_measure_add(e, offset, run->secinfo, data, run->measured);
-    }
-    memset(&e->epcm[run->offset / SGX_PAGE], entry, run->pages);
-    if (is_tcs)
-        return 0;
+    if (rc || (run->secinfo >> 8) == PT_TCS)
+        return rc ? rc : add_tcs_pages(e, run, err);
+    uint8_t entry = (uint8_t)(EPCM_REG | (run->secinfo & SECINFO_RWX));
     int prot = emu_prot(entry), load = run->data ? PROT_READ | PROT_WRITE : prot;
+
+    memset(&e->epcm[run->offset / SGX_PAGE], entry, run->pages);
     rc = protect(e, run->offset, run->pages, load);
-    if (!rc && run->data) {
-        /* One call instead of a fault a page; older kernels lack it. */
-        madvise((void *)(dev->base + run->offset), run->pages * SGX_PAGE, MADV_POPULATE_WRITE_);
-        memcpy((void *)(dev->base + run->offset), run->data, run->pages * SGX_PAGE);
-    }
+    if (!rc)
+        load_and_measure(e, run);
     if (!rc && load != prot)
         rc = protect(e, run->offset, run->pages, prot);
     return rc ? host_fail(err, rc, "EADD: %s", strerror(-rc)) : 0;

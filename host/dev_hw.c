@@ -196,7 +196,7 @@ static int hw_add_pages(struct dev *dev, const struct plan_run *run, struct host
 {
     struct hw *h = hw_of(dev);
     struct sgx_secinfo secinfo = {.flags = run->secinfo};
-    int direct = run->data && (uint64_t)run->data % SGX_PAGE == 0;
+    int direct = run->data && !run->stream && (uint64_t)run->data % SGX_PAGE == 0;
     int is_tcs = run->secinfo >> 8 == PT_TCS;
     uint64_t step = direct ? run->pages : BOUNCE_PAGES;
     int rc = 0;
@@ -205,8 +205,8 @@ static int hw_add_pages(struct dev *dev, const struct plan_run *run, struct host
         memset(h->bounce, 0, BOUNCE_PAGES * SGX_PAGE);
     for (uint64_t done = 0; done < run->pages && !rc; done += step) {
         uint64_t n = run->pages - done < step ? run->pages - done : step;
-        if (run->data && !direct)
-            memcpy(h->bounce, run->data + done * SGX_PAGE, n * SGX_PAGE);
+        for (uint64_t i = 0; i < n && run->data && !direct; i++)
+            plan_page(run, done + i, h->bounce + i * SGX_PAGE);
         rc = add_chunk(h, (struct hw_add_pages){
                               .src = (uint64_t)(direct ? run->data : h->bounce),
                               .offset = run->offset + done * SGX_PAGE,

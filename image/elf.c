@@ -26,7 +26,7 @@ static struct err *map_file(const char *path, struct elf_image *elf)
         close(fd);
         return err_new("%s: too short for an ELF file", path);
     }
-    void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     int saved = errno;
 
     close(fd);

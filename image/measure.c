@@ -12,12 +12,13 @@
 /* One page's records into `out`; returns their length. */
 static size_t page_records(const struct plan_run *run, uint64_t page, uint8_t *out)
 {
-    static const uint8_t zeros[SGX_PAGE];
-    const uint8_t *data = run->data ? run->data + page * SGX_PAGE : zeros;
+    uint8_t data[SGX_PAGE] = {0};
     struct stream_eadd add = {.tag = STREAM_EADD, .offset = run->offset + page * SGX_PAGE};
     struct stream_eextend extend = {.tag = STREAM_EEXTEND};
     size_t used = sizeof(add);
 
+    if (run->data)
+        plan_page(run, page, data);
     add.secinfo[0] = run->secinfo;
     memcpy(out, &add, sizeof(add));
     for (unsigned at = 0; run->measured && at < SGX_PAGE; at += STREAM_CHUNK) {

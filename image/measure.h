@@ -5,14 +5,15 @@
  */
 #pragma once
 
+#include "image/file.h"
 #include "image/image.h"
 
 #define STREAM_ECREATE 0x0045544145524345ull /* "ECREATE" */
 #define STREAM_EADD    0x0000000044444145ull /* "EADD" */
 #define STREAM_EEXTEND 0x00444e4554584545ull /* "EEXTEND" */
 
-#define STREAM_CHUNK    256u
-#define STREAM_PAGE_MAX (64u + 16u * (64u + STREAM_CHUNK))
+#define STREAM_CHUNK    PLAN_CHUNK
+#define STREAM_PAGE_MAX PLAN_STREAM_PAGE
 
 struct stream_ecreate {
     uint64_t tag;
@@ -43,5 +44,6 @@ int plan_stream(const struct page_plan *plan,
 
 /* plan.c: zeroed, page-aligned memory for the contents of a plan; NULL: no memory. */
 uint8_t *plan_pages(size_t count);
-/* plan.c: makes a plan the owner of such memory, which its runs point into. */
-MUST_CHECK struct err *plan_adopt(struct page_plan *plan, uint8_t *pages, size_t count);
+/* plan.c: makes a plan the owner of the stream that its runs point into. On failure it is not.
+ */
+MUST_CHECK struct err *plan_adopt(struct page_plan *plan, const struct file_map *stream);

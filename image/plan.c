@@ -17,10 +17,11 @@
 #define SECINFO_REG(perms) (SECINFO_TYPE(PT_REG) | (perms))
 #define RUNS_PER_SLOT      6u
 
-/* What a built plan owns: page-aligned contents, and the arrays. */
+/* What a plan owns: page-aligned contents, a stream, and the arrays. */
 struct plan_store {
     uint8_t *pages;
     size_t used, count; /* pages */
+    struct file_map stream;
 };
 
 /* All at once: thousands of faults one by one would be felt at every start. */
@@ -55,6 +56,7 @@ static struct plan_run *add_run(struct page_plan *plan, uint64_t offset, uint64_
     run->secinfo = secinfo;
     run->measured = 0;
     run->data = NULL;
+    run->stream = 0;
     return run;
 }
 
@@ -207,22 +209,45 @@ void plan_free(struct page_plan *plan)
 
     if (store && store->pages)
         munmap(store->pages, store->count * LAYOUT_PAGE);
+    if (store)
+        file_unmap(&store->stream);
     free(store);
     free(plan->runs);
     free(plan->enclu_sites);
     memset(plan, 0, sizeof(*plan));
 }
 
-struct err *plan_adopt(struct page_plan *plan, uint8_t *pages, size_t count)
+/* The configuration in one piece; and what is parsed must not change meanwhile, as a file can.
+ */
+static int copy_config(struct page_plan *plan, struct plan_store *store)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        struct plan_run *run = &plan->runs[i];
+
+        if (run->offset != layout_top(plan->size) + LAYOUT_CONFIG || !run->data)
+            continue;
+        store->pages = plan_pages(run->pages);
+        if (!store->pages)
+            return -ENOMEM;
+        store->count = run->pages;
+        for (uint64_t page = 0; page < run->pages; page++)
+            plan_page(run, page, store->pages + page * LAYOUT_PAGE);
+        run->data = store->pages;
+        run->stream = 0;
+        break;
+    }
+    return 0;
+}
+
+struct err *plan_adopt(struct page_plan *plan, const struct file_map *stream)
 {
     struct plan_store *store = calloc(1, sizeof(*store));
 
-    if (!store) {
-        munmap(pages, count * LAYOUT_PAGE);
+    if (!store || copy_config(plan, store)) {
+        free(store);
         return err_sys(ENOMEM, "reading the enclave");
     }
-    store->pages = pages;
-    store->count = count;
+    store->stream = *stream;
     plan->owner = store;
     return NULL;
 }

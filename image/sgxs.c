@@ -50,8 +50,6 @@ struct reader {
     struct file_map file;
     size_t at;
     struct page_plan *plan;
-    uint8_t *pages; /* contents, in order */
-    size_t page_count, page_room;
     size_t run_room;
 };
 
@@ -80,35 +78,29 @@ static struct err *read_ecreate(struct reader *r)
     return NULL;
 }
 
-static uint8_t *next_page(const struct reader *r)
+static int is_zero(const uint8_t *bytes, size_t size)
 {
-    return r->pages + r->page_count * SGX_PAGE;
+    return !bytes[0] && !memcmp(bytes, bytes + 1, size - 1);
 }
 
-/* The 16 chunks of a page into the next page of contents. */
-static struct err *read_chunks(struct reader *r, uint64_t offset)
+/* The 16 chunks of a page; whether they are all zero. */
+static struct err *read_chunks(struct reader *r, uint64_t offset, int *zero)
 {
-    uint8_t *page = next_page(r);
-
+    *zero = 1;
     for (unsigned at = 0; at < SGX_PAGE; at += STREAM_CHUNK) {
         struct stream_eextend extend;
-        static const uint8_t zeros[sizeof(extend.reserved)];
 
         if (r->file.size - r->at < sizeof(extend) + STREAM_CHUNK)
             return damaged(r, "it ends within a page");
         memcpy(&extend, r->file.bytes + r->at, sizeof(extend));
         if (extend.tag != STREAM_EEXTEND || extend.offset != offset + at ||
-            memcmp(extend.reserved, zeros, sizeof(zeros)))
+            !is_zero(extend.reserved, sizeof(extend.reserved)))
             return damaged(r, "a page is not measured in order");
-        memcpy(page + at, r->file.bytes + r->at + sizeof(extend), STREAM_CHUNK);
-        r->at += sizeof(extend) + STREAM_CHUNK;
+        r->at += sizeof(extend);
+        *zero = *zero && is_zero(r->file.bytes + r->at, STREAM_CHUNK);
+        r->at += STREAM_CHUNK;
     }
     return NULL;
-}
-
-static int is_zero(const uint8_t *page)
-{
-    return !page[0] && !memcmp(page, page + 1, SGX_PAGE - 1);
 }
 
 /* Whether an EEXTEND record follows. */
@@ -123,17 +115,17 @@ static int extend_follows(const struct reader *r)
 
 /*
  * The run that takes the page at `offset`: the last one if it continues it, else a new one.
- * `filled`: its contents are the next page; others are zero, and need no room.
+ * `filled`: where the page with its contents is in the stream; NULL: it is zero.
  */
 static struct plan_run *run_for(struct reader *r, const struct stream_eadd *add, int measured,
-                                int filled)
+                                const uint8_t *filled)
 {
     struct page_plan *plan = r->plan;
     struct plan_run *run = plan->count ? &plan->runs[plan->count - 1] : NULL;
 
     if (run && run->offset + run->pages * SGX_PAGE == add->offset &&
-        run->secinfo == add->secinfo[0] && run->measured == measured &&
-        !run->data == !filled && add->secinfo[0] != SECINFO_TYPE(PT_TCS))
+        run->secinfo == add->secinfo[0] && run->measured == measured && !run->data == !filled &&
+        add->secinfo[0] != SECINFO_TYPE(PT_TCS))
         return run;
     if (plan->count == r->run_room) {
         size_t room = r->run_room ? r->run_room * 2 : 64;
@@ -147,7 +139,8 @@ static struct plan_run *run_for(struct reader *r, const struct stream_eadd *add,
     run = &plan->runs[plan->count++];
     *run = (struct plan_run){.offset = add->offset, .secinfo = add->secinfo[0]};
     run->measured = measured;
-    run->data = filled ? next_page(r) : NULL;
+    run->data = filled;
+    run->stream = filled != NULL;
     return run;
 }
 
@@ -175,21 +168,21 @@ static struct err *read_page(struct reader *r, uint64_t *floor)
         return damaged(r, "a page out of order or out of range");
     if (!secinfo_ok(&add))
         return damaged(r, "impossible permissions or page type");
+    const uint8_t *here = r->file.bytes + r->at;
+
     r->at += sizeof(add);
     *floor = add.offset + SGX_PAGE;
-    int measured = extend_follows(r);
-    struct err *err = measured ? read_chunks(r, add.offset) : NULL;
+    int measured = extend_follows(r), zero = 1;
+    struct err *err = measured ? read_chunks(r, add.offset, &zero) : NULL;
 
     if (err)
         return err;
-    int zero_ok = !!(add.secinfo[0] & SECINFO_W); /* read-only data stays in one piece */
-    int filled = measured && !(zero_ok && is_zero(next_page(r)));
-    struct plan_run *run = run_for(r, &add, measured, filled);
+    zero = zero && (!measured || add.secinfo[0] & SECINFO_W); /* others stay in one piece */
+    struct plan_run *run = run_for(r, &add, measured, zero ? NULL : here);
 
     if (!run)
         return err_sys(ENOMEM, "%s", r->path);
     run->pages++;
-    r->page_count += (size_t)filled;
     if (add.secinfo[0] == SECINFO_TYPE(PT_TCS)) {
         if (plan->tcs_count == LAYOUT_VCPU_MAX)
             return damaged(r, "too many TCSs");
@@ -204,11 +197,6 @@ static struct err *read_stream(struct reader *r)
     uint64_t floor = 0;
     if (err)
         return err;
-    /* A measured page takes this much of the file, so there are no more than that. */
-    r->page_room = r->file.size / STREAM_PAGE_MAX + 1;
-    r->pages = plan_pages(r->page_room);
-    if (!r->pages)
-        return err_sys(ENOMEM, "%s", r->path);
     while (!err && r->at < r->file.size)
         err = read_page(r, &floor);
     if (!err && r->plan->tcs_count == 0)
@@ -228,15 +216,10 @@ struct err *sgxs_read(const char *path, struct page_plan *plan, uint8_t mrenclav
     if (mrenclave)
         image_sha256(r.file.bytes, r.file.size, mrenclave);
     err = read_stream(&r);
-    if (r.pages) {
-        struct err *adopt = plan_adopt(plan, r.pages, r.page_room);
-
-        if (err)
-            err_free(adopt);
-        else
-            err = adopt;
-    }
-    file_unmap(&r.file);
+    if (!err)
+        err = plan_adopt(plan, &r.file);
+    if (!plan->owner)
+        file_unmap(&r.file);
     if (err)
         plan_free(plan);
     return err;

@@ -73,8 +73,8 @@ static inline struct page_plan *tiny_plan(unsigned cpus)
 
     memset(code, 0xcc, 4 * 4096);
     memcpy(code, tiny_begin, (size_t)(tiny_end - tiny_begin));
-    r[n++] =
-        (struct plan_run){TINY_CODE, 4, SECINFO_R | SECINFO_X | SECINFO_TYPE(PT_REG), 1, code};
+    r[n++] = (struct plan_run){TINY_CODE, 4,    SECINFO_R | SECINFO_X | SECINFO_TYPE(PT_REG),
+                               1,         code, 0};
     for (unsigned i = 0; i < cpus; i++) {
         uint64_t at = TINY_CPU + i * TINY_STRIDE,
                  rw = SECINFO_R | SECINFO_W | SECINFO_TYPE(PT_REG);
@@ -88,12 +88,12 @@ static inline struct page_plan *tiny_plan(unsigned cpus)
                               .fs_limit = 0xffffffff,
                               .gs_limit = 0xffffffff};
         p->tcs_offset[i] = at;
-        r[n++] = (struct plan_run){at, 1, SECINFO_TYPE(PT_TCS), 1, (uint8_t *)t};
-        r[n++] = (struct plan_run){at + TINY_DATA, 8, rw, 1, NULL};
-        r[n++] = (struct plan_run){at + TINY_SSA, 8, rw, 0, NULL};
+        r[n++] = (struct plan_run){at, 1, SECINFO_TYPE(PT_TCS), 1, (uint8_t *)t, 0};
+        r[n++] = (struct plan_run){at + TINY_DATA, 8, rw, 1, NULL, 0};
+        r[n++] = (struct plan_run){at + TINY_SSA, 8, rw, 0, NULL, 0};
     }
-    r[n++] =
-        (struct plan_run){TINY_PLAIN, 4, SECINFO_R | SECINFO_W | SECINFO_TYPE(PT_REG), 0, NULL};
+    r[n++] = (struct plan_run){TINY_PLAIN, 4,    SECINFO_R | SECINFO_W | SECINFO_TYPE(PT_REG),
+                               0,          NULL, 0};
     *p = (struct page_plan){.size = TINY_SIZE,
                             .ssa_frame_size = 4,
                             .miscselect = 1,

@@ -117,8 +117,8 @@ static uint64_t part(uint64_t length)
 static int add_pages(struct hw_add_pages *a)
 {
     const struct sgx_secinfo *s = (const void *)a->secinfo;
-    struct plan_run run = {a->offset, 0, s->flags, (a->flags & HW_PAGE_MEASURE) != 0,
-                           (const uint8_t *)a->src};
+    struct plan_run run = {
+        a->offset, 0, s->flags, (a->flags & HW_PAGE_MEASURE) != 0, (const uint8_t *)a->src, 0};
     int prot = (int)(s->flags & 7), is_tcs = s->flags >> 8 == PT_TCS;
 
     check_range(a->offset, a->length);

@@ -63,9 +63,12 @@ static void test_random_plans(void)
             uint64_t perms[] = {SECINFO_R, RW, SECINFO_R | SECINFO_X, RW | SECINFO_X};
             at += unit_random() % 64 * 4096;
             runs[i] =
-                (struct plan_run){at, 1 + unit_random() % 20, REG | perms[unit_random() % 4],
+                (struct plan_run){at,
+                                  1 + unit_random() % 20,
+                                  REG | perms[unit_random() % 4],
                                   unit_random() % 3 != 0,
-                                  unit_random() % 4 ? data + unit_random() % 40 * 4096 : NULL};
+                                  unit_random() % 4 ? data + unit_random() % 40 * 4096 : NULL,
+                                  0};
             at += runs[i].pages * 4096;
         }
         secs.size = plan.size;
@@ -151,21 +154,23 @@ static void test_add(void)
 {
     static struct sgx_tcs tcs __attribute__((aligned(4096)));
     struct dev *dev = create(&good);
-    struct plan_run run = {0x10000, 4, REG | RW, 0, NULL};
+    struct plan_run run = {0x10000, 4, REG | RW, 0, NULL, 0};
 
     CHECK_EQ(dev_emu.add_pages(dev, &run, &err), 0);
-    refuse_run(dev, (struct plan_run){0x13000, 4, REG | RW, 0, NULL}, -EEXIST);
-    refuse_run(dev, (struct plan_run){0x20001, 1, REG | RW, 0, NULL}, -EINVAL);
-    refuse_run(dev, (struct plan_run){TINY_SIZE - 4096, 2, REG | RW, 0, NULL}, -EINVAL);
-    refuse_run(dev, (struct plan_run){0x20000, 0, REG | RW, 0, NULL}, -EINVAL);
-    refuse_run(dev, (struct plan_run){0x20000, UINT64_MAX / 2, REG | RW, 0, NULL}, -EINVAL);
-    refuse_run(dev, (struct plan_run){0x20000, 1, REG | SECINFO_W, 0, NULL}, -EINVAL);
-    refuse_run(dev, (struct plan_run){0x20000, 1, REG | RW | SECINFO_PENDING, 0, NULL},
+    refuse_run(dev, (struct plan_run){0x13000, 4, REG | RW, 0, NULL, 0}, -EEXIST);
+    refuse_run(dev, (struct plan_run){0x20001, 1, REG | RW, 0, NULL, 0}, -EINVAL);
+    refuse_run(dev, (struct plan_run){TINY_SIZE - 4096, 2, REG | RW, 0, NULL, 0}, -EINVAL);
+    refuse_run(dev, (struct plan_run){0x20000, 0, REG | RW, 0, NULL, 0}, -EINVAL);
+    refuse_run(dev, (struct plan_run){0x20000, UINT64_MAX / 2, REG | RW, 0, NULL, 0}, -EINVAL);
+    refuse_run(dev, (struct plan_run){0x20000, 1, REG | SECINFO_W, 0, NULL, 0}, -EINVAL);
+    refuse_run(dev, (struct plan_run){0x20000, 1, REG | RW | SECINFO_PENDING, 0, NULL, 0},
                -EINVAL);
-    refuse_run(dev, (struct plan_run){0x20000, 1, SECINFO_TYPE(PT_VA) | RW, 0, NULL}, -EINVAL);
-    refuse_run(dev, (struct plan_run){0x20000, 1, SECINFO_TYPE(PT_TCS) | RW, 0, NULL}, -EINVAL);
+    refuse_run(dev, (struct plan_run){0x20000, 1, SECINFO_TYPE(PT_VA) | RW, 0, NULL, 0},
+               -EINVAL);
+    refuse_run(dev, (struct plan_run){0x20000, 1, SECINFO_TYPE(PT_TCS) | RW, 0, NULL, 0},
+               -EINVAL);
     tcs.cssa = 1;
-    refuse_run(dev, (struct plan_run){0x20000, 1, SECINFO_TYPE(PT_TCS), 0, (uint8_t *)&tcs},
+    refuse_run(dev, (struct plan_run){0x20000, 1, SECINFO_TYPE(PT_TCS), 0, (uint8_t *)&tcs, 0},
                -EINVAL);
     /* Nothing dynamic before EINIT. */
     CHECK_EQ(dev_emu.aug(dev, 0x40000, 1), -EINVAL);

@@ -205,7 +205,7 @@ static void measure_page(EVP_MD_CTX *hash, const struct plan_run *run, uint64_t 
     put64(record + 16, run->secinfo);
     EVP_DigestUpdate(hash, record, 64);
     if (run->data)
-        memcpy(data, run->data + page * 4096, 4096);
+        plan_page(run, page, data);
     for (unsigned at = 0; run->measured && at < 4096; at += 256) {
         uint8_t extend[64] = "EEXTEND";
 
