@@ -10,8 +10,8 @@
 #include "mm/kmalloc.h"
 #include "mm/patch.h"
 
-#define TRACK_PAGES      128u /* a run that is shared until it is written, rather than copied */
-#define WRITE_WINDOW     32u /* pages that the others get copies of at once; more in sequence */
+#define TRACK_PAGES      64u /* a run that is shared until it is written, rather than copied */
+#define WRITE_WINDOW     16u /* pages that the others get copies of at once; more in sequence */
 #define WRITE_WINDOW_MAX 512u
 
 /* ---- fork ---- */
@@ -25,6 +25,7 @@ static void activate(struct mm *mm)
 static int copy_mappings(struct mm *child, struct mm *parent)
 {
     for (struct vma *v = vma_next_from(parent, 0); v; v = vma_next(v)) {
+        v->fault_end = 0; /* writing goes on in sequence from another place */
         struct vma *copy = v->flags & VMA_DONTFORK ? NULL : vma_new(v);
         if (!copy && !(v->flags & VMA_DONTFORK))
             return -ENOMEM;
@@ -251,7 +252,7 @@ int family_write(struct mm *mm, struct vma *v, uaddr_t page)
         v->window = WRITE_WINDOW;
     else
         v->window = MIN(v->window * 2, WRITE_WINDOW_MAX);
-    uint64_t window = (shared ? v->window : WRITE_WINDOW_MAX) * PAGE_SIZE;
+    uint64_t window = v->window * PAGE_SIZE;
     uaddr_t start = MAX(align_down(page, window), v->start);
     uint8_t state, like = present_get(page);
     int e = 0;
