@@ -159,7 +159,7 @@ docs/syscalls.md: abi/syscalls.tbl tools/syscalls.awk
 demo: all
 	sh demos/first/run.sh $(O)
 demos: all
-	sh demos/all.sh $(O) docs/results/demos.md
+	sh demos/all.sh $(O) docs/results/demos.md $(DEMOS)
 
 # Man pages and completions: what the commands say of themselves.
 $(O)/share/made: $(O)/bin/occlum $(O)/bin/copy_bom tools/make-manuals tools/manual.awk \

@@ -89,6 +89,27 @@ npm_package() {
     package=$folder_npm/node_modules/$1
 }
 
+# go_program MODULE VERSION TAGS: built from the module proxy, in $program. The folders
+# that its go.mod replaces modules by do not come with it, so they come as modules.
+go_program() {
+    go_module=$1 program=$cache/go/$(basename "$1")-$2/$(basename "$1")
+    [ -x "$program" ] && return
+    [ -n "$small" ] && missing "$1"
+    command -v go >/dev/null || debian golang-go
+    go_folder=$(dirname "$program")/source
+    go_options=$3
+    set -- "$1@$2"
+    go mod download "$1" >"$work/go.log" 2>&1 && rm -rf "$go_folder" &&
+        mkdir -p "$go_folder" && cp -r "$(go env GOMODCACHE)/$1/." "$go_folder" &&
+        chmod -R u+w "$go_folder" && (
+        cd "$go_folder" &&
+            go mod edit $(sed -n 's/^replace \([^ ]*\) => \.\/.*/-dropreplace=\1/p' go.mod) &&
+            GOFLAGS=-mod=mod CGO_ENABLED=0 go build -tags "$go_options" -o "$program" .
+    ) >>"$work/go.log" 2>&1 && rm -rf "$go_folder" && return
+    tail -3 "$work/go.log"
+    missing "$go_module (with a Go that is new enough)"
+}
+
 # jdk VERSION: Debian's, with the demo's own classes compiled into $work/classes. The classes'
 # path is the demo's, not the instance's, so that the command is the same inside.
 jdk() {

@@ -24,11 +24,11 @@ events {
 http {
     access_log off;
     sendfile on;
-    client_body_temp_path /tmp/occlum-demo-body;
-    proxy_temp_path /tmp/occlum-demo-proxy;
-    fastcgi_temp_path /tmp/occlum-demo-fastcgi;
-    uwsgi_temp_path /tmp/occlum-demo-uwsgi;
-    scgi_temp_path /tmp/occlum-demo-scgi;
+    client_body_temp_path /tmp/occlum-demo-nginx-body;
+    proxy_temp_path /tmp/occlum-demo-nginx-proxy;
+    fastcgi_temp_path /tmp/occlum-demo-nginx-fastcgi;
+    uwsgi_temp_path /tmp/occlum-demo-nginx-uwsgi;
+    scgi_temp_path /tmp/occlum-demo-nginx-scgi;
     server {
         listen 127.0.0.1:$port;
         listen 127.0.0.1:$secure ssl;
@@ -71,6 +71,7 @@ serve() { # SIDE
         fetch -f "http://127.0.0.1:$port/hello" >/dev/null || fail "$side: while reloading"
     done
     stop_servers
+    rm -rf /tmp/occlum-demo-nginx-*
 }
 say "$name: $seconds seconds of 16 clients, three times"
 for round in $(seq "$rounds"); do
