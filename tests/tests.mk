@@ -94,5 +94,5 @@ stress: all
 	done; done; \
 	LIVE=1000 SPAWNS=100000 CROWD=200 sh tools/run-tests $(O) '^(apps/scale|cli/places)' || \
 		failed=1; \
-	KILLS=1000 FAULT_STEP=1 PATIENCE=20 sh tools/run-tests $(O) \
-		'^cli/store_(killed|faults)' || failed=1; exit $$failed
+	KILLS=1000 FAULT_STEP=1 FILES=1000000 PATIENCE=20 sh tools/run-tests $(O) \
+		'^cli/store_(killed|faults|large)' || failed=1; exit $$failed
