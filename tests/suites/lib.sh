@@ -11,10 +11,10 @@ result=$top/$O/suites/$suite.tsv
 mkdir -p "$work"
 : >"$result"
 
-# source_of PACKAGE: unpacks it into $work; the folder is printed. It is kept for the next run.
-source_of() {
-    if ! ls -d "$work/$1"-*/ >/dev/null 2>&1; then
-        apt=$work/apt
+# apt with sources only, and nothing of the machine's own changed.
+sources() {
+    apt=$work/apt
+    if [ ! -e "$apt/conf" ]; then
         mkdir -p "$apt/lists" "$apt/parts" "$apt/cache/archives/partial"
         for list in /etc/apt/sources.list.d/*.sources; do
             sed 's/^Types:.*/Types: deb-src/' "$list" >"$apt/parts/${list##*/}"
@@ -27,10 +27,25 @@ Dir::State::Lists "$apt/lists";
 Dir::Cache "$apt/cache";
 APT::Sandbox::User "root";
 END
-        (cd "$work" && APT_CONFIG=$apt/conf apt-get -q update &&
-            APT_CONFIG=$apt/conf apt-get -q source "$1") >"$work/apt.log" 2>&1 || return 1
+    fi
+    (cd "$work" && APT_CONFIG=$apt/conf apt-get -q update &&
+        APT_CONFIG=$apt/conf apt-get -q source "$@") >"$work/apt.log" 2>&1
+}
+
+# source_of PACKAGE: unpacks it into $work; the folder is printed. It is kept for the next run.
+source_of() {
+    if ! ls -d "$work/$1"-*/ >/dev/null 2>&1; then
+        sources "$1" || return 1
     fi
     ls -d "$work/$1"-*/ | head -1
+}
+
+# tarball_of PACKAGE: as that, but the file as its authors made it.
+tarball_of() {
+    if ! ls "$work/$1"_*.orig.tar.* >/dev/null 2>&1; then
+        sources --tar-only "$1" || return 1
+    fi
+    ls "$work/$1"_*.orig.tar.* | head -1
 }
 
 # Both run in the working directory, in $work, which may be written inside, too.
