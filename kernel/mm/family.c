@@ -349,21 +349,15 @@ static void share(struct mm *mm, uaddr_t at, uaddr_t end)
 static void make_way_for(struct vma *v, struct mm *in, const struct vma *w, uaddr_t start,
                          uaddr_t end)
 {
+    bool same = same_text(v, w);
     uint8_t state;
 
-    for (uaddr_t at = start; at < end;) {
-        uaddr_t stop = end;
-        if (same_text(v, w) && all_agree(w, at, &stop)) {
-            share(v->mm, at, stop);
-            at = stop;
-            continue;
-        }
-        while (at < stop) {
-            uaddr_t next = own_run(v->mm, at, stop, &state);
-            if (state)
-                run_out(v->mm, in, at, next, state);
-            at = next;
-        }
+    for (uaddr_t at = start, next; at < end; at = next) {
+        next = own_run(v->mm, at, end, &state);
+        if (state && same && all_agree(w, at, &next))
+            share(v->mm, at, next);
+        else if (state)
+            run_out(v->mm, in, at, next, state);
     }
 }
 
