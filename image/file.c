@@ -27,8 +27,7 @@ struct err *file_map(const char *path, struct file_map *map)
     } else if (!S_ISREG(st.st_mode)) {
         err = err_new("%s: not a regular file", path);
     } else if (st.st_size > 0) {
-        void *bytes =
-            mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+        void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 
         if (bytes == MAP_FAILED)
             err = err_sys(errno, "%s: cannot be mapped", path);
