@@ -58,9 +58,7 @@ $(FUZZ_BIN):
 		$(FUZZ_FLAGS) $(filter %.c %.S,$^) $(FUZZ_LIBS) -o $@
 # The replay reads exactly the corpus that is checked in; what a run finds stays in the build.
 run-fuzz/%: $(O)/fuzz/%
-	@mkdir -p $(O)/fuzz/found/$*
-	cd $(O)/fuzz && ./$* -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 \
-		-print_final_stats=1 -verbosity=0 found/$* $(CURDIR)/tests/fuzz/corpus/$*
+	@sh tools/run-fuzz $(O) $* $(FUZZ_SECONDS)
 
 .PHONY: test-programs
 test-programs: $(UNIT_BIN) $(GUEST_BIN) $(REPLAY_BIN)
@@ -74,7 +72,10 @@ ifeq ($(MODE),rel)
 endif
 	@sh tools/run-tests $(O) '$(T)'
 
+# What was run goes to docs/results/fuzz.md.
 fuzz: $(FUZZ_SRC:tests/fuzz/%.c=run-fuzz/%)
+	@sh tools/run-fuzz $(O) table $(FUZZ_SECONDS) > docs/results/fuzz.md
+	@cat docs/results/fuzz.md; ! grep -q '| failed' docs/results/fuzz.md
 
 # Other people's suites: SUITES="python bash" picks some.
 suites: all
