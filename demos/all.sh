@@ -35,6 +35,8 @@ chosen=$*
     for name in $(cut -d'|' -f1 $list | sort); do
         rows_of "$name"
     done
+    # What is said below the table stays.
+    awk '/^\| application/ { seen = 1 } seen && !/^\|/ { past = 1 } past' "$table"
 } >"$O/demo/table"
 cp "$O/demo/table" "$table"
 

@@ -56,11 +56,11 @@ work_with() { # SIDE
         return
     fi
     bench -i -q -s 5
-    rates="$(bench -c 8 -t 500) $(bench -n -S -c 8 -t 5000)"
+    rates="$(bench -c 8 -t 200) $(bench -n -S -c 8 -t 1000)"
     killed
     is "sums" 'select (select sum(abalance) from pgbench_accounts) =
         (select sum(delta) from pgbench_history)'
-    is "count" "select count(*) = 4000 from pgbench_history"
+    is "count" "select count(*) = 1600 from pgbench_history"
     stop_servers
 }
 say "$name: pgbench, and killed while it writes"
