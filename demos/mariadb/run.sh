@@ -23,11 +23,12 @@ is() { # WHAT WANTED SQL
     [ "$got" = "$2" ] || fail "$side: $1: $got"
 }
 start() {
-    options="--no-defaults --datadir=$data/my --user=root --innodb-buffer-pool-size=32M"
-    server "$side" /bin/sh -c "[ -e $data/my/ready ] || {
-            mariadb-install-db $options --auth-root-authentication-method=normal \
-                --skip-test-db >/tmp/occlum-demo-log && echo >$data/my/ready; } || exit
-        exec mariadbd $options --port=$port --socket=/tmp/occlum-demo-$side.sock \
+    options="--no-defaults --datadir=$data/my --innodb-buffer-pool-size=32M"
+    server "$side" /bin/sh -c "as=; [ \$(id -u) -eq 0 ] && as=--user=root
+        [ -e $data/my/ready ] || {
+            mariadb-install-db $options \$as --auth-root-authentication-method=normal \
+                --skip-test-db >$data/log && echo >$data/my/ready; } || exit
+        exec mariadbd $options \$as --port=$port --socket=/tmp/occlum-demo-$side.sock \
             --bind-address=127.0.0.1"
     until_ready sql 'select 1'
 }

@@ -32,7 +32,7 @@ start() {
         [ \$(id -u) -eq 0 ] && chown 65534 $data/pg &&
             as='setpriv --reuid 65534 --regid 65534 --clear-groups'
         [ -e $data/pg/PG_VERSION ] || \$as $bin/initdb $sync -D $data/pg -A trust \
-            -U me >/tmp/log || exit
+            -U me >$data/log || exit
         exec \$as $bin/postgres -D $data/pg -p $port -k /tmp -c listen_addresses=127.0.0.1"
     until_ready sql 'select 1'
 }
