@@ -64,9 +64,15 @@ static int open_file(struct store_tool *t, const char *path, int flags)
     t->fd = open(path, flags | O_CLOEXEC, 0600);
     if (t->fd < 0)
         return -errno;
-    if (flock(t->fd, ((flags & O_ACCMODE) == O_RDONLY ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
-        close(t->fd);
-        return -EBUSY;
+    /* The host takes a killed enclave's lock away a little later than its process. */
+    struct timespec step = {0, 20000000};
+    int how = ((flags & O_ACCMODE) == O_RDONLY ? LOCK_SH : LOCK_EX) | LOCK_NB;
+    for (int tries = 0; flock(t->fd, how); tries++) {
+        if (tries == 50) {
+            close(t->fd);
+            return -EBUSY;
+        }
+        nanosleep(&step, NULL);
     }
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "fs/sefs/vfs.h"
 
 #include "abi/errno.h"
+#include "enclave/clock.h"
 #include "enclave/host.h"
 #include "enclave/keys.h"
 #include "fs/core/cred.h"
@@ -18,7 +19,9 @@
 #include "sched/task.h"
 
 #define SEFS_STATFS_MAGIC 0x2f8dbe2a
-#define LOCK_EX_NB        6            /* LOCK_EX | LOCK_NB */
+#define LOCK_EX_NB        6 /* LOCK_EX | LOCK_NB */
+#define LOCK_NS           2000000000ull
+#define LOCK_STEP_NS      20000000ull
 #define SEND_BYTES        (4ull << 20) /* after so many the host's disk begins to work */
 
 /* ---- the device: a file of the host ---- */
@@ -108,6 +111,21 @@ static int open_path(struct vsuper *v, const char *source)
     return r;
 }
 
+/* The host ends what a killed enclave had under way, and with it the lock, a little later than
+ * the enclave's process. */
+static int lock_file(struct vsuper *v)
+{
+    struct wait_queue nobody;
+    wait_queue_init(&nobody);
+    uint64_t now = clock_monotonic_ns(), until = now + LOCK_NS;
+    while (host_flock(v->fd, LOCK_EX_NB) < 0) {
+        if (now >= until || wait_event(&nobody, false, now + LOCK_STEP_NS) == -ERESTARTSYS)
+            return -EBUSY;
+        now = clock_monotonic_ns();
+    }
+    return 0;
+}
+
 /* The store's file: the source itself, or "store" in it where that is a directory. */
 static int open_file(struct vsuper *v, const char *source, uint64_t *size)
 {
@@ -125,7 +143,7 @@ static int open_file(struct vsuper *v, const char *source, uint64_t *size)
         log_always("sefs %s: no file", v->name);
         return -EINVAL;
     }
-    if (host_flock(v->fd, LOCK_EX_NB) < 0) {
+    if (lock_file(v) < 0) {
         log_always("sefs %s: another enclave has it open", v->name);
         return -EBUSY;
     }
