@@ -30,10 +30,14 @@ const char instance_template[] = "{\n"
                                  "    ],\n"
                                  "    \"env\": {\n"
                                  "        \"default\": [\n"
-                                 "            \"OCCLUM=yes\"\n"
+                                 "            \"OCCLUM=yes\",\n"
+                                 "            \"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:"
+                                 "/usr/bin:/sbin:/bin\",\n"
+                                 "            \"HOME=/root\"\n"
                                  "        ],\n"
                                  "        \"untrusted\": [\n"
-                                 "            \"EXAMPLE\"\n"
+                                 "            \"EXAMPLE\",\n"
+                                 "            \"TERM\"\n"
                                  "        ]\n"
                                  "    },\n"
                                  "    \"metadata\": {\n"
@@ -70,8 +74,9 @@ static const struct {
     const char *path, *text;
 } files[] = {
     {"image/etc/hosts", "127.0.0.1   localhost\n"},
-    {"image/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"},
-    {"image/etc/group", "root:x:0:\n"},
+    {"image/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"
+                         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
+    {"image/etc/group", "root:x:0:\nnogroup:x:65534:\n"},
     {INSTANCE_CONFIG, instance_template},
 };
 

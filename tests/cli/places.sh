@@ -61,7 +61,7 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
     other() {
         HOME=/ setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
     }
-    if other "$occlum" version >/dev/null 2>&1; then
+    if other sh -c '"$1" version' - "$occlum" >/dev/null 2>&1; then # else it may not look here
         refuses 125 'run/root: what programs write .*Permission denied' \
             other "$occlum" run /bin/busybox true
         refuses 125 'Permission denied' other "$occlum" start

@@ -45,6 +45,8 @@ EXAMPLE=passed OTHER=blocked
 export EXAMPLE OTHER
 status 0 "$occlum" run /bin/sh -c 'echo $OCCLUM-$EXAMPLE-$OTHER'
 says "yes-passed-"
+TERM=a-terminal status 0 "$occlum" run /bin/sh -c 'echo $TERM $HOME ${PATH#*sbin:}'
+says "a-terminal /root /usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # The root, which is kept, and /tmp can be written; the image stays as it is.
 status 0 "$occlum" run /bin/sh -c 'echo new >/etc/new && read -r y </etc/new && echo $y'
