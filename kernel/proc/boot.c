@@ -149,6 +149,8 @@ static void first_thread(void *arg)
     if (s->began)
         s->began(s);
     int r = first_exec(s);
+    if (r && current_process->signals.dying)
+        process_leave(); /* it was killed on the way, which is how it ended */
     if (r)
         current_process->outside = 0;
     s->ran(s, r);
