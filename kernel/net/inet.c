@@ -84,6 +84,8 @@ struct inet_sock *inet_alloc(const struct socket_ops *ops, uint32_t family, uint
     i->fd = -1;
     queue_init(&i->in);
     queue_init(&i->out);
+    atomic_store(&i->in_max, INET_MAX);
+    atomic_store(&i->out_max, INET_MAX);
     wait_queue_init(&i->in_wait);
     wait_queue_init(&i->out_wait);
     spin_init(&i->lock, RANK_NET);

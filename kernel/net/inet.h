@@ -5,8 +5,7 @@
 #include "net/socket.h"
 #include "sched/hostnet.h"
 
-#define INET_IN_MAX  (256u * 1024) /* what is fetched ahead of the program */
-#define INET_OUT_MAX (256u * 1024) /* what is not yet with the host */
+#define INET_MAX (256u * 1024) /* of what is fetched ahead, and of what is not yet sent */
 
 enum inet_state { INET_FRESH, INET_LISTENING, INET_CONNECTING, INET_CONNECTED };
 
@@ -19,6 +18,7 @@ struct inet_sock {
     struct socket sock;
     int fd;
     struct packet_queue in, out;
+    _Atomic uint32_t in_max, out_max; /* of their charge: INET_MAX, or what the program wants */
     struct wait_queue in_wait, out_wait;
 
     struct spinlock lock; /* RANK_NET */

@@ -64,7 +64,7 @@ void datagram_arm(struct inet_sock *i)
 {
     spin_lock(&i->lock);
     bool go = !i->in_busy && !i->closing && !(i->down & 1) &&
-              atomic_load(&i->in.charge) < INET_IN_MAX && atomic_load(&i->in.count) < AHEAD_MAX;
+              atomic_load(&i->in.charge) < i->in_max && atomic_load(&i->in.count) < AHEAD_MAX;
     i->in_busy |= go;
     spin_unlock(&i->lock);
     if (!go)

@@ -12,6 +12,9 @@
 #include "mm/user.h"
 #include "net/inet.h"
 
+#define SNDBUF_MIN 4608u /* as on Linux, which takes less for this */
+#define RCVBUF_MIN 2304u
+
 /* Of one level, [first, last] may be set with min..max bytes, and be got. max 0: got only. */
 struct option {
     int level, first, last;
@@ -119,6 +122,18 @@ static bool may_set(int level, int name)
     return !transparent || raw;
 }
 
+/* The host keeps twice the value, and we as much again: that is what can be on its way. */
+static void limit_queues(struct inet_sock *i, int name, int32_t value)
+{
+    uint32_t twice = 2 * (uint32_t)MIN(MAX(value, 0), (int32_t)INET_MAX / 2);
+    if (name == SO_RCVBUF || name == SO_RCVBUFFORCE) {
+        atomic_store(&i->in_max, MAX(twice, RCVBUF_MIN));
+    } else if (name == SO_SNDBUF || name == SO_SNDBUFFORCE) {
+        atomic_store(&i->out_max, MAX(twice, SNDBUF_MIN));
+        wait_wake_all(&i->out_wait);
+    }
+}
+
 int inet_setopt(struct socket *s, int level, int name, const void *value, uint32_t size)
 {
     struct inet_sock *i = inet_of(s);
@@ -131,7 +146,10 @@ int inet_setopt(struct socket *s, int level, int name, const void *value, uint32
         return -EINVAL;
     if (!may_set(level, name))
         return -EPERM;
-    return host_setsockopt(i->fd, level, name, value, MIN(size, o->max));
+    int r = host_setsockopt(i->fd, level, name, value, MIN(size, o->max));
+    if (r == 0 && level == SOL_SOCKET && o->max == sizeof(int32_t))
+        limit_queues(i, name, *(const int32_t *)value);
+    return r;
 }
 
 /* ---- requests ---- */

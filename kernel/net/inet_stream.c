@@ -62,13 +62,14 @@ void stream_arm(struct inet_sock *i)
     }
     spin_lock(&i->lock);
     bool go = i->state == INET_CONNECTED && !i->in_busy && !i->eof && !i->closing &&
-              atomic_load(&i->in.charge) < INET_IN_MAX;
+              atomic_load(&i->in.charge) < i->in_max;
     i->in_busy |= go;
     spin_unlock(&i->lock);
     if (!go)
         return;
     i->in_op.done = received;
-    if ((i->large && bounce_get(&i->in_op.bounce, BOUNCE_LARGE)) ||
+    bool large = i->large && i->in_max >= BOUNCE_LARGE;
+    if ((large && bounce_get(&i->in_op.bounce, BOUNCE_LARGE)) ||
         inet_bounce_get(i, &i->in_op.bounce, BOUNCE_SMALL)) {
         socket_get(&i->sock);
         netop_receive(&i->in_op, i->fd);
@@ -106,6 +107,12 @@ static ssize_t stream_receive(struct socket *s, struct message *m, uint32_t flag
 /* ---- sending ---- */
 
 static void sent(struct net_op *op, int result);
+
+/* Enough of it that a writer is worth waking. */
+static bool stream_room(struct inet_sock *i)
+{
+    return atomic_load(&i->out.charge) <= i->out_max / 2;
+}
 
 static void gather(void *op, const void *data, uint32_t size)
 {
@@ -159,7 +166,7 @@ static void sent(struct net_op *op, int result)
     spin_unlock(&i->lock);
     if (result <= 0)
         inet_fail(i, result ? -result : EIO);
-    else if (atomic_load(&i->out.charge) <= INET_OUT_MAX / 2)
+    else if (stream_room(i))
         wait_wake_all(&i->out_wait);
     stream_push(i);
     inet_close_step(i);
@@ -206,9 +213,10 @@ static ssize_t stream_send(struct socket *s, struct message *m, uint32_t flags)
     if (r == 0 && (flags & MSG_OOB))
         return send_urgent(i, m);
     while (r == 0 && m->data->remaining) {
-        uint32_t size = (uint32_t)MIN(m->data->remaining, (size_t)PART_MAX);
+        uint32_t max = i->out_max, part = MIN(PART_MAX, max / 2);
+        uint32_t size = (uint32_t)MIN(m->data->remaining, (size_t)part);
         struct packet *p = NULL;
-        if (atomic_load(&i->out.charge) >= INET_OUT_MAX)
+        if (atomic_load(&i->out.charge) >= max)
             r = -EAGAIN;
         else if (!(p = packet_new(size)))
             r = -ENOBUFS;
@@ -340,6 +348,8 @@ static void accepted(struct net_op *op, int result)
         c->fd = result;
         c->state = INET_CONNECTED;
         c->sock.protocol = i->sock.protocol;
+        atomic_store(&c->in_max, i->in_max);
+        atomic_store(&c->out_max, i->out_max);
         uint8_t name[BOUNCE_NAME]; /* a lie: asked again when somebody wants it */
         (void)answer_name(i->sock.family, name, netop_accepted_name(op, name), &c->peer);
         stream_arm(c);
@@ -449,7 +459,7 @@ static uint32_t stream_poll(struct socket *s, struct poll_table *t)
         events |= POLLERR | POLLIN | POLLRDNORM;
     if (i->state == INET_FRESH || (over && (i->down & 2)))
         events |= POLLHUP;
-    bool room = i->state == INET_CONNECTED && atomic_load(&i->out.charge) <= INET_OUT_MAX / 2;
+    bool room = i->state == INET_CONNECTED && stream_room(i);
     if (room || i->state == INET_FRESH || (i->down & 2))
         events |= POLLOUT | POLLWRNORM;
     return events;

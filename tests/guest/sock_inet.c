@@ -164,6 +164,44 @@ static void nonblocking(void)
     expect(close(l), 0, 0);
 }
 
+/* SO_SNDBUF and SO_RCVBUF bound what is on its way, wherever it waits. */
+static void small_buffers(void)
+{
+    static char block[1024];
+    struct sockaddr_in a;
+    int l = listener(&a), c = must(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    int size = 4096;
+    size_t total = 0, got = 0;
+    expect(setsockopt(l, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0, 0);
+    expect(setsockopt(c, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0, 0);
+    expect(connect(c, (void *)&a, sizeof(a)), -1, EINPROGRESS);
+    int s = must(accept(l, NULL, NULL));
+    while (total < 1 << 20 && (events_of(c, 200) & POLLOUT)) {
+        ssize_t n = write(c, block, sizeof(block));
+        total += n > 0 ? (size_t)n : 0;
+    }
+    expect(total > 2048, 1, 0);
+    expect(total < 96 << 10, 1, 0);
+    while (got < total) {
+        ssize_t n = read(s, block, sizeof(block));
+        if (n <= 0)
+            break;
+        got += (size_t)n;
+    }
+    expect(got, total, 0);
+    expect(wait_events(c, POLLOUT), POLLOUT, 0);
+    size = 1 << 20; /* more again */
+    expect(setsockopt(c, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0, 0);
+    for (total = 0; total < 100 << 10 && (events_of(c, 200) & POLLOUT);) {
+        ssize_t n = write(c, block, sizeof(block));
+        total += n > 0 ? (size_t)n : 0;
+    }
+    expect(total >= 100 << 10, 1, 0);
+    expect(close(c), 0, 0);
+    expect(close(s), 0, 0);
+    expect(close(l), 0, 0);
+}
+
 static void options(void)
 {
     struct sockaddr_in a;
@@ -428,6 +466,7 @@ int main(void)
     urgent();
     refusals();
     nonblocking();
+    small_buffers();
     options();
     datagrams();
     interfaces();

@@ -7,10 +7,12 @@ version=$(dpkg-query -W -f '${Version}' libpython3.11-testsuite 2>/dev/null)
 echo "$version" >"$work/version"
 cd "$work" || exit 1
 TMPDIR=$work
+LIMIT=900
 export TMPDIR
 for t in ${CASES:-test_os test_subprocess test_threading test_signal test_select test_mmap \
     test_tempfile test_queue test_thread test_posix test_fcntl test_time test_threadsignals \
     test_wait3 test_wait4 test_fork1 test_resource test_eintr test_multiprocessing_fork \
-    test_multiprocessing_spawn test_concurrent_futures test_asyncio}; do
+    test_multiprocessing_forkserver test_multiprocessing_spawn \
+    test_multiprocessing_main_handling test_concurrent_futures test_asyncio}; do
     by_lines "$t" '\.\.\. ok$' /usr/bin/python3.11 -m test -v "$t"
 done
