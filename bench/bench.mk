@@ -17,6 +17,6 @@ $(O)/bench/static:
 
 bench: all $(O)/bench/micro $(O)/bench/disk $(O)/bench/static
 	@mkdir -p docs/results $(O)/bench
-	sh bench/run $(O) $(ROUNDS) '$(B)' > $(O)/bench/table
+	LC_ALL=C bash bench/run $(O) $(ROUNDS) '$(B)' > $(O)/bench/table
 	@if [ '$(B)' = . ]; then cp $(O)/bench/table docs/results/bench.md; fi
 	@cat $(O)/bench/table
