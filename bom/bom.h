@@ -41,6 +41,7 @@ struct bom_file {
     char *hash;             /* 64 hexadecimal digits, or NULL */
     char *rename;           /* or NULL */
     bool autodep;
+    struct bom_texts helpers; /* built-in boms that it asks for */
 };
 
 struct bom_copy {
@@ -83,8 +84,18 @@ MUST_CHECK struct err *bom_load(struct pool *pool, const char *path, struct bom 
 MUST_CHECK struct err *bom_expand(struct pool *pool, const char *where, const char *text,
                                   char **out);
 
-/* The include that is always there unless a folder holds another. */
-const char *bom_base_yaml(struct pool *pool);
+/* ---- built-in boms ---- */
+
+/* "base", "java", ... */
+bool bom_fragment_named(const char *name, size_t length);
+
+/* All but base, for messages. */
+const char *bom_fragment_names(struct pool *pool);
+
+/* The text of NAME[-VARIANT].yaml, made for this machine; `program` is the file that asks for
+ * it with autodep, or NULL. BOM_NO_FILE if the machine lacks what belongs into it. */
+MUST_CHECK struct err *bom_fragment(struct pool *pool, const char *name, const char *program,
+                                    const char **out);
 
 /* ---- all files, merged ---- */
 

@@ -19,6 +19,7 @@
 
 #include "bom/elf.h"
 #include "bom/loader.h"
+#include "bom/script.h"
 
 #define GLIBC_LOADER "/lib64/ld-linux-x86-64.so.2"
 #define MUSL_LOADER  "/lib/ld-musl-x86_64.so.1"
@@ -305,6 +306,31 @@ static struct err *follow(struct finder *f, const struct plan_item *item, bool f
     return err;
 }
 
+/* A script is run by what its first line names; both take their places of this machine. */
+static struct err *follow_script(struct finder *f, const struct plan_item *item)
+{
+    struct script script;
+    struct err *err = NULL;
+    if (!script_read(f->pool, item->src, &script))
+        return NULL;
+    char *program = script_program(f->pool, &script);
+    if (!program || access(script.interp, R_OK)) {
+        err = err_new("%s: %s is run by %s, which is not on this machine", item->where,
+                      item->src, script.found_by_env ? script.found_by_env : script.interp);
+        err = err_hint(err, "install it, or set autodep: false");
+        return err_with_status(err, BOM_NO_FILE);
+    }
+    char *const needed[] = {script.interp, program};
+    for (size_t i = 0; i < 2 && !err; i++) {
+        struct plan_item runner = {.where = item->src, .src = needed[i], .dest = needed[i]};
+        if (plan_find(&f->plan->files, runner.dest) || plan_find(&f->plan->libs, runner.dest))
+            continue;
+        plan_add(f->pool, &f->plan->libs, &runner);
+        err = follow(f, &runner, true);
+    }
+    return err;
+}
+
 /* ---- all of a plan ---- */
 
 static struct err *follow_dir(struct finder *f, const struct plan_item *item, const char *name,
@@ -358,9 +384,13 @@ struct err *deps_find(struct bom_plan *plan, const struct bom_options *options)
     struct finder f = {.plan = plan, .pool = plan->pool};
     struct err *err = NULL;
     find_only_interp(&f);
-    for (size_t i = 0; i < plan->files.count && !err; i++)
-        if (plan->files.items[i].autodep)
-            err = follow(&f, &plan->files.items[i], true);
+    for (size_t i = 0; i < plan->files.count && !err; i++) {
+        if (!plan->files.items[i].autodep)
+            continue;
+        err = follow(&f, &plan->files.items[i], true);
+        if (!err)
+            err = follow_script(&f, &plan->files.items[i]);
+    }
     for (size_t i = 0; i < plan->dirs.count && !err; i++) {
         const struct plan_item *dir = &plan->dirs.items[i];
         err = follow_dir(&f, dir, dir->contents ? "" : path_basename(dir->src), 0);

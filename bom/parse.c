@@ -71,18 +71,6 @@ static struct err *read_string(struct parser *p, yaml_node_t *value, void *out)
     return err;
 }
 
-static struct err *read_bool(struct parser *p, yaml_node_t *value, void *out)
-{
-    const char *text = value->type == YAML_SCALAR_NODE ? scalar(value) : "";
-    if (!strcmp(text, "true"))
-        *(bool *)out = true;
-    else if (!strcmp(text, "false"))
-        *(bool *)out = false;
-    else
-        return bad(p, line_of(value), "true or false belongs here");
-    return NULL;
-}
-
 static struct err *read_hash(struct parser *p, yaml_node_t *value, void *out)
 {
     char *text = NULL;
@@ -122,6 +110,21 @@ static struct err *read_texts(struct parser *p, yaml_node_t *value, void *out)
     for (size_t i = 0; i < texts->count && !err; i++)
         err = read_text(p, list_item(p, value, i), &texts->items[i]);
     return err;
+}
+
+/* true, false, or the names of built-in boms: one, or a list. */
+static struct err *read_autodep(struct parser *p, yaml_node_t *value, void *out)
+{
+    struct bom_file *file = out;
+    const char *text = value->type == YAML_SCALAR_NODE ? scalar(value) : "";
+    file->autodep = strcmp(text, "false") != 0;
+    if (!file->autodep || !strcmp(text, "true"))
+        return NULL;
+    if (value->type != YAML_SCALAR_NODE)
+        return read_texts(p, value, &file->helpers);
+    file->helpers.items = pool_alloc(p->pool, sizeof(*file->helpers.items));
+    file->helpers.count = 1;
+    return read_text(p, value, file->helpers.items);
 }
 
 /* ---- mappings ---- */
@@ -169,7 +172,7 @@ static struct err *read_mapping(struct parser *p, yaml_node_t *node, const struc
 static const struct key file_keys[] = {
     {"name", read_text, offsetof(struct bom_file, name), true},
     {"hash", read_hash, offsetof(struct bom_file, hash), false},
-    {"autodep", read_bool, offsetof(struct bom_file, autodep), false},
+    {"autodep", read_autodep, 0, false},
     {"rename", read_string, offsetof(struct bom_file, rename), false},
     {NULL, NULL, 0, false},
 };

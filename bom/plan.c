@@ -58,6 +58,17 @@ static void plan_replace(struct pool *pool, struct plan_items *items,
     plan_add(pool, items, item);
 }
 
+/* Where a source of that name is; `from` may be NULL. */
+static char *source_path(struct pool *pool, const struct bom_options *options,
+                         const char *from, const char *name)
+{
+    if (from && name[0] != '/')
+        name = path_join(pool, from, name);
+    if (name[0] == '/')
+        return pool_printf(pool, "%s", name);
+    return path_join(pool, options->workspace, name);
+}
+
 /* ---- includes ---- */
 
 static char *find_include(struct reader *r, const struct bom *bom, const char *name)
@@ -100,46 +111,99 @@ static struct err *too_many(const struct reader *r, const struct bom *bom, int l
                                    line, MAX_FILES), BOM_BAD_FILE);
 }
 
-static struct err *read_builtin(struct reader *r, size_t from, struct bom **out)
+/* `name`: without ".yaml". The same for two programs is read twice. */
+static struct err *read_builtin(struct reader *r, size_t from, const char *name,
+                                const char *program, int line)
 {
-    r->sources[r->count].real = pool_printf(r->pool, "(built-in)/base.yaml");
-    r->sources[r->count].parent = from;
-    const char *text = bom_base_yaml(r->pool);
-    return bom_parse(r->pool, "(built-in)/base.yaml", text, strlen(text), out);
+    const struct bom *bom = r->sources[from].bom;
+    struct source *source = &r->sources[r->count];
+    const char *text;
+    char *title = pool_printf(r->pool, "(built-in)/%s.yaml%s%s", name, program ? " for " : "",
+                              program ? program : "");
+    if (already_read(r, title))
+        return NULL;
+    if (r->count == MAX_FILES)
+        return too_many(r, bom, line);
+    struct err *err = bom_fragment(r->pool, name, program, &text);
+    if (!err)
+        err = bom_parse(r->pool, title, text, strlen(text), &source->bom);
+    if (err)
+        return err_wrap(err, "%s:%d", bom->path, line);
+    source->real = title;
+    source->parent = from;
+    r->count++;
+    return NULL;
+}
+
+static struct err *no_include(struct reader *r, const struct bom *bom,
+                              const struct bom_text *include)
+{
+    struct err *err = err_new("%s:%d: the include %s is not there", bom->path, include->line,
+                              include->text);
+    err = err_hint(err, "looked beside %s and in the folders given with --include-dir; built "
+                   "in are base, %s", bom->path, bom_fragment_names(r->pool));
+    return err_with_status(err, BOM_NO_FILE);
 }
 
 static struct err *read_include(struct reader *r, size_t from, const struct bom_text *include)
 {
     const struct bom *bom = r->sources[from].bom;
     char *path = find_include(r, bom, include->text), real[PATH_MAX];
-    struct bom *read;
+    const char *end = strrchr(include->text, '.');
     struct err *err;
-    if (!path && strcmp(include->text, "base.yaml")) {
-        err = err_new("%s:%d: the include %s is not there", bom->path, include->line,
-                      include->text);
-        err = err_hint(err, "looked beside %s and in the folders given with --include-dir",
-                       bom->path);
-        return err_with_status(err, BOM_NO_FILE);
-    }
-    if (path && !realpath(path, real))
+    if (!path && end && !strcmp(end, ".yaml") &&
+        bom_fragment_named(include->text, strcspn(include->text, "-.")))
+        return read_builtin(r, from, pool_copy(r->pool, include->text,
+                                               (size_t)(end - include->text)), NULL,
+                            include->line);
+    if (!path)
+        return no_include(r, bom, include);
+    if (!realpath(path, real))
         return err_with_status(err_sys(errno, "%s", path), BOM_NO_FILE);
-    if (path && (err = check_cycle(r, from, real, include->line)))
+    if ((err = check_cycle(r, from, real, include->line)))
         return err;
-    if (already_read(r, path ? real : "(built-in)/base.yaml"))
+    if (already_read(r, real))
         return NULL;
     if (r->count == MAX_FILES)
         return too_many(r, bom, include->line);
-    if (path) {
-        r->sources[r->count].real = pool_printf(r->pool, "%s", real);
-        r->sources[r->count].parent = from;
-        err = bom_load(r->pool, path, &read);
-    } else {
-        err = read_builtin(r, from, &read);
-    }
-    if (err)
+    r->sources[r->count].real = pool_printf(r->pool, "%s", real);
+    r->sources[r->count].parent = from;
+    if ((err = bom_load(r->pool, path, &r->sources[r->count].bom)))
         return err_wrap(err, "included from %s:%d", bom->path, include->line);
-    r->sources[r->count++].bom = read;
+    r->count++;
     return NULL;
+}
+
+static struct err *read_helpers(struct reader *r, size_t from, const struct bom_copy *copy,
+                                const struct bom_file *file)
+{
+    const char *program = source_path(r->pool, r->options, copy->from.text, file->name.text);
+    struct err *err = NULL;
+    for (size_t i = 0; i < file->helpers.count && !err; i++) {
+        const struct bom_text *helper = &file->helpers.items[i];
+        if (!bom_fragment_named(helper->text, strlen(helper->text)))
+            return err_with_status(err_new("%s:%d: autodep takes true or false, or of %s",
+                                           r->sources[from].bom->path, helper->line,
+                                           bom_fragment_names(r->pool)), BOM_BAD_FILE);
+        err = read_builtin(r, from, helper->text, program, helper->line);
+    }
+    return err;
+}
+
+/* What one bom's includes and files ask for. */
+static struct err *read_asked(struct reader *r, size_t from)
+{
+    const struct bom *bom = r->sources[from].bom;
+    struct err *err = NULL;
+    for (size_t i = 0; i < bom->includes.count && !err; i++)
+        err = read_include(r, from, &bom->includes.items[i]);
+    for (size_t i = 0; i < bom->target_count; i++)
+        for (size_t j = 0; j < bom->targets[i].copy_count; j++) {
+            const struct bom_copy *copy = &bom->targets[i].copies[j];
+            for (size_t k = 0; k < copy->file_count && !err; k++)
+                err = read_helpers(r, from, copy, &copy->files[k]);
+        }
+    return err;
 }
 
 static struct err *read_all(struct reader *r)
@@ -152,13 +216,9 @@ static struct err *read_all(struct reader *r)
         return err;
     r->sources[0].real = pool_printf(r->pool, "%s", real);
     r->count = 1;
-    for (size_t i = 0; i < r->count; i++) {
-        const struct bom_texts *includes = &r->sources[i].bom->includes;
-        for (size_t j = 0; j < includes->count; j++)
-            if ((err = read_include(r, i, &includes->items[j])))
-                return err;
-    }
-    return NULL;
+    for (size_t i = 0; i < r->count && !err; i++)
+        err = read_asked(r, i);
+    return err;
 }
 
 /* ---- merging ---- */
@@ -174,20 +234,6 @@ struct merger {
 static char *where(const struct merger *m, int line)
 {
     return pool_printf(m->plan->pool, "%s:%d", m->bom->path, line);
-}
-
-static char *absolute(const struct merger *m, const char *path)
-{
-    if (path[0] == '/')
-        return pool_printf(m->plan->pool, "%s", path);
-    return path_join(m->plan->pool, m->options->workspace, path);
-}
-
-static char *source_path(const struct merger *m, const char *name)
-{
-    if (m->from && name[0] != '/')
-        name = path_join(m->plan->pool, m->from, name);
-    return absolute(m, name);
 }
 
 static char *dest_path(const struct merger *m, const char *name)
@@ -206,7 +252,8 @@ static struct err *merge_dir(const struct merger *m, const char *name, int line)
 {
     struct pool *pool = m->plan->pool;
     struct stat st;
-    struct plan_item item = {.where = where(m, line), .src = source_path(m, name)};
+    struct plan_item item = {.where = where(m, line),
+                             .src = source_path(pool, m->options, m->from, name)};
     size_t length = strlen(item.src);
     item.contents = item.src[length - 1] == '/';
     if (stat(item.src, &st))
@@ -230,7 +277,7 @@ static struct err *merge_file(const struct merger *m, const struct bom_file *fil
     struct stat st;
     struct plan_item item = {.where = where(m, file->name.line), .hash = file->hash,
                              .autodep = file->autodep};
-    item.src = source_path(m, file->name.text);
+    item.src = source_path(pool, m->options, m->from, file->name.text);
     item.dest = dest_path(m, file->rename ? file->rename : path_basename(item.src));
     char *here = access(item.src, F_OK) ? deps_system_path(pool, item.src) : NULL;
     if (here) {

@@ -31,8 +31,6 @@ struct enclave_config {
     uint64_t kernel_heap_max; /* bytes; 0: automatic */
     uint64_t user_space_max;  /* bytes; 0: automatic */
     uint64_t stack_size;      /* process.default_stack_size */
-    uint64_t heap_size;       /* process.default_heap_size: RLIMIT_DATA, 0: unlimited */
-    uint64_t mmap_size;       /* informative */
     uint32_t max_threads;     /* 0: bounded by memory */
     uint32_t max_log_level;   /* enum log_level: the most the host may ask for */
     uint32_t record_count;

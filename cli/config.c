@@ -362,8 +362,6 @@ struct err *config_compile(const struct instance_config *config, uint32_t flags,
         .kernel_heap_max = config->kernel_heap_max,
         .user_space_max = config->user_space_max,
         .stack_size = config->stack_size,
-        .heap_size = config->heap_size,
-        .mmap_size = config->mmap_size,
         .max_threads = (uint32_t)config->max_threads,
         .max_log_level = max_log_level(config),
     };

@@ -33,8 +33,6 @@ static void default_limits(struct process *p)
     p->limit[RLIMIT_NICE] = (struct abi_rlimit){0, 0};
     p->limit[RLIMIT_RTPRIO] = (struct abi_rlimit){0, 0};
     p->limit[RLIMIT_MSGQUEUE] = (struct abi_rlimit){819200, 819200};
-    if (c->heap_size)
-        p->limit[RLIMIT_DATA].cur = c->heap_size;
 }
 
 static void inherit(struct process *p, struct process *parent)

@@ -63,4 +63,22 @@ if command -v go >/dev/null; then
     original golang
     prints 'hello 42' /bin/hello
 fi
+if ls /usr/lib/jvm/java-17-openjdk*/bin/javac >/dev/null 2>&1; then
+    cat >"$work/scripts/Main.java" <<'E'
+public class Main {
+    public static void main(String[] args) throws Exception {
+        int[] sum = {0};
+        Thread adder = new Thread(() -> { for (int i = 0; i < 10; i++) sum[0] += i; });
+        adder.start();
+        adder.join();
+        System.out.println(sum[0] + " of " + System.getenv("OCCLUM"));
+    }
+}
+E
+    jdk=$(echo /usr/lib/jvm/java-17-openjdk*/bin/javac | sed 's|/javac.*||')
+    (cd "$work/scripts" && "$jdk/javac" Main.java && "$jdk/jar" -cfe Main.jar Main Main.class) \
+        >"$work/log" 2>&1 || { cat "$work/log"; fail "javac"; }
+    original java
+    prints '45 of yes' /bin/java -Xmx256m -Dos.name=Linux -jar /app/Main.jar
+fi
 exit 0
