@@ -67,7 +67,7 @@ pypi() {
             touch "$venv/complete" || { tail -3 "$work/pip.log"; missing "$*"; }
     fi
     site=$(echo "$venv"/lib/python3*/site-packages)
-    # Inside, they stand where Debian's Python looks by itself: see python.yaml.
+    # Inside, they stand where Debian's Python looks by itself: see venv.yaml.
     export site PYTHONPATH="$site"
 }
 pypi_version() {
@@ -141,9 +141,8 @@ jars() {
 make_instance() {
     inside="occlum try --quiet"
     [ -n "$small" ] && return
-    PYTHON_LIB=$(/usr/bin/python3 -c 'import os; print(os.path.dirname(os.__file__))')
-    PYTHON_SITE=/usr/local/lib/$(basename "$PYTHON_LIB")/dist-packages
-    export PYTHON_LIB PYTHON_SITE here work cache
+    PYTHON_SITE=/usr/local/lib/$(basename "$(realpath /usr/bin/python3)")/dist-packages
+    export PYTHON_SITE here work cache
     say "$name: an instance"
     occlum new "$instance" && cd "$instance" &&
         copy_bom -f "$here/bom.yaml" --include-dir "$demos" --root image \

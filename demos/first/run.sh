@@ -33,8 +33,6 @@ gives() {
     grep -qF -- "$text" "$O/demo/out" || { echo "($text is missing)"; failed=1; }
 }
 
-PYTHON_LIB=$(/usr/bin/python3 -c 'import os; print(os.path.dirname(os.__file__))') || exit 1
-export PYTHON_LIB
 rm -rf "$instance"
 mkdir -p "$O/demo"
 
