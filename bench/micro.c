@@ -517,6 +517,78 @@ static void fork_work(long count)
     }
 }
 
+/* ---- a pool of workers: forked, and then alive side by side ---- */
+
+#define WORKERS       4
+#define WORKER_PAGES  256 /* that each writes when it starts, at the same addresses */
+#define REQUEST_PAGES 32  /* that it writes at each request */
+
+static int requests[WORKERS][2], replies[2];
+static pid_t workers[WORKERS];
+
+static void use_32m(void)
+{
+    use_memory(32);
+}
+
+static void work(int from)
+{
+    char byte;
+    for (int i = 0; i < WORKER_PAGES; i++)
+        in_use[i * 4096]++;
+    while (read(from, &byte, 1) == 1) {
+        for (int i = 0; i < REQUEST_PAGES; i++)
+            in_use[i * 4096 + 64]++;
+        for (size_t i = 0; i < 4 << 20; i += 64)
+            sink += in_use[i];
+        if (write(replies[1], &byte, 1) != 1)
+            break;
+    }
+    _exit(0);
+}
+
+/* `queues`: how many pipes they take requests from; so many requests are under way. */
+static void pool(long count, int number, int queues)
+{
+    char byte = 1;
+    for (int i = 0; i < queues; i++)
+        if (pipe2(requests[i], O_CLOEXEC))
+            die("pipe");
+    if (pipe2(replies, O_CLOEXEC))
+        die("pipe");
+    for (int i = 0; i < number; i++) {
+        workers[i] = fork();
+        for (int j = 0; !workers[i] && j < queues; j++)
+            close(requests[j][1]);
+        if (!workers[i])
+            work(requests[i % queues][0]);
+    }
+    for (long done = 0, sent = 0; done < count; done++) {
+        for (; sent < count && sent < done + WORKERS; sent++)
+            if (write(requests[sent % queues][1], &byte, 1) != 1)
+                die("write");
+        if (read(replies[0], &byte, 1) != 1)
+            die("read");
+        in_use[done % WORKER_PAGES * 4096]++;
+    }
+    for (int i = 0; i < queues; i++)
+        close(requests[i][1]), close(requests[i][0]);
+    for (int i = 0; i < number; i++)
+        wait_for(workers[i]);
+    close(replies[0]);
+    close(replies[1]);
+}
+
+static void pool_each(long count)
+{
+    pool(count, WORKERS, WORKERS);
+}
+
+static void pool_queue(long count)
+{
+    pool(count, 2, 1);
+}
+
 /* The static program lies beside this one. */
 static const char *program = "/bin/true";
 static char static_program[4096];
@@ -654,6 +726,8 @@ static const struct benchmark benchmarks[] = {
     {"fork+work-16M", fork_work, 4, use_16m},
     {"fork+exit-128M", fork_wait, 5, use_128m},
     {"fork+work-128M", fork_work, 1, use_128m},
+    {"pool-of-4", pool_each, 400, use_32m},
+    {"pool-queue", pool_queue, 400, use_32m},
     {"posix_spawn-true", spawn, 20, take_dynamic},
     {"vfork+exec-true", vfork_exec, 20, take_dynamic},
     {"fork+exec-true", fork_exec, 20, take_dynamic},

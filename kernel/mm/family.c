@@ -168,6 +168,7 @@ void set_resident(struct family *f, struct mm *mm)
 {
     spin_lock(&f->sched.lock);
     f->sched.resident = mm ? &mm->sched : NULL;
+    f->sched.lingers = false;
     spin_unlock(&f->sched.lock);
 }
 

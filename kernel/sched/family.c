@@ -17,6 +17,9 @@
 #define PATIENCE_NS    1000000ull
 #define WAIT_NS        1000000ull
 #define LEFT_MIN_NS    100000ull
+#define LINGER_MIN_NS  20000ull
+#define LINGER_MAX_NS  2000000ull
+#define HOLD_MAX       31u
 
 void (*sched_exchange)(struct sched_mm *mm);
 
@@ -93,16 +96,55 @@ static bool claim_resident(struct sched_family *f) HELD(f->lock)
             return false;
         f->wanted = false; /* nobody came */
     }
+    if (f->lingers && f->lingered)
+        f->resident->linger_hold /= 2;
     f->running++;
-    f->unfinished = false;
+    f->unfinished = f->lingers = false;
     return true;
+}
+
+/* A member that sleeps is worth waiting for as long as it would cost to have another one in: a
+ * server's next request is often there by then. Where that has failed it is not tried again for
+ * `linger_hold` sleeps, which doubles each time. */
+static bool lingers(struct sched_family *f) HELD(f->lock)
+{
+    uint64_t idle = idle_ns(f), left, limit = clock_tsc_to_ns(f->cost_tsc);
+
+    if (!f->lingers)
+        return false;
+    limit = MAX(LINGER_MIN_NS, MIN(limit, LINGER_MAX_NS));
+    if (resident_ns(f) < quantum_ns(f) && idle < limit) {
+        left = limit - idle;
+        my_queue()->retry_ns = MIN(my_queue()->retry_ns, left);
+        f->lingered = true;
+        return true;
+    }
+    if (idle >= limit) {
+        f->resident->linger_hold = MIN(2 * f->resident->linger_hold + 1, HOLD_MAX);
+        f->resident->linger_held = f->resident->linger_hold;
+    }
+    f->lingers = false;
+    return false;
+}
+
+static bool begins_to_linger(struct sched_family *f, const struct task *t) HELD(f->lock)
+{
+    struct sched_mm *mm = f->resident;
+
+    f->lingered = false;
+    if (!mm || f->running || atomic_load(&t->state) == TASK_RUNNABLE)
+        return false;
+    if (!mm->linger_held)
+        return true;
+    mm->linger_held--;
+    return false;
 }
 
 /* The resident member has a quantum, too, when it does not run because of somebody else; and
  * whoever waits for nobody to run, on another vCPU perhaps, comes before the next member. */
 static bool may_replace(struct sched_family *f) HELD(f->lock)
 {
-    if (f->running || (f->unfinished && resident_ns(f) < quantum_ns(f)))
+    if (f->running || (f->unfinished && resident_ns(f) < quantum_ns(f)) || lingers(f))
         return false;
     if (f->guest && idle_ns(f) < PATIENCE_NS)
         return false;
@@ -160,6 +202,7 @@ void family_release(struct task *t)
     assert(f->running && !f->exchanging);
     bool changed = --f->running == 0;
     f->idle_tsc = rdtsc();
+    f->lingers = begins_to_linger(f, t);
     spin_unlock(&f->lock);
     if (changed)
         family_changed(f);
@@ -188,7 +231,7 @@ void family_settle(void)
     spin_lock(&f->lock);
     f->resident = (struct sched_mm *)t->mm;
     f->exchanging = false;
-    f->wanted = f->unfinished = false;
+    f->wanted = f->unfinished = f->lingers = false;
     f->since_tsc = rdtsc();
     f->cost_tsc = f->since_tsc - start;
     spin_unlock(&f->lock);

@@ -25,6 +25,8 @@ struct sched_family {
     bool refused;              /* any was, since the last change */
     bool unfinished;           /* a task of the resident member was preempted */
     bool guest;                /* somebody waits for nobody to run */
+    bool lingers;              /* the resident's tasks sleep, and may be back at once */
+    bool lingered;             /* somebody was passed over for that */
     uint64_t idle_tsc;         /* since when that is so */
     uint64_t since_tsc;        /* of the last exchange */
     uint64_t cost_tsc;         /* of it */

@@ -61,13 +61,16 @@ static uint32_t news(const struct run_queue *q)
  * what news() said before we looked. */
 static void stalled(struct run_queue *q, uint32_t seen)
 {
-    uint64_t start = rdtsc(), deadline = timer_next(), timeout = STALL_WAIT_NS;
+    uint64_t start = rdtsc(), deadline = timer_next();
+    uint64_t timeout = MIN(STALL_WAIT_NS, q->retry_ns), spin_ns = MIN(STALL_SPIN_NS, timeout);
 
-    while (clock_tsc_to_ns(rdtsc() - start) < STALL_SPIN_NS) {
+    while (clock_tsc_to_ns(rdtsc() - start) < spin_ns) {
         if (news(q) != seen)
             return;
         __asm__ volatile("pause");
     }
+    if (timeout == spin_ns)
+        return;
     if (deadline != NO_DEADLINE) {
         uint64_t now = clock_monotonic_ns();
         timeout = deadline > now ? MIN(timeout, deadline - now) : 0;

@@ -34,6 +34,7 @@ struct run_queue {
     uint32_t timer_fired;           /* the host's count, when last looked at */
     uint64_t kicks, interrupts;     /* vCPUs to be called once no lock is held */
     bool help;                      /* there may be work here that another vCPU could do */
+    uint64_t retry_ns;              /* how soon one that was passed over may run */
 #ifdef OCCLUM_DEBUG
     _Atomic uint32_t foreign; /* arrivals that other vCPUs brought; changed under the lock */
     uint32_t foreign_seen;    /* by sched_look_after() or set_tick() */

@@ -199,6 +199,7 @@ static struct task *choose_next(struct run_queue *q, struct task *prev)
 {
     spin_lock(&q->lock);
     bool leaves = put_back(q, prev);
+    q->retry_ns = NO_DEADLINE;
     struct task *next = queue_take(q, q->vcpu->index);
     spin_unlock(&q->lock);
     if (leaves)
@@ -326,7 +327,7 @@ static void set_tick(struct run_queue *q)
 
     note_foreign(q);
     if (atomic_load(&q->length))
-        span = q->help ? HELP_NS : QUANTUM_NS;
+        span = MIN(q->help ? HELP_NS : QUANTUM_NS, q->retry_ns);
     span = MIN(span, family_time_left());
     if (ring_in_flight())
         span = MIN(span, ring_waited_for() ? IO_TICK_NS : LAZY_TICK_NS);

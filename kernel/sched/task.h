@@ -32,6 +32,7 @@ enum task_state {
 struct sched_mm {
     struct task *_Atomic frozen_by;      /* nobody else of this mm runs; NULL: not frozen */
     struct sched_family *_Atomic family; /* NULL: its memory overlaps nobody's */
+    uint32_t linger_hold, linger_held;   /* see sched/family.c; under the family's lock */
 };
 
 /* struct task.flags */
