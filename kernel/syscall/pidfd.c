@@ -4,6 +4,7 @@
 #include "crypto/random.h"
 #include "fs/core/fd.h"
 #include "fs/core/file.h"
+#include "fs/procfs/procfs.h"
 #include "mm/kmalloc.h"
 #include "mm/user.h"
 #include "mm/vm.h"
@@ -61,7 +62,13 @@ int64_t sys_pidfd_send_signal(int fd, int sig, uaddr_t info_at, uint32_t flags)
     struct abi_siginfo info;
     if (flags)
         return -EINVAL;
-    int r = process_of_fd(fd, &p);
+    struct file *f = fd_file(fd);
+    if (!f)
+        return -EBADF;
+    int r = pidfd_process(f, &p);
+    if (r == -EBADF)
+        r = procfs_process(f, &p);
+    file_put(f);
     if (r)
         return r;
     if (sig < 0 || sig > SIGMAX)

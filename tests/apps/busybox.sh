@@ -16,4 +16,9 @@ same "$busybox" gzip -c /etc/services
 same "$busybox" dc -e '2 10 ^ p'
 same "$busybox" vi --help
 same "$busybox" no-such-applet
+
+# A hundred applets more, by a script of its shell.
+extra="--rw $TMPDIR"
+same "$busybox" sh tests/apps/lib/applets "$busybox" "$TMPDIR"
+[ "$(grep -c "^== " "$TMPDIR/inside.out")" -ge 110 ] || { echo "no applets"; failed=1; }
 exit $failed

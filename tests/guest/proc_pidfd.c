@@ -127,6 +127,40 @@ static void own_signals(void)
     close(fd);
 }
 
+/* Signals go through a folder of /proc, too, and nothing else. */
+static void folders(void)
+{
+    char path[40];
+    pid_t pid = sleeper();
+    snprintf(path, sizeof(path), "/proc/%d", pid);
+    int fd = must(open(path, O_RDONLY | O_DIRECTORY)), place = must(open(path, O_PATH));
+    expect(pidfd_send(fd, 0, NULL, 0), 0, 0);
+    expect(pidfd_send(place, 0, NULL, 0), -1, EBADF);
+    expect(pidfd_getfd(fd, 0, 0), -1, EBADF);
+    siginfo_t info;
+    expect(waitid(P_PIDFD, (id_t)fd, &info, WEXITED), -1, EBADF);
+    int other = must(openat(fd, "status", O_RDONLY));
+    expect(pidfd_send(other, 0, NULL, 0), -1, EBADF);
+    close(other);
+    other = must(openat(fd, "task", O_RDONLY));
+    expect(pidfd_send(other, 0, NULL, 0), -1, EBADF);
+    close(other);
+    other = must(open("/proc", O_RDONLY));
+    expect(pidfd_send(other, 0, NULL, 0), -1, EBADF);
+    close(other);
+    int self = must(open("/proc/self", O_RDONLY));
+    expect(pidfd_send(self, SIGUSR1, NULL, 0), 0, 0);
+    expect(sender, getpid(), 0);
+    close(self);
+    expect(pidfd_send(fd, SIGKILL, NULL, 0), 0, 0);
+    int status = 0;
+    expect(waitpid(pid, &status, 0), pid, 0);
+    expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, 1, 0);
+    expect(pidfd_send(fd, 0, NULL, 0), -1, ESRCH);
+    close(fd);
+    close(place);
+}
+
 static void descriptors(void)
 {
     int sync[2], back[2];
@@ -217,6 +251,7 @@ int main(void)
     opening();
     the_end();
     own_signals();
+    folders();
     descriptors();
     cloning();
     return test_end();

@@ -76,6 +76,23 @@ by_lines() {
         "$(grep -ac "$pattern" "$work/$name.inside")"
 }
 
+# As Python's unittest sums up: those that ran without those that failed or were skipped.
+summed() {
+    awk '/^Ran [0-9]+ tests?/ { n += $2 }
+        /^(OK|FAILED) \(/ { gsub(/[^0-9=,]/, ""); k = split($0, part, ",")
+            for (i = 1; i <= k; i++) { sub(/.*=/, "", part[i]); n -= part[i] } }
+        END { print n + 0 }' "$1"
+}
+
+# by_summary NAME COMMAND ARGS...: as many tests as passed by unittest's last lines
+by_summary() {
+    name=$1
+    shift
+    natively "$@" >"$work/$name.native" 2>&1
+    inside "$@" >"$work/$name.inside" 2>&1
+    case_done "$name" "$(summed "$work/$name.native")" "$(summed "$work/$name.inside")"
+}
+
 # by_output NAME COMMAND ARGS...: one test, passed if it prints inside what it prints natively
 by_output() {
     name=$1

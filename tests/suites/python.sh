@@ -14,5 +14,6 @@ for t in ${CASES:-test_os test_subprocess test_threading test_signal test_select
     test_wait3 test_wait4 test_fork1 test_resource test_eintr test_multiprocessing_fork \
     test_multiprocessing_forkserver test_multiprocessing_spawn \
     test_multiprocessing_main_handling test_concurrent_futures test_asyncio}; do
-    by_lines "$t" '\.\.\. ok$' /usr/bin/python3.11 -m test -v "$t"
+    # One test sets the machine's clock: others work there.
+    by_summary "$t" /usr/bin/python3.11 -m test -v -i '*_settime*' "$t"
 done

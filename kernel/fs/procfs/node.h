@@ -28,6 +28,7 @@ struct proc_key {
 struct proc_inode {
     struct inode inode;
     struct proc_key key;
+    uint64_t start_ns; /* the process's, whose id may be another's later */
 };
 
 struct proc_node {

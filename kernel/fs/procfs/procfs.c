@@ -90,18 +90,35 @@ static uint64_t number_of(const struct proc_key *k)
     return (h >> 16) | 1;
 }
 
-static void set_owner(struct inode *i, int pid)
+static void set_owner(struct proc_inode *i)
 {
-    struct process *p = pid ? process_find(pid) : NULL;
+    struct process *p = i->key.pid ? process_find(i->key.pid) : NULL;
     if (!p)
         return;
     struct cred *c = process_cred(p);
     if (c) {
-        i->uid = c->euid;
-        i->gid = c->egid;
+        i->inode.uid = c->euid;
+        i->inode.gid = c->egid;
         cred_put(c);
     }
+    i->start_ns = p->start_ns;
     process_put(p);
+}
+
+int procfs_process(struct file *f, struct process **out)
+{
+    if (f->inode->ops != &proc_dir_ops)
+        return -EBADF;
+    const struct proc_inode *i = proc_inode(f->inode);
+    if (i->key.node != &proc_pid_node)
+        return -EBADF;
+    struct process *p = i->key.tid ? NULL : process_find(i->key.pid);
+    if (p && p->start_ns != i->start_ns) {
+        process_put(p);
+        p = NULL;
+    }
+    *out = p;
+    return p ? 0 : -ESRCH;
 }
 
 static int proc_inode_new(struct super *sb, const struct proc_key *key, struct inode **out)
@@ -120,7 +137,7 @@ static int proc_inode_new(struct super *sb, const struct proc_key *key, struct i
     } else if (inode_is_reg(i)) {
         i->file_ops = &proc_file_ops;
     }
-    set_owner(i, key->pid);
+    set_owner(p);
     *out = i;
     return 0;
 }
