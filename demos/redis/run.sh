@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # Redis: load, a snapshot by fork under load, the append-only file rewritten, a replica, Lua,
-# and a cluster of three, each set in one enclave.
+# TLS, and a cluster of three, each set in one enclave.
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../lib.sh"
 
-debian redis-server redis-tools procps
+debian redis-server redis-tools procps openssl
 version=$(debian_version redis-server)
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/tls.key" -out "$work/tls.crt" \
+    -days 30 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 2>/dev/null
 make_instance
 store
 requests=100000
@@ -15,10 +17,12 @@ requests=100000
 cli() {
     redis-cli -h 127.0.0.1 "$@"
 }
-# rate PORT PIPELINE: thousand SETs a second
+# rate PORT PIPELINE [OPTIONS]: thousand SETs a second
 rate() {
-    redis-benchmark -h 127.0.0.1 -p "$1" -t set -n $requests -c 50 -P "$2" --csv 2>/dev/null |
-        awk -F'"' '$2 == "SET" { printf "%.2f", $4 / 1000 }'
+    at=$1 pipeline=$2
+    shift 2
+    redis-benchmark -h 127.0.0.1 -p "$at" -t set -n $requests -c 50 -P "$pipeline" "$@" \
+        --csv 2>/dev/null | awk -F'"' '$2 == "SET" { printf "%.2f", $4 / 1000 }'
 }
 # is WHAT WANTED COMMAND...
 is() {
@@ -65,6 +69,18 @@ pair() { # SIDE
     done
     stop_servers
     rm -rf "$folder"
+}
+# Over TLS: the key and the certificate are in the image.
+tls() { # SIDE
+    side=$1 one=$(free_port)
+    server "$side" /bin/redis-server --bind 127.0.0.1 --port 0 --tls-port "$one" --save '' \
+        --tls-cert-file "$work/tls.crt" --tls-key-file "$work/tls.key" --tls-auth-clients no
+    set -- --tls --cacert "$work/tls.crt"
+    until_ready cli -p "$one" "$@" ping || return
+    is "over TLS" OK cli -p "$one" "$@" set key value
+    is "without TLS" 1 sh -c "redis-cli -h 127.0.0.1 -p $one ping >/dev/null 2>&1; echo \$?"
+    rates=$(rate "$one" 1 "$@")
+    stop_servers
 }
 cluster() { # SIDE
     side=$1 a=$(free_port) b=$(free_port) c=$(free_port) folder=/tmp/occlum-demo-cluster-$$-$1
@@ -128,13 +144,24 @@ for round in $(seq "$rounds"); do
     [ $failed -eq 0 ] || break
     echo "$natively $rates" >>"$work/rates"
 done
+middle() {
+    cut -d' ' -f"$1" "$work/rates" | sort -n | sed -n "$(((rounds + 1) / 2))p"
+}
 if [ -z "$small" ] && [ -s "$work/rates" ]; then
-    middle() {
-        cut -d' ' -f"$1" "$work/rates" | sort -n | sed -n "$(((rounds + 1) / 2))p"
-    }
     row "SET, 50 clients" "$(middle 1)" "$(middle 3)" 0.95 k/s more
     row "SET, pipelines of 16" "$(middle 2)" "$(middle 4)" 0.95 k/s more
 fi
+rm -f "$work/rates"
+say "$name: TLS"
+for round in $(seq "$rounds"); do
+    tls native
+    natively=$rates
+    tls inside
+    [ $failed -eq 0 ] || break
+    echo "$natively $rates" >>"$work/rates"
+done
+[ -z "$small" ] && [ -s "$work/rates" ] &&
+    row "SET over TLS, 50 clients" "$(middle 1)" "$(middle 2)" 0.95 k/s more
 [ -n "$small" ] && finish
 say "$name: a cluster of three"
 cluster native
