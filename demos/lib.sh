@@ -31,6 +31,8 @@ fail() {
     failed=1
 }
 finish() {
+    [ -z "$small" ] && [ -s "$work/native.memory" ] && [ -s "$work/inside.memory" ] &&
+        row "server: memory" "$(most native)" "$(most inside)" 1.25 MiB
     [ $failed -eq 0 ] && echo "$name: all of it worked" || echo "$name: something failed"
     exit $failed
 }
@@ -172,7 +174,8 @@ timed() {
     side=$1
     shift
     start=$(now_ns)
-    timeout -k 5 "${DEMO_TIMEOUT:-900}" "$@" >"$work/$side.out" 2>"$work/$side.err" </dev/null
+    timeout -k 5 "${DEMO_TIMEOUT:-900}" /usr/bin/python3 "$demos/resident.py" \
+        "$work/$side.times" "$@" >"$work/$side.out" 2>"$work/$side.err" </dev/null
     status=$?
     echo "whole $((($(now_ns) - start) / 1000))" >>"$work/$side.times"
     awk '$1 == "time" { print $2, int($3 * 1000000) }' "$work/$side.err" >>"$work/$side.times"
@@ -180,7 +183,7 @@ timed() {
     fail "$side: status $status: $*"
     tail -5 "$work/$side.err"
 }
-# median SIDE WHAT: microseconds
+# median SIDE WHAT: microseconds, KiB
 median() {
     awk -v what="$2" '$1 == what { print $2 }' "$work/$1.times" | sort -n |
         awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'
@@ -216,6 +219,11 @@ both() {
         row "$label: $what" "$(seconds native "$what")" "$(seconds inside "$what")" \
             "${pair#*=}" s
     done
+    [ -n "$small" ] || row "$label: memory" "$(mebibytes "$(median native memory)")" \
+        "$(mebibytes "$(median inside memory)")" 1.25 MiB
+}
+mebibytes() {
+    echo "$1" | awk '{ printf "%.0f", $1 / 1024 }'
 }
 seconds() {
     median "$1" "$2" | awk '{ printf "%.3f", $1 / 1000000 }'
@@ -258,11 +266,21 @@ crash() {
     wait "$last_server" 2>/dev/null
     servers=
 }
+# What the server has when its work is done.
+note_memory() {
+    kill -0 "$last_server" 2>/dev/null || return
+    /usr/bin/python3 "$demos/resident.py" "$last_server" >>"$work/$side.memory"
+}
+# most SIDE: of what was noted, in MiB
+most() {
+    mebibytes "$(sort -n "$work/$1.memory" | tail -1)"
+}
 # lines FILE COUNT: whether it has so many
 lines() {
     [ "$(wc -l <"$1")" -ge "$2" ]
 }
 stop_servers() {
+    [ -z "$servers" ] || note_memory
     for pid in $servers; do
         kill "$pid" 2>/dev/null
     done
