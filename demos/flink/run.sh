@@ -21,7 +21,7 @@ both "word count" "$wanted" /bin/java -cp "$(jars):$work/classes" WordCount "$wo
     /tmp/occlum-demo-checkpoints
 rm -rf /tmp/occlum-demo-checkpoints
 
-# Killed in the middle and started again, the job goes on from a checkpoint, and the sum is right.
+# Killed in the middle and started again, the job goes on from a checkpoint; the sum is right.
 killed() { # SIDE
     side=$1
     set -- "$side" /bin/java -cp "$(jars):$work/classes" Sum 3000 "$data/checkpoints"
@@ -31,8 +31,8 @@ killed() { # SIDE
     server "$@"
     until_ready grep '^in all' "$work/$side.server"
     grep '^from\|^in all' "$work/$side.server" | tee "$work/sum"
-    grep -q '^from chk-' "$work/sum" && grep -q '^in all 4501500, read again [12]' "$work/sum" ||
-        fail "$side: it did not go on from where it was"
+    grep -q '^from chk-' "$work/sum" || fail "$side: it did not go on from where it was"
+    grep -q '^in all 4501500, read again [12]' "$work/sum" || fail "$side: the sum is wrong"
     stop_servers
 }
 say "$name: killed in the middle"
