@@ -45,6 +45,24 @@ void *radix_get(const struct radix *r, uint64_t key)
     return n ? n->slots[slot_at(key, 0)] : NULL;
 }
 
+size_t radix_run(const struct radix *r, uint64_t key, void *out[], size_t max)
+{
+    size_t n = 0;
+    while (n < max && r->root && reaches(r, key + n)) {
+        const struct radix_node *leaf = r->root;
+        for (uint32_t level = r->height - 1; level && leaf; level--)
+            leaf = leaf->slots[slot_at(key + n, level)];
+        for (unsigned i = slot_at(key + n, 0); leaf && i < SLOTS && n < max; i++) {
+            if (!leaf->slots[i])
+                return n;
+            out[n++] = leaf->slots[i];
+        }
+        if (!leaf || key + n == 0)
+            return n;
+    }
+    return n;
+}
+
 static int grow(struct radix *r, uint64_t key)
 {
     while (!r->root || !reaches(r, key)) {

@@ -16,6 +16,9 @@ struct radix {
 
 void radix_init(struct radix *r);
 void *radix_get(const struct radix *r, uint64_t key);
+/* The entries at `key` and after it, up to the first that is missing: how many, at most `max`.
+ */
+size_t radix_run(const struct radix *r, uint64_t key, void *out[], size_t max);
 /* Replaces what was there; -ENOMEM. */
 int radix_set(struct radix *r, uint64_t key, void *value) MUST_CHECK;
 /* Removes and returns the value, or NULL. */

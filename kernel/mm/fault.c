@@ -2,10 +2,10 @@
 /*
  * Bringing pages in, changing what they allow, giving them back.
  * A fault brings in a window around the address that doubles while accesses go on in sequence.
- * Anonymous pages are zero from EAUG. File pages are added readable and writable, filled from a
- * buffer, then given their permissions; meanwhile no other thread of the process runs, for an
- * enclave page has one address and would be seen half filled. Pages of shared file mappings
- * become writable at the first write, which marks them to be written back.
+ * Anonymous pages are zero from EAUG. File pages are added readable and writable, filled from
+ * pages of the file that are pinned, then given their permissions; meanwhile no other thread of
+ * the process runs, for an enclave page has one address and would be seen half filled. Pages of
+ * shared file mappings become writable at the first write, which marks them to be written back.
  */
 #include "abi/errno.h"
 #include "enclave/pages.h"
@@ -18,7 +18,7 @@
 #define WINDOW_FIRST 16u
 #define WINDOW_FILE  32u
 #define WINDOW_MAX   512u
-#define FILL_PAGES   32u /* of a file, read at once */
+#define FILL_PAGES   256u /* of a file, at once; a large page is not asked for */
 
 uint32_t prot_to_perms(uint32_t prot)
 {
@@ -90,43 +90,107 @@ static void set_first_perms(const struct vma *v, uaddr_t start, uaddr_t end)
     present_set(start, end, (uint8_t)(PAGE_PRESENT | perms));
 }
 
+/* What a file has in [start,end), page by page, before it comes into place. */
+struct contents {
+    uaddr_t start, end; /* in whole pages */
+    struct vm_pin *pins;
+    uint64_t count; /* of the pins, less if the rest is zero */
+    void *buffer;   /* of a file that keeps no pages: their pages */
+};
+
+/* How much of the file may appear in the page at `at`. */
+static size_t visible(const struct vma *v, uaddr_t at, const struct vm_pin *pin)
+{
+    uint64_t offset = v->offset + (at - v->start);
+
+    return offset < v->file_limit ? (size_t)MIN(v->file_limit - offset, (uint64_t)pin->size)
+                                  : 0;
+}
+
 /* With the contents, or zeroed. */
 static int add_pages(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end,
-                     const void *contents)
+                     const struct contents *c)
 {
     uint64_t count = (end - start) / PAGE_SIZE;
     int e = user_pages_add(start, count);
 
     if (e)
         return e;
-    if (contents && user_copy_raw((void *)start, contents, count * PAGE_SIZE))
-        panic("a page of a program cannot be filled");
+    for (uaddr_t at = start; c && at < end; at += PAGE_SIZE) {
+        uint64_t i = (at - c->start) / PAGE_SIZE;
+        if (i >= c->count || !c->pins[i].data)
+            continue;
+        if (user_copy_raw((void *)at, c->pins[i].data, visible(v, at, &c->pins[i])))
+            panic("a page of a program cannot be filled");
+    }
     set_first_perms(v, start, end);
     pages_count(mm, count);
     return 0;
 }
 
-/* Where the file ends within [start,end), in whole pages, with what it has in `buffer`; or
- * negative errno. */
-static int64_t read_pages(struct vma *v, uaddr_t start, uaddr_t end, void *buffer)
+/* Reads what cannot be pinned. */
+static ssize_t read_pages(struct vma *v, struct contents *c, uint64_t pages)
 {
     struct iter to;
 
-    iter_kernel(&to, buffer, end - start);
-    int64_t filled = fill(v, start, end, &to);
-    return filled >= 0 || filled == -ENOMEM ? filled : -EIO;
+    c->buffer = pages_alloc(pages); /* zeroed */
+    if (!c->buffer)
+        return -ENOMEM;
+    iter_kernel(&to, c->buffer, pages * PAGE_SIZE);
+    int64_t filled = fill(v, c->start, c->start + pages * PAGE_SIZE, &to);
+    if (filled < 0)
+        return filled;
+    for (uint64_t i = 0; i < pages; i++)
+        c->pins[i] = (struct vm_pin){(char *)c->buffer + i * PAGE_SIZE, PAGE_SIZE, NULL};
+    return ((ssize_t)filled - (ssize_t)c->start) / (ssize_t)PAGE_SIZE;
 }
 
-/* What of [start,end) is not there yet. */
-static int add_missing(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end,
-                       const char *contents)
+static ssize_t pin_pages(struct vma *v, struct contents *c, uint64_t pages)
+{
+    uint64_t offset = v->offset + (c->start - v->start);
+
+    if (offset >= v->file_limit)
+        return 0;
+    pages = MIN(pages, (v->file_limit - offset - 1) / PAGE_SIZE + 1);
+    ssize_t n =
+        v->file_ops->pin ? v->file_ops->pin(v->file, offset, c->pins, pages) : -EOPNOTSUPP;
+    return n == -EOPNOTSUPP ? read_pages(v, c, pages) : n;
+}
+
+static void contents_put(struct vma *v, struct contents *c, uint64_t pages)
+{
+    if (c->buffer)
+        pages_free(c->buffer, pages);
+    else if (c->count)
+        v->file_ops->unpin(c->pins, c->count);
+    kfree(c->pins);
+}
+
+/* May sleep. -EIO: the file ends before. */
+static int contents_get(struct vma *v, struct contents *c, uint64_t pages)
+{
+    c->pins = kmalloc(pages * sizeof(*c->pins));
+    if (!c->pins)
+        return -ENOMEM;
+    ssize_t n = pin_pages(v, c, pages);
+    c->count = n > 0 ? (uint64_t)n : 0;
+    if (n >= 0 && v->file_limit == UINT64_MAX) /* the loader's mappings go on, with zeros */
+        c->end = c->start + c->count * PAGE_SIZE;
+    if (n >= 0 && c->end > c->start)
+        return 0;
+    contents_put(v, c, pages);
+    return n == -ENOMEM ? -ENOMEM : -EIO;
+}
+
+/* What of it is not there yet. */
+static int add_missing(struct mm *mm, struct vma *v, const struct contents *c)
 {
     uint8_t state;
     int e = 0;
 
-    for (uaddr_t at = start; at < end && !e;) {
-        uaddr_t next = present_run(at, end, &state);
-        e = state ? 0 : add_pages(mm, v, at, next, contents + (at - start));
+    for (uaddr_t at = c->start; at < c->end && !e;) {
+        uaddr_t next = present_run(at, c->end, &state);
+        e = state ? 0 : add_pages(mm, v, at, next, c);
         at = next;
     }
     return e;
@@ -135,15 +199,18 @@ static int add_missing(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end,
 /* The file is read before anybody is kept still: who is kept still may hold a lock that reading
  * takes. Meanwhile another member of the family can have come, and have left the same text in
  * place. */
-static int bring_in_file(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, void *buffer)
+static int bring_in_file(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end)
 {
-    int64_t filled = read_pages(v, start, end, buffer);
+    struct contents c = {.start = start, .end = end};
+    uint64_t pages = (end - start) / PAGE_SIZE;
+    int e = contents_get(v, &c, pages);
 
-    if (filled < 0 || filled == (int64_t)start)
-        return filled < 0 ? (int)filled : -EIO; /* beyond the end of the file */
+    if (e)
+        return e;
     sched_freeze(&mm->sched);
-    int e = add_missing(mm, v, start, (uaddr_t)filled, buffer);
+    e = add_missing(mm, v, &c);
     sched_thaw(&mm->sched);
+    contents_put(v, &c, pages);
     return e;
 }
 
@@ -155,13 +222,9 @@ int pages_bring_in(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end)
         return e;
     if (!v->file)
         return add_pages(mm, v, start, end, NULL);
-    for (uaddr_t at = start; at < end && !e; at += FILL_PAGES * PAGE_SIZE) {
-        uaddr_t stop = MIN(at + FILL_PAGES * PAGE_SIZE, end);
-        uint64_t pages = (stop - at) / PAGE_SIZE;
-        void *buffer = pages_alloc(pages); /* zeroed */
-        e = buffer ? bring_in_file(mm, v, at, stop, buffer) : -ENOMEM;
-        if (buffer)
-            pages_free(buffer, pages);
+    for (uaddr_t at = start, stop; at < end && !e; at = stop) {
+        stop = MIN(align_down(at, FILL_PAGES * PAGE_SIZE) + FILL_PAGES * PAGE_SIZE, end);
+        e = bring_in_file(mm, v, at, stop);
         if (e == -EIO && at > start)
             return 0; /* the first part is there */
     }

@@ -36,6 +36,13 @@
 
 struct vm_object; /* the pages of a file's shared mappings; shared.c */
 
+/* A page of a file as it is in memory. */
+struct vm_pin {
+    const void *data; /* NULL: all zero */
+    size_t size;      /* of what the file has there */
+    void *owner;      /* the file system's */
+};
+
 /* What a mapping of a file needs from the file system. `file` is a counted struct file. */
 struct vm_file_ops {
     /* Bytes copied (0 beyond the end), or negative errno. May sleep. */
@@ -43,6 +50,11 @@ struct vm_file_ops {
     ssize_t (*write)(void *file, uint64_t offset, struct iter *from);
     void (*get)(void *file);
     void (*put)(void *file);
+    /* Optional: pages from `offset` on, a multiple of a page's size: how many, at most `count`,
+     * 0 beyond the end; they stay until unpin(). Negative: as for read(), or -EOPNOTSUPP, then
+     * read() tells. May sleep. */
+    ssize_t (*pin)(void *file, uint64_t offset, struct vm_pin pins[], size_t count);
+    void (*unpin)(struct vm_pin pins[], size_t count);
     /* Optional: where the file's inode keeps what its shared mappings have in common. */
     struct vm_object *_Atomic *(*object)(void *file);
     /* Optional: a number for the file's contents, which never comes back for other ones; 0: its

@@ -140,6 +140,35 @@ static void check_radix(const struct radix *r)
     CHECK_EQ(seen, r->count);
 }
 
+static char values_of_run[150];
+
+/* Runs of neighbours, across nodes and at the end of all keys. */
+static void test_radix_run(void)
+{
+    static uint64_t starts[] = {0, 61, 64 * 64 - 3, 1ull << 40, UINT64_MAX - 9};
+    void *out[200];
+    struct radix r;
+
+    radix_init(&r);
+    CHECK_EQ(radix_run(&r, 0, out, 200), 0);
+    for (unsigned s = 0; s < 5; s++) {
+        uint64_t from = starts[s];
+        for (unsigned i = 0; i < 150 && from + i >= from; i++)
+            CHECK_EQ(radix_set(&r, from + i, &values_of_run[i]), 0);
+        size_t left = MIN((size_t)150, (size_t)MIN(UINT64_MAX - from, (uint64_t)149) + 1);
+        CHECK_EQ(radix_run(&r, from, out, 10), MIN(left, (size_t)10));
+        CHECK_EQ(radix_run(&r, from + 3, out, 200), left - 3);
+        for (unsigned i = 3; i < left; i++)
+            CHECK(out[i - 3] == &values_of_run[i]);
+        CHECK(radix_remove(&r, from + 5) == &values_of_run[5]);
+        CHECK_EQ(radix_run(&r, from, out, 200), 5);
+        CHECK_EQ(radix_run(&r, from + 5, out, 200), 0);
+        for (unsigned i = 0; i < left; i++)
+            (void)radix_remove(&r, from + i);
+    }
+    CHECK_EQ(blocks, 0);
+}
+
 static void test_radix(void)
 {
     struct radix r;
@@ -180,5 +209,6 @@ int main(void)
 {
     test_rbtree();
     test_radix();
+    test_radix_run();
     return 0;
 }

@@ -9,12 +9,14 @@
 #include "fs/core/cache.h"
 
 #include "abi/errno.h"
+#include "fs/core/cache_fill.h"
 #include "fs/core/inode.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 
 #define LIMIT_MIN_PAGES 4096u
 #define RECLAIM_BATCH   64u
+#define WRITE_TRIES     8 /* what is read while others change the file may not be kept */
 
 static struct {
     struct spinlock lock;
@@ -23,7 +25,6 @@ static struct {
     uint64_t limit;
     _Atomic uint64_t kept;
     _Atomic uint64_t dirty;
-    _Atomic uint64_t filled;
     uint64_t dropped;
 } all = {.lock = SPINLOCK_INIT(RANK_CACHE_LRU), .lru = LIST_INIT(all.lru)};
 
@@ -57,9 +58,17 @@ static void unqueue_locked(struct cached_page *p)
     atomic_fetch_sub(&all.dirty, 1);
 }
 
+/* A page leaves that is newer than what a read that is under way may bring. */
+static void forget_changed_locked(const struct cached_page *p)
+{
+    if (p->changed)
+        atomic_fetch_add(&p->cache->epoch, 1);
+}
+
 /* Takes the map's pin away; the map's lock is held, the caller puts the page afterwards. */
 static void page_unlink_locked(struct cached_page *p)
 {
+    forget_changed_locked(p);
     radix_remove(&p->cache->pages, p->index);
     if (p->queued) {
         unqueue_locked(p);
@@ -87,6 +96,7 @@ static struct cached_page *reclaim_one(bool *any)
         bool chance = atomic_exchange_explicit(&p->used, false, memory_order_relaxed);
         if (!chance && spin_trylock(&c->lock)) {
             if (atomic_load(&p->pins) == 1) {
+                forget_changed_locked(p);
                 radix_remove(&c->pages, p->index);
                 list_remove(&p->lru);
                 all.pages--;
@@ -127,7 +137,13 @@ static uint64_t limit_pages(void)
     return all.limit;
 }
 
-static struct cached_page *page_new(struct page_cache *c, uint64_t index)
+void cache_balance(void)
+{
+    if (all.pages > limit_pages())
+        reclaim(RECLAIM_BATCH);
+}
+
+struct cached_page *cache_page_new(struct page_cache *c, uint64_t index)
 {
     struct cached_page *p = kzalloc(sizeof(*p));
     if (!p)
@@ -148,7 +164,7 @@ static struct cached_page *page_new(struct page_cache *c, uint64_t index)
     return p;
 }
 
-static struct cached_page *find_pinned(struct page_cache *c, uint64_t index)
+struct cached_page *cache_find(struct page_cache *c, uint64_t index)
 {
     spin_lock(&c->lock);
     struct cached_page *p = radix_get(&c->pages, index);
@@ -160,11 +176,22 @@ static struct cached_page *find_pinned(struct page_cache *c, uint64_t index)
     return p;
 }
 
-/*
- * Puts a page into the map, which then has a pin of its own. The page that was already there
- * wins: it is returned pinned instead, and `p` is freed.
- */
-static struct cached_page *insert(struct page_cache *c, struct cached_page *p)
+size_t cache_find_run(struct page_cache *c, uint64_t index, struct cached_page *out[],
+                      size_t max)
+{
+    spin_lock(&c->lock);
+    size_t n = radix_run(&c->pages, index, (void **)out, max);
+    for (size_t i = 0; i < n; i++)
+        atomic_fetch_add_explicit(&out[i]->pins, 1, memory_order_relaxed);
+    spin_unlock(&c->lock);
+    for (size_t i = 0; i < n; i++) {
+        if (!atomic_load_explicit(&out[i]->used, memory_order_relaxed))
+            atomic_store_explicit(&out[i]->used, true, memory_order_relaxed);
+    }
+    return n;
+}
+
+struct cached_page *cache_insert(struct page_cache *c, struct cached_page *p)
 {
     spin_lock(&c->lock);
     struct cached_page *old = radix_get(&c->pages, p->index);
@@ -189,129 +216,6 @@ static struct cached_page *insert(struct page_cache *c, struct cached_page *p)
     }
     spin_unlock(&c->lock);
     return p;
-}
-
-/* How many pages to read at once from `index` on: doubling for sequential readers. */
-static size_t choose_window(struct page_cache *c, uint64_t index)
-{
-    uint64_t end = (c->inode->size + PAGE_SIZE - 1) >> PAGE_SHIFT;
-    uint32_t window = 4;
-    if (index == c->next_index)
-        window = MIN(MAX(c->window * 2, 8u), CACHE_WINDOW_MAX);
-    uint64_t left = end > index ? end - index : 1;
-    size_t count = (size_t)MIN((uint64_t)window, left);
-    spin_lock(&c->lock);
-    for (size_t i = 1; i < count; i++) {
-        if (radix_get(&c->pages, index + i))
-            count = i;
-    }
-    spin_unlock(&c->lock);
-    return count;
-}
-
-static int read_window(struct page_cache *c, struct cached_page *pages[], size_t *count)
-{
-    void *data[CACHE_WINDOW_MAX];
-    for (size_t i = 0; i < *count; i++)
-        data[i] = pages[i]->data;
-    int r = c->inode->ops->read_pages(c->inode, pages[0]->index, data, *count);
-    if (r < 0 && *count > 1) { /* what was asked for may be fine */
-        memset(pages[0]->data, 0, PAGE_SIZE);
-        for (size_t i = 1; i < *count; i++)
-            cache_put(pages[i]);
-        *count = 1;
-        r = c->inode->ops->read_pages(c->inode, pages[0]->index, data, 1);
-    }
-    return r;
-}
-
-static int fill_locked(struct page_cache *c, uint64_t index, struct cached_page **out)
-{
-    struct cached_page *pages[CACHE_WINDOW_MAX];
-    uint64_t epoch = atomic_load(&c->epoch);
-    size_t wanted = choose_window(c, index), count = 0;
-    for (; count < wanted; count++) {
-        pages[count] = page_new(c, index + count);
-        if (!pages[count])
-            break;
-    }
-    if (count == 0)
-        return -ENOMEM;
-    int r = read_window(c, pages, &count);
-    if (r < 0) {
-        for (size_t i = 0; i < count; i++)
-            cache_put(pages[i]);
-        return r;
-    }
-    c->next_index = index + count;
-    c->window = (uint32_t)count;
-    atomic_fetch_add(&all.filled, count);
-    bool keep = atomic_load(&c->epoch) == epoch;
-    for (size_t i = 0; i < count; i++) {
-        struct cached_page *p = keep ? insert(c, pages[i]) : pages[i];
-        if (i == 0)
-            *out = p;
-        else
-            cache_put(p);
-    }
-    return 0;
-}
-
-static int fill(struct page_cache *c, uint64_t index, struct cached_page **out)
-{
-    mutex_lock(&c->fill);
-    int r = 0;
-    *out = find_pinned(c, index); /* somebody else may just have done it */
-    if (!*out)
-        r = fill_locked(c, index, out);
-    mutex_unlock(&c->fill);
-    if (all.pages > limit_pages())
-        reclaim(RECLAIM_BATCH);
-    return r;
-}
-
-int cache_get(struct page_cache *c, uint64_t index, bool make, struct cached_page **out)
-{
-    struct cached_page *p = find_pinned(c, index);
-    *out = p;
-    if (likely(p != NULL))
-        return 0;
-    if (c->inode->ops->read_pages)
-        return fill(c, index, out);
-    if (!make)
-        return 0;
-    p = page_new(c, index);
-    if (!p)
-        return -ENOMEM;
-    *out = insert(c, p);
-    if (*out == p && atomic_load(&p->pins) == 1) { /* the map could not take it */
-        cache_put(p);
-        *out = NULL;
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-ssize_t cache_read(struct page_cache *c, struct iter *to, uint64_t pos, uint64_t size)
-{
-    size_t done = 0;
-    while (to->remaining && pos < size) {
-        size_t offset = pos & (PAGE_SIZE - 1);
-        size_t n = MIN(to->remaining, (size_t)(PAGE_SIZE - offset));
-        n = (size_t)MIN((uint64_t)n, size - pos);
-        struct cached_page *p;
-        int r = cache_get(c, pos >> PAGE_SHIFT, false, &p);
-        if (r < 0)
-            return done ? (ssize_t)done : r;
-        size_t copied = p ? iter_copy_to(to, p->data + offset, n) : iter_zero(to, n);
-        if (p)
-            cache_put(p);
-        done += copied;
-        pos += copied;
-        if (copied < n)
-            return done ? (ssize_t)done : -EFAULT;
-    }
-    return (ssize_t)done;
 }
 
 uint64_t cache_identity(struct page_cache *c)
@@ -364,7 +268,7 @@ void cache_update(struct page_cache *c, const void *data, size_t size, uint64_t 
     while (size) {
         size_t offset = pos & (PAGE_SIZE - 1);
         size_t n = MIN(size, (size_t)(PAGE_SIZE - offset));
-        struct cached_page *p = find_pinned(c, pos >> PAGE_SHIFT);
+        struct cached_page *p = cache_find(c, pos >> PAGE_SHIFT);
         if (p) {
             memcpy(p->data + offset, from, n);
             cache_put(p);
@@ -389,7 +293,7 @@ static bool mark_dirty_locked(struct page_cache *c, struct cached_page *p)
     if (!p->queued && radix_get(&c->pages, p->index) == p) {
         if (radix_set(&c->dirty, p->index, p) < 0)
             return false;
-        p->queued = true;
+        p->queued = p->changed = true;
         atomic_fetch_add(c->dirty_count, 1);
         atomic_fetch_add(&all.dirty, 1);
         spin_lock(&all.lock);
@@ -428,7 +332,7 @@ static ssize_t write_into(struct page_cache *c, struct cached_page *p, struct it
 static ssize_t write_new(struct page_cache *c, struct iter *from, uint64_t pos, size_t n)
 {
     struct iter saved = *from;
-    struct cached_page *p = page_new(c, pos >> PAGE_SHIFT);
+    struct cached_page *p = cache_page_new(c, pos >> PAGE_SHIFT);
     if (!p)
         return -ENOMEM;
     ssize_t r = (ssize_t)iter_copy_from(from, p->data + (pos & (PAGE_SIZE - 1)), n);
@@ -437,7 +341,7 @@ static ssize_t write_new(struct page_cache *c, struct iter *from, uint64_t pos, 
         cache_put(p);
         return -EFAULT;
     }
-    struct cached_page *there = insert(c, p);
+    struct cached_page *there = cache_insert(c, p);
     if (there != p) {
         iter_revert(from, &saved);
         r = write_into(c, there, from, pos, n);
@@ -456,16 +360,19 @@ static ssize_t write_page(struct page_cache *c, struct iter *from, uint64_t pos,
     size_t offset = pos & (PAGE_SIZE - 1),
            n = MIN(from->remaining, (size_t)(PAGE_SIZE - offset));
     uint64_t start = pos - offset;
-    struct cached_page *p = find_pinned(c, pos >> PAGE_SHIFT);
     bool whole = n == PAGE_SIZE || start >= size || (offset == 0 && pos + n >= size);
-    if (!p && whole)
-        return write_new(c, from, pos, n);
-    int r = p ? 0 : fill(c, pos >> PAGE_SHIFT, &p);
-    if (r < 0)
-        return r;
-    ssize_t done = write_into(c, p, from, pos, n);
-    cache_put(p);
-    return done;
+    ssize_t r = -ENOMEM;
+    for (int tries = 0; tries < WRITE_TRIES && r == -ENOMEM; tries++) {
+        struct cached_page *p = cache_find(c, pos >> PAGE_SHIFT);
+        if (!p && whole)
+            return write_new(c, from, pos, n);
+        r = p ? 0 : cache_fill(c, pos >> PAGE_SHIFT, &p);
+        if (r < 0)
+            return r;
+        r = write_into(c, p, from, pos, n);
+        cache_put(p);
+    }
+    return r;
 }
 
 ssize_t cache_write_back(struct page_cache *c, struct iter *from, uint64_t pos, uint64_t size)
@@ -481,8 +388,7 @@ ssize_t cache_write_back(struct page_cache *c, struct iter *from, uint64_t pos, 
         if ((size_t)n < want)
             break;
     }
-    if (all.pages > limit_pages())
-        reclaim(RECLAIM_BATCH);
+    cache_balance();
     return (ssize_t)done;
 }
 
@@ -545,7 +451,7 @@ static void drop_range(struct page_cache *c, uint64_t first, uint64_t last)
 
 static void zero_part(struct page_cache *c, uint64_t pos, size_t size)
 {
-    struct cached_page *p = find_pinned(c, pos >> PAGE_SHIFT);
+    struct cached_page *p = cache_find(c, pos >> PAGE_SHIFT);
     if (!p)
         return;
     memset(p->data + (pos & (PAGE_SIZE - 1)), 0, size);
@@ -641,6 +547,6 @@ void cache_stats(struct cache_stats *out)
     out->pages = all.pages;
     out->limit_pages = limit_pages();
     out->kept_pages = atomic_load(&all.kept);
-    out->filled = atomic_load(&all.filled);
+    out->filled = atomic_load(&cache_filled);
     out->dropped = all.dropped;
 }

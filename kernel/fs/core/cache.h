@@ -23,6 +23,7 @@ struct cached_page {
     struct page_cache *cache;
     struct list lru;       /* empty: not reclaimable */
     bool queued;           /* in `dirty`, under the map's lock */
+    bool changed;          /* was ever dirty; under the map's lock */
     _Atomic bool dirty;    /* changed since it was last given out to be written */
     _Atomic uint32_t pins; /* the map holds one */
     _Atomic bool used;     /* second chance */
@@ -36,13 +37,17 @@ struct page_cache {
     struct mutex fill;            /* one fill at a time */
     struct inode *inode;
     bool keep;                 /* pages are the only copy: never reclaimed */
-    uint64_t next_index;       /* read-ahead: where the last fill ended */
-    uint32_t window;           /* pages of the last fill */
+    uint64_t next_index;       /* under fill: where what was read last ends */
+    uint32_t window;           /* under fill: pages of the last fill */
+    _Atomic uint32_t ahead_count; /* a window that is being read, or waits for that; 0: none */
+    uint64_t ahead_index;      /* changed by who has no window yet, under fill */
+    struct list ahead_node;
+    bool ahead_running;
     _Atomic uint64_t epoch;    /* counts invalidations; a fill that overlaps one is not kept */
     _Atomic uint64_t identity; /* of the contents; 0: not asked for since they changed */
 };
 
-#define CACHE_WINDOW_MAX 32u
+#define CACHE_BATCH_MAX 32u /* pages that a file system is asked for at once */
 
 void cache_init(struct page_cache *c, struct inode *inode);
 void cache_empty(struct page_cache *c); /* drops all; nobody else uses it */
@@ -52,6 +57,10 @@ void cache_empty(struct page_cache *c); /* drops all; nobody else uses it */
 int cache_get(struct page_cache *c, uint64_t index, bool make,
               struct cached_page **out) MUST_CHECK;
 void cache_put(struct cached_page *p);
+/* How many of the pages from `index` on it gave: at least one, at most `max`, each as
+ * cache_get() does. */
+ssize_t cache_get_run(struct page_cache *c, uint64_t index, struct cached_page *out[],
+                      size_t max) MUST_CHECK;
 
 /* Copies file data, at most up to `size` (the file's). Bytes, or negative errno if none. */
 ssize_t cache_read(struct page_cache *c, struct iter *to, uint64_t pos,

@@ -392,6 +392,8 @@ ssize_t file_read_cached(struct file *f, struct iter *to, uint64_t *pos)
 
 /* ---- mappings ---- */
 
+#define PIN_RUN 32u
+
 static ssize_t vm_read(void *file, uint64_t offset, struct iter *to)
 {
     struct file *f = file;
@@ -422,11 +424,62 @@ static struct vm_object *_Atomic *vm_object_slot(void *file)
     return &((struct file *)file)->inode->mapped;
 }
 
+static struct file *file_real(struct file *f)
+{
+    struct file *real = f->ops->real ? f->ops->real(f) : f;
+    return real && real->inode->cached ? real : NULL;
+}
+
 uint64_t file_identity(struct file *f)
 {
-    if (f->ops->identity)
-        return f->ops->identity(f);
-    return f->inode->cached ? cache_identity(&f->inode->cache) : 0;
+    struct file *real = file_real(f);
+    return real ? cache_identity(&real->inode->cache) : 0;
+}
+
+/* Some of the pages, those that are found together. */
+static ssize_t pin_some(struct inode *i, uint64_t offset, struct vm_pin pins[], size_t count)
+{
+    struct cached_page *run[PIN_RUN];
+    uint64_t size = i->size;
+    if (offset >= size)
+        return 0;
+    count = MIN(count, (size_t)PIN_RUN);
+    count = (size_t)MIN((size - offset + PAGE_SIZE - 1) >> PAGE_SHIFT, (uint64_t)count);
+    ssize_t n = cache_get_run(&i->cache, offset >> PAGE_SHIFT, run, count);
+    for (ssize_t k = 0; k < n; k++, offset += PAGE_SIZE) {
+        size_t have = (size_t)MIN(size - offset, (uint64_t)PAGE_SIZE);
+        pins[k] = (struct vm_pin){run[k] ? run[k]->data : NULL, have, run[k]};
+    }
+    return n;
+}
+
+static void vm_unpin_pages(struct vm_pin pins[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (pins[i].owner)
+            cache_put(pins[i].owner);
+    }
+}
+
+/* A file of no size can be one that knows it only while it is read. */
+static ssize_t vm_pin_pages(void *file, uint64_t offset, struct vm_pin pins[], size_t count)
+{
+    struct file *real = file_real(file);
+    struct iter nothing;
+    size_t done = 0;
+    if (!real || real->inode->size == 0)
+        return -EOPNOTSUPP;
+    while (done < count) {
+        ssize_t n = pin_some(real->inode, offset + done * PAGE_SIZE, pins + done, count - done);
+        if (n < 0 && done == 0)
+            return n;
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    iter_kernel(&nothing, NULL, 0);
+    (void)!real->ops->read(real, &nothing, &offset); /* for the time of access */
+    return (ssize_t)done;
 }
 
 static uint64_t vm_identity(void *file)
@@ -438,6 +491,8 @@ const struct vm_file_ops file_vm_ops_ro = {
     .read = vm_read,
     .get = vm_get,
     .put = vm_put,
+    .pin = vm_pin_pages,
+    .unpin = vm_unpin_pages,
     .identity = vm_identity,
     .describe = file_vm_describe,
 };
@@ -453,6 +508,8 @@ const struct vm_file_ops file_vm_ops = {
     .write = vm_write,
     .get = vm_get,
     .put = vm_put,
+    .pin = vm_pin_pages,
+    .unpin = vm_unpin_pages,
     .object = vm_object_slot,
     .identity = vm_identity,
     .describe = file_vm_describe,

@@ -46,9 +46,9 @@ struct file_ops {
     int (*fsync)(struct file *f, bool data_only);
     /* inode locked. NULL: -EOPNOTSUPP. */
     int (*fallocate)(struct file *f, uint32_t mode, uint64_t offset, uint64_t size);
+    /* The file whose inode's cache has the contents; NULL: there is none now. NULL: itself. */
+    struct file *(*real)(struct file *f);
     /* What may be mapped. NULL: -ENODEV. file_vm_ops fits most. */
-    /* See file_identity(). NULL: that of the inode's cache, if the contents are there. */
-    uint64_t (*identity)(struct file *f);
     const struct vm_file_ops *vm;
     /* F_SETPIPE_SZ, F_GETPIPE_SZ, seals. NULL: -EBADF resp. -EINVAL. */
     int64_t (*fcntl)(struct file *f, int command, uint64_t arg);

@@ -19,7 +19,7 @@
 #define HASH       32u
 #define PER_BLOCK  (EROFS_BLOCK / HASH)
 #define LEVELS_MAX 8u
-#define BATCH      CACHE_WINDOW_MAX
+#define BATCH      CACHE_BATCH_MAX
 
 struct level {
     uint64_t blocks, offset;      /* offset: bytes in the file */

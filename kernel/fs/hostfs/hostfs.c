@@ -316,7 +316,7 @@ static void host_super_free(struct super *sb)
     if (s->root_fd >= 0)
         host_close(s->root_fd);
     if (s->scratch)
-        pages_free(s->scratch, CACHE_WINDOW_MAX);
+        pages_free(s->scratch, CACHE_BATCH_MAX);
     kfree(s);
 }
 
@@ -361,7 +361,7 @@ static int hostfs_mount(const struct config_mount *config, const char *source,
     s->sb.negative_ttl_ns = s->read_only ? TTL_NS : UINT64_MAX;
     s->root_fd = -1;
     mutex_init(&s->scratch_lock, RANK_IO);
-    s->scratch = pages_alloc(CACHE_WINDOW_MAX);
+    s->scratch = pages_alloc(CACHE_BATCH_MAX);
     int r = s->scratch ? mount_root(s, source) : -ENOMEM;
     if (r < 0) {
         log_always("the host's directory %s cannot be mounted: error %d", source, -r);

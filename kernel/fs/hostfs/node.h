@@ -17,7 +17,7 @@ struct host_super {
     bool read_only;
     uint32_t dev_major, dev_minor; /* of the root, on the host */
     struct mutex scratch_lock;
-    uint8_t *scratch; /* CACHE_WINDOW_MAX pages */
+    uint8_t *scratch; /* CACHE_BATCH_MAX pages */
 };
 
 /* A name of a node that has several. */

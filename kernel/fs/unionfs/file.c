@@ -150,10 +150,10 @@ static int union_fallocate(struct file *f, uint32_t mode, uint64_t offset, uint6
     return r;
 }
 
-static uint64_t union_identity(struct file *f)
+static struct file *union_real_file(struct file *f)
 {
     struct file *real;
-    return real_file(f, &real) < 0 ? 0 : file_identity(real);
+    return real_file(f, &real) < 0 ? NULL : real;
 }
 
 const struct file_ops union_file_ops = {
@@ -163,7 +163,7 @@ const struct file_ops union_file_ops = {
     .seek = union_seek,
     .fsync = union_fsync,
     .fallocate = union_fallocate,
-    .identity = union_identity,
+    .real = union_real_file,
     .vm = &file_vm_ops,
     .release = union_release,
 };
