@@ -188,6 +188,23 @@ median() {
     awk -v what="$2" '$1 == what { print $2 }' "$work/$1.times" | sort -n |
         awk '{ v[NR] = $1 } END { if (NR) print v[int((NR + 1) / 2)] }'
 }
+# by_turns ROUNDS FUNCTION: natively and inside; the $rates that both leave make a line a round.
+# The small form goes inside only.
+by_turns() {
+    : >"$work/rates"
+    for round in $(seq "$1"); do
+        [ -n "$small" ] || "$2" native
+        natively=$rates
+        [ $failed -eq 0 ] && "$2" inside
+        [ $failed -eq 0 ] || finish
+        echo "$natively $rates" >>"$work/rates"
+    done
+}
+# middle N: the median of what stands N-th in those lines
+middle() {
+    cut -d' ' -f"$1" "$work/rates" | sort -n |
+        awk '{ v[NR] = $0 } END { print v[int((NR + 1) / 2)] }'
+}
 # row LABEL NATIVE INSIDE TARGET UNIT [more]: one line of the table; `more`: more is better
 row() {
     ratio=$(awk -v n="$2" -v i="$3" 'BEGIN { if (n) printf "%.2f", i / n; else print "-" }')

@@ -45,17 +45,8 @@ serve() { # SIDE
     stop_servers
 }
 say "$name: $seconds seconds of 16 clients"
-for round in $(seq "$rounds"); do
-    serve native
-    natively=$rates
-    serve inside
-    [ $failed -eq 0 ] || finish
-    echo "$natively $rates" >>"$work/rates"
-done
+by_turns "$rounds" serve
 [ -n "$small" ] && finish
-middle() {
-    cut -d' ' -f"$1" "$work/rates" | sort -n | sed -n "$(((rounds + 1) / 2))p"
-}
 row "short answers" "$(middle 1)" "$(middle 3)" 0.95 k/s more
 row "a file of 106 KiB" "$(middle 2)" "$(middle 4)" 0.95 k/s more
 finish

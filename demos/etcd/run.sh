@@ -51,7 +51,7 @@ work_with() { # SIDE
     write_numbers &
     client=$!
     until_ready lines "$work/confirmed" $confirmed
-    took=$((($(now_ns) - began) / 1000000))
+    rates=$((($(now_ns) - began) / 1000000))
     crash
     wait $client
     start || return
@@ -61,12 +61,7 @@ work_with() { # SIDE
     stop_servers
 }
 say "$name: keys, and killed while a client writes"
-if [ -z "$small" ]; then
-    work_with native
-    natively=$took
-fi
-[ $failed -eq 0 ] && work_with inside
-[ $failed -eq 0 ] || finish
+by_turns 1 work_with
 echo "$(tail -1 "$work/confirmed") writes were confirmed before the kill; none is lost"
-[ -n "$small" ] || row "$confirmed writes, one by one" "$natively" "$took" 1.3 ms
+[ -n "$small" ] || row "$confirmed writes, one by one" "$(middle 1)" "$(middle 2)" 1.3 ms
 finish

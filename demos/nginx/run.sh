@@ -74,17 +74,8 @@ serve() { # SIDE
     rm -rf /tmp/occlum-demo-nginx-*
 }
 say "$name: $seconds seconds of 16 clients, three times"
-for round in $(seq "$rounds"); do
-    [ -n "$small" ] || serve native
-    natively=$rates
-    serve inside
-    [ $failed -eq 0 ] || finish
-    echo "$natively $rates" >>"$work/rates"
-done
+by_turns "$rounds" serve
 [ -n "$small" ] && finish
-middle() {
-    cut -d' ' -f"$1" "$work/rates" | sort -n | sed -n "$(((rounds + 1) / 2))p"
-}
 row "short answers" "$(middle 1)" "$(middle 4)" 0.95 k/s more
 row "a file of 106 KiB" "$(middle 2)" "$(middle 5)" 0.95 k/s more
 row "short answers over TLS" "$(middle 3)" "$(middle 6)" 0.95 k/s more

@@ -64,14 +64,9 @@ work_with() { # SIDE
     stop_servers
 }
 say "$name: pgbench, and killed while it writes"
-if [ -z "$small" ]; then
-    work_with native
-    natively=$rates
-fi
-[ $failed -eq 0 ] && work_with inside
-[ $failed -eq 0 ] || finish
+by_turns 1 work_with
 echo "$(tail -1 "$work/confirmed") rows were confirmed before the kill; none is lost"
 [ -n "$small" ] && finish
-row "8 clients, read and write" "${natively% *}" "${rates% *}" 0.8 /s more
-row "8 clients, read" "${natively#* }" "${rates#* }" 0.8 /s more
+row "8 clients, read and write" "$(middle 1)" "$(middle 3)" 0.8 /s more
+row "8 clients, read" "$(middle 2)" "$(middle 4)" 0.8 /s more
 finish

@@ -137,30 +137,14 @@ killed inside
     "$(sed '/^[0-9]*$/!d' "$work/confirmed" | tail -1)"
 
 say "$name: a server with a replica"
-for round in $(seq "$rounds"); do
-    pair native
-    natively=$rates
-    pair inside
-    [ $failed -eq 0 ] || break
-    echo "$natively $rates" >>"$work/rates"
-done
-middle() {
-    cut -d' ' -f"$1" "$work/rates" | sort -n | sed -n "$(((rounds + 1) / 2))p"
-}
-if [ -z "$small" ] && [ -s "$work/rates" ]; then
+by_turns "$rounds" pair
+if [ -z "$small" ]; then
     row "SET, 50 clients" "$(middle 1)" "$(middle 3)" 0.95 k/s more
     row "SET, pipelines of 16" "$(middle 2)" "$(middle 4)" 0.95 k/s more
 fi
-rm -f "$work/rates"
 say "$name: TLS"
-for round in $(seq "$rounds"); do
-    tls native
-    natively=$rates
-    tls inside
-    [ $failed -eq 0 ] || break
-    echo "$natively $rates" >>"$work/rates"
-done
-[ -z "$small" ] && [ -s "$work/rates" ] &&
+by_turns "$rounds" tls
+[ -n "$small" ] ||
     row "SET over TLS, 50 clients" "$(middle 1)" "$(middle 2)" 0.95 k/s more
 [ -n "$small" ] && finish
 say "$name: a cluster of three"
