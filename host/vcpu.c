@@ -221,7 +221,8 @@ static int vcpu_life(struct vcpu_host *v, uint64_t command, uint64_t argument,
     v->thread->tcs = m->dev->base + m->plan->tcs_offset[v->index];
     rc = ring_init(&v->ring, err);
     if (!rc && (rc = vcpu_timer_new(v)))
-        host_fail(err, rc, "timer_create: %s", strerror(-rc));
+        host_fail(err, rc, "timer_create: %s%s", strerror(-rc),
+                  rc == -EAGAIN ? "; too many signals and timers: ulimit -i" : "");
     if (!rc) {
         v->shared->ring = v->ring.map;
         __atomic_store_n(&v->running, 1, __ATOMIC_SEQ_CST);

@@ -30,6 +30,10 @@ for n in 1 42 255; do
     status $n "$occlum" try -q "$busybox" sh -c "exit $n"
 done
 status 137 "$occlum" try -q "$busybox" sh -c 'kill -9 $$'
+if command -v bash >/dev/null; then
+    status 125 bash -c 'ulimit -i 0; exec "$0" try -q "$1" true' "$occlum" "$busybox"
+    grep -q 'ulimit -i' "$work/err" || fail "it does not say which limit is reached"
+fi
 status 0 "$occlum" try -q busybox echo 'two words' '' '*'
 says "two words  *"
 FROM_OUTSIDE=here
