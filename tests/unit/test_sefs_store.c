@@ -369,6 +369,56 @@ static void test_small_commits(void)
     mem_dev_fini(&m);
 }
 
+/* Reading in two steps gives what one gives; what changed in between does not open, or is what
+ * was there. */
+static void test_fetch(void)
+{
+    static uint8_t data[2][STORE_FETCH_MAX][SEFS_BLOCK];
+    void *out[2][STORE_FETCH_MAX];
+    struct mem_dev m;
+    mem_dev_init(&m, LIMIT);
+    struct store *s = mem_store(&m, LIMIT);
+    uint64_t ino = make(s, SEFS_ROOT_INO, "file", S_IFREG | 0600);
+    struct store_fetch *f = store_fetch_new();
+    CHECK(f);
+    for (unsigned i = 0; i < STORE_FETCH_MAX; i++)
+        out[0][i] = data[0][i], out[1][i] = data[1][i];
+    for (unsigned round = 0; round < 300; round++) {
+        uint64_t at = unit_random() % 100;
+        put(s, ino, unit_random() % 100, (uint8_t)round, 1 + unit_random() % 20);
+        if (round % 3 == 0)
+            CHECK_EQ(store_punch(s, ino, at, at + unit_random() % 20), 0);
+        if (round % 2)
+            CHECK_EQ(store_commit(s), 0);
+        memset(data, 0, sizeof(data));
+        CHECK_EQ(store_read(s, ino, at, out[1], STORE_FETCH_MAX), 0);
+        for (size_t done = 0; done < STORE_FETCH_MAX;) {
+            int n = store_locate(s, ino, at + done, STORE_FETCH_MAX - done, f);
+            CHECK(n > 0 && done + (size_t)n <= STORE_FETCH_MAX);
+            CHECK_EQ(store_fetch(f, out[0] + done), 0);
+            done += (size_t)n;
+        }
+        CHECK(memcmp(data[0], data[1], sizeof(data[0])) == 0);
+    }
+    put(s, ino, 0, 77, 1);
+    CHECK_EQ(store_commit(s), 0);
+    CHECK_EQ(store_locate(s, ino, 0, 1, f), 1);
+    for (unsigned i = 0; i < 50; i++) { /* its place is used again by now */
+        put(s, ino, 0, (uint8_t)i, 1);
+        CHECK_EQ(store_commit(s), 0);
+    }
+    CHECK_EQ(store_fetch(f, out[0]), -EAGAIN);
+    CHECK_EQ(store_locate(s, ino, 0, 1, f), 1);
+    m.fail_after = 0;
+    m.error = -EIO;
+    CHECK_EQ(store_fetch(f, out[0]), -EAGAIN);
+    m.fail_after = -1;
+    CHECK_EQ(store_fetch(f, out[0]), 0);
+    store_fetch_free(f);
+    store_close(s);
+    mem_dev_fini(&m);
+}
+
 int main(void)
 {
     port_init();
@@ -380,6 +430,7 @@ int main(void)
     test_random();
     test_full();
     test_small_commits();
+    test_fetch();
     CHECK_EQ(port_live, 0);
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "sched/lock.h"
 
 struct inode;
+struct super;
 
 struct cached_page {
     uint8_t *data;
@@ -90,6 +91,8 @@ void cache_punch(struct page_cache *c, uint64_t pos, uint64_t size);
 void cache_invalidate(struct page_cache *c);
 /* Drops pages wholly inside that are clean, in no use, and can be read again. */
 void cache_forget(struct page_cache *c, uint64_t pos, uint64_t size);
+/* Nothing reads ahead in the file system's files any more, of which none is open; may sleep. */
+void cache_settle(const struct super *sb);
 uint64_t cache_page_count(struct page_cache *c);
 /* A number that no other contents ever have: two equal answers mean equal bytes. Not 0. */
 uint64_t cache_identity(struct page_cache *c);

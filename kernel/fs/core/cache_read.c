@@ -25,7 +25,8 @@ _Atomic uint64_t cache_filled;
 static struct {
     struct spinlock lock;
     struct list queue;
-    unsigned helpers; /* under lock; there are never fewer */
+    unsigned helpers;                      /* under lock: so many were started, or tried */
+    const struct super *busy[HELPERS_MAX]; /* under lock: whose files they hold */
     struct wait_queue work, done;
 } ahead = {.lock = SPINLOCK_INIT(RANK_CACHE_LRU),
            .queue = LIST_INIT(ahead.queue),
@@ -126,7 +127,7 @@ static bool in_window(const struct page_cache *c, uint64_t index)
     return index - c->ahead_index < c->ahead_count;
 }
 
-static struct page_cache *take_work(void)
+static struct page_cache *take_work(const struct super **busy)
 {
     struct page_cache *c = NULL;
     spin_lock(&ahead.lock);
@@ -134,42 +135,47 @@ static struct page_cache *take_work(void)
     if (n) {
         c = list_entry(n, struct page_cache, ahead_node);
         c->ahead_running = true;
+        *busy = c->inode->sb;
     }
     spin_unlock(&ahead.lock);
     return c;
 }
 
-static void end_work(struct page_cache *c)
+static void end_work(struct page_cache *c, const struct super **busy)
 {
+    struct inode *inode = c->inode; /* referenced by whoever queued it */
     spin_lock(&ahead.lock);
     c->ahead_running = false;
     c->ahead_count = 0;
+    spin_unlock(&ahead.lock);
+    wait_wake_all(&ahead.done);
+    inode_put(inode);
+    spin_lock(&ahead.lock);
+    *busy = NULL;
     spin_unlock(&ahead.lock);
     wait_wake_all(&ahead.done);
 }
 
 static void helper(void *arg)
 {
-    (void)arg;
+    const struct super **busy = arg;
     for (;;) {
         struct page_cache *c;
         struct cached_page *first;
-        (void)!wait_event(&ahead.work, (c = take_work()) != NULL, NO_DEADLINE);
+        (void)!wait_event(&ahead.work, (c = take_work(busy)) != NULL, NO_DEADLINE);
         if (!c)
             continue;
-        struct inode *inode = c->inode; /* referenced by whoever queued it */
         if (fill_range(c, c->ahead_index, c->ahead_count, &first) > 0)
             cache_put(first);
-        end_work(c);
-        inode_put(inode);
+        end_work(c, busy);
         cache_balance();
     }
 }
 
-static bool start_helper(void)
+static bool start_helper(unsigned number)
 {
     struct task *t = kzalloc(sizeof(*t));
-    if (!t || task_init(t, helper, NULL) < 0) {
+    if (!t || task_init(t, helper, &ahead.busy[number]) < 0) {
         kfree(t);
         return false;
     }
@@ -183,15 +189,11 @@ static bool have_helper(void)
 {
     unsigned max = MIN(HELPERS_MAX, boot_info->vcpu_count);
     spin_lock(&ahead.lock);
-    bool more = !ahead.helpers || (ahead.helpers < max && !list_empty(&ahead.queue));
+    unsigned number = ahead.helpers;
+    bool more = !number || (number < max && !list_empty(&ahead.queue));
     ahead.helpers += more;
     spin_unlock(&ahead.lock);
-    if (!more || start_helper())
-        return true;
-    spin_lock(&ahead.lock);
-    bool any = --ahead.helpers > 0;
-    spin_unlock(&ahead.lock);
-    return any;
+    return !more || start_helper(number) || number;
 }
 
 /* The fill lock is held, so nobody else begins. */
@@ -246,6 +248,42 @@ static bool await_helper(struct page_cache *c, uint64_t index)
            c->ahead_count)
         task_yield(); /* a signal can wait that long */
     return true;
+}
+
+/* Work for the file system that nobody has begun with, taken back. */
+static struct page_cache *take_back_of(const struct super *sb)
+{
+    struct page_cache *c, *found = NULL;
+    spin_lock(&ahead.lock);
+    list_for_each (c, &ahead.queue, ahead_node) {
+        if (!found && c->inode->sb == sb)
+            found = c;
+    }
+    if (found) {
+        list_remove(&found->ahead_node);
+        found->ahead_count = 0;
+    }
+    spin_unlock(&ahead.lock);
+    return found;
+}
+
+static bool is_busy(const struct super *sb)
+{
+    bool busy = false;
+    spin_lock(&ahead.lock);
+    for (unsigned i = 0; i < HELPERS_MAX; i++)
+        busy |= ahead.busy[i] == sb;
+    spin_unlock(&ahead.lock);
+    return busy;
+}
+
+void cache_settle(const struct super *sb)
+{
+    struct page_cache *c;
+    while ((c = take_back_of(sb)) != NULL)
+        inode_put(c->inode);
+    while (wait_event(&ahead.done, !is_busy(sb), NO_DEADLINE) == -ERESTARTSYS)
+        task_yield();
 }
 
 /* ---- a page that is missing ---- */

@@ -37,6 +37,7 @@ static void mount_free(struct mount *m)
     dentry_forget_super(sb);
     if (atomic_fetch_sub(&sb->mounts, 1) == 1) {
         notify_unmounted(sb);
+        cache_settle(sb);
         inode_put(sb->root);
         sb->root = NULL;
     }

@@ -10,12 +10,6 @@
 
 #define RESERVE_MAX (1u << 30)
 
-struct extent {
-    uint64_t first; /* in the file */
-    uint64_t end;
-    const struct sefs_extent *disk; /* in a node: valid until the next change */
-};
-
 bool extent_valid(const struct item *it)
 {
     const struct sefs_extent *e = it->value;
@@ -41,8 +35,7 @@ static int extent_of(struct store *s, uint64_t ino, const struct item *it, struc
     return add_overflows(out->first, (uint64_t)out->disk->count, &out->end) ? -EIO : 0;
 }
 
-/* The extent that holds the block or is the next one; -ENOENT. */
-static int extent_find(struct store *s, uint64_t ino, uint64_t block, struct extent *out)
+int extent_find(struct store *s, uint64_t ino, uint64_t block, struct extent *out)
 {
     struct item it;
     struct sefs_key key = SEFS_KEY(ino, SEFS_ITEM_EXTENT, block);

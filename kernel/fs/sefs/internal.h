@@ -20,6 +20,7 @@ struct store_keys {
 void keys_derive(struct store_keys *k, const struct store_params *p, const uint8_t id[32]);
 /* The key of all blocks written under a salt. */
 const struct aes_gcm *key_of_salt(struct store *s, const uint8_t salt[SEFS_SALT]);
+void block_nonce(uint8_t nonce[AES_GCM_NONCE], uint64_t block);
 void block_seal(struct store *s, uint64_t block, const void *in, void *out,
                 struct sefs_ptr *ptr);
 /* -EIO with a line in the log. */
@@ -193,7 +194,14 @@ int store_op_begin(struct store *s, uint64_t blocks) MUST_CHECK;
 /* As that, for what gives space back. */
 int store_op_free(struct store *s) MUST_CHECK;
 
-/* file.c */
+/* extent.c */
+struct extent {
+    uint64_t first; /* in the file */
+    uint64_t end;
+    const struct sefs_extent *disk; /* in a node: valid until the next change */
+};
+/* The extent that holds the block or is the next one; -ENOENT. */
+int extent_find(struct store *s, uint64_t ino, uint64_t block, struct extent *out) MUST_CHECK;
 int extents_remove(struct store *s, uint64_t ino, uint64_t first, uint64_t end,
                    uint64_t *freed) MUST_CHECK;
 /* An item's value as an extent; false: it cannot be one. */

@@ -51,7 +51,7 @@ const struct aes_gcm *key_of_salt(struct store *s, const uint8_t salt[SEFS_SALT]
     return &k->gcm;
 }
 
-static void block_nonce(uint8_t nonce[AES_GCM_NONCE], uint64_t block)
+void block_nonce(uint8_t nonce[AES_GCM_NONCE], uint64_t block)
 {
     memset(nonce, 0, AES_GCM_NONCE);
     memcpy(nonce, &block, sizeof(block));

@@ -126,6 +126,18 @@ ssize_t store_readlink(struct store *s, uint64_t ino, char *out, size_t size) MU
 /* Fills `count` blocks; holes are left as they are (the caller has zeroed them). */
 int store_read(struct store *s, uint64_t ino, uint64_t first, void *const out[],
                size_t count) MUST_CHECK;
+/*
+ * The same in two steps, the second of which does not need the store, only its device:
+ * store_locate() says for how many blocks (at most STORE_FETCH_MAX) it knows what is needed, or
+ * negative errno; store_fetch() reads them. -EAGAIN: store_read() tells, after `out` is zeroed.
+ */
+#define STORE_FETCH_MAX 32u
+struct store_fetch;
+struct store_fetch *store_fetch_new(void) MUST_CHECK;
+void store_fetch_free(struct store_fetch *f);
+int store_locate(struct store *s, uint64_t ino, uint64_t first, size_t count,
+                 struct store_fetch *f) MUST_CHECK;
+int store_fetch(struct store_fetch *f, void *const out[]) MUST_CHECK;
 /* Pages of any files, at most STORE_WRITE_MAX, those of one file in order: they go to the
  * device side by side. How many of them, from the first on, were written; or negative errno if
  * none. */

@@ -276,6 +276,8 @@ static int vs_sync_op(struct super *sb)
 void vs_destroy(struct vsuper *v)
 {
     store_close(v->store);
+    for (size_t i = 0; i < ARRAY_SIZE(v->spare); i++)
+        store_fetch_free(atomic_load(&v->spare[i]));
     if (v->fd >= 0)
         host_close(v->fd);
     if (v->counter)

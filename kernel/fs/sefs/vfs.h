@@ -57,6 +57,7 @@ struct vsuper {
     struct mutex lock;          /* the store, disk_size and blocks of all inodes, `batch` */
     struct store *store;
     struct vbatch *batch;
+    struct store_fetch *_Atomic spare[2]; /* for reading, unused */
     struct mutex commit_lock; /* one commit at a time */
     _Atomic uint64_t begun;   /* commits; changed under commit_lock */
     uint64_t done;            /* under commit_lock: how many have ended, and how the last did */
