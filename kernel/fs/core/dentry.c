@@ -313,6 +313,11 @@ int path_lookup(struct dentry *dir, const char *name, bool locked, struct dentry
     return lookup_len(dir, name, strlen(name), locked, out);
 }
 
+struct dentry *path_known(struct dentry *dir, const char *name)
+{
+    return find_valid(dir, name, strlen(name));
+}
+
 int path_lookup_part(struct dentry *dir, const char *name, size_t len, struct dentry **out)
 {
     return lookup_len(dir, name, len, false, out);

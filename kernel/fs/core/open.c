@@ -203,10 +203,11 @@ static int find_or_create(struct walk *w, const struct last_name *last, uint32_t
 {
     struct inode *dir = path_inode(&w->at);
     int r = inode_permission(dir, w->cred, X_OK);
-    if (r == 0)
-        r = path_lookup(w->at.dentry, last->buffer, false, out);
-    if (r < 0 || (*out)->inode)
+    if (r < 0)
         return r;
+    *out = path_known(w->at.dentry, last->buffer);
+    if (*out && (*out)->inode)
+        return 0;
     dentry_put(*out);
     *out = NULL;
     mutex_lock(&dir->lock);

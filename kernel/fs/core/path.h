@@ -96,6 +96,8 @@ int path_walk_user(int dirfd, uaddr_t name, uint32_t flags, struct path *out) MU
  * May lock the directory; `locked`: the caller has. */
 int path_lookup(struct dentry *dir, const char *name, bool locked,
                 struct dentry **out) MUST_CHECK;
+/* What is remembered of the name, or NULL; the file system may be asked whether it is true. */
+struct dentry *path_known(struct dentry *dir, const char *name);
 /* As path_lookup() without the lock, with a name that is not terminated. */
 int path_lookup_part(struct dentry *dir, const char *name, size_t len,
                      struct dentry **out) MUST_CHECK;

@@ -4,6 +4,7 @@
  * snapshot taken when reading starts, so that positions stay valid.
  */
 #include "abi/errno.h"
+#include "enclave/clock.h"
 #include "enclave/host.h"
 #include "fs/hostfs/node.h"
 #include "lib/string.h"
@@ -11,6 +12,7 @@
 #include "sched/hostio.h"
 
 #define WRITE_CHUNK   (128u * 1024)
+#define FRESH_NS      1000000u /* an open this soon after making the file is the same call */
 #define DIR_BUFFER    (32u * 1024)
 #define DIR_BYTES_MAX (64u << 20)
 
@@ -65,7 +67,9 @@ int host_open(struct inode *i, struct file *f)
         if (fd < 0)
             return fd;
     }
-    return host_super(i)->read_only ? 0 : host_node_refresh(n);
+    bool fresh = atomic_exchange(&n->made_by, NULL) == current &&
+                 clock_monotonic_ns() - n->checked_ns < FRESH_NS;
+    return fresh || host_super(i)->read_only ? 0 : host_node_refresh(n);
 }
 
 static void host_release(struct file *f)

@@ -14,7 +14,7 @@ static int make(int dirfd, const char *name, const struct inode_init *init, int 
         *file =
             host_openat(dirfd, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, mode,
                         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
-        return *file < 0 ? *file : host_chmod(*file, mode);
+        return *file < 0 ? *file : 0;
     case S_IFDIR:
         return host_mkdir(dirfd, name, mode);
     case S_IFLNK:
@@ -37,6 +37,18 @@ static void fix_owner_and_mode(struct inode *i, const struct inode_init *init)
         (void)!host_setattr(i, &mode);
 }
 
+/* The node of a file that has just been made and is open. */
+static int host_adopt(struct inode *dir, const char *name, int file, struct inode **out)
+{
+    struct abi_statx x;
+    int r = host_statx(file, "", AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH, &x);
+    if (r == 0)
+        r = host_node_of(dir, name, &x, out);
+    if (r == 0)
+        host_node(*out)->made_by = current;
+    return r;
+}
+
 int host_create(struct inode *dir, const char *name, const struct inode_init *init,
                 struct inode **out)
 {
@@ -48,7 +60,7 @@ int host_create(struct inode *dir, const char *name, const struct inode_init *in
     host_fd_put(d);
     d->checked_ns = 0;
     if (r == 0)
-        r = host_lookup(dir, name, out);
+        r = file < 0 ? host_lookup(dir, name, out) : host_adopt(dir, name, file, out);
     if (r == 0 && ((*out)->type != (init->mode & S_IFMT))) {
         inode_put(*out);
         r = -EIO;

@@ -173,23 +173,27 @@ static int stat_name(struct inode *dir, const char *name, struct abi_statx *x)
     return r;
 }
 
-int host_lookup(struct inode *dir, const char *name, struct inode **out)
+int host_node_of(struct inode *dir, const char *name, const struct abi_statx *x,
+                 struct inode **out)
 {
-    struct abi_statx x;
-    struct host_node *n;
-    int r = stat_name(dir, name, &x);
-    if (r < 0)
-        return r;
-    n = find_known(host_super(dir), &x);
+    struct host_node *n = find_known(host_super(dir), x);
+    int r;
     if (n) {
-        r = host_node_update(n, &x);
+        r = host_node_update(n, x);
         host_name_add(n, host_node(dir), name);
     } else {
-        r = host_node_new(host_super(dir), host_node(dir), name, &x, &n);
+        r = host_node_new(host_super(dir), host_node(dir), name, x, &n);
     }
     if (r == 0)
         *out = &n->inode;
     return r;
+}
+
+int host_lookup(struct inode *dir, const char *name, struct inode **out)
+{
+    struct abi_statx x;
+    int r = stat_name(dir, name, &x);
+    return r < 0 ? r : host_node_of(dir, name, &x, out);
 }
 
 static bool host_revalidate(struct inode *dir, const char *name, struct inode *inode)

@@ -45,6 +45,7 @@ struct host_node {
     uint32_t btime_nsec;
     uint64_t checked_ns; /* when; 0: must be asked again */
     bool removed;
+    const struct task *_Atomic made_by; /* just now: the open that made it need not ask again */
     char *_Atomic target; /* of a link that nobody changes, once it has been read */
 };
 
@@ -81,6 +82,9 @@ int host_node_new(struct host_super *s, struct host_node *parent, const char *na
 int host_node_update(struct host_node *n, const struct abi_statx *x) MUST_CHECK;
 /* Asks the host again. */
 int host_node_refresh(struct host_node *n) MUST_CHECK;
+/* The node of the file that statx told of under that name. */
+int host_node_of(struct inode *dir, const char *name, const struct abi_statx *x,
+                 struct inode **out) MUST_CHECK;
 int host_lookup(struct inode *dir, const char *name, struct inode **out) MUST_CHECK;
 
 extern const struct inode_ops host_dir_ops, host_file_ops_inode, host_link_ops, host_other_ops;
