@@ -17,6 +17,7 @@
 #include "cli/config.h"
 #include "cli/learn.h"
 #include "cli/observe.h"
+#include "host/dev.h"
 
 struct
 try {
@@ -317,11 +318,12 @@ static struct err *make_enclave(struct try *t)
     if (!err)
         err = make_config(t, &blob);
     if (!err) {
+        uint64_t size = config_enclave_size(&t->config), limit = dev_hw_size_limit();
         struct plan_input input = {
             .kernel = kernel,
             .config = blob.bytes,
             .config_bytes = blob.used,
-            .size = config_enclave_size(&t->config),
+            .size = size < limit ? size : limit,
             .tcs_count = config_tcs_count(&t->config),
         };
 

@@ -6,6 +6,7 @@
 #include "cli/config.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,7 @@ static const struct json_key limits_keys[] = {
     COUNT("init_num_of_threads", init_threads, 1, 1u << 20),
     COUNT("max_num_of_threads", max_threads, 1, 1u << 20),
     SIZE("marshal_buffer_size", marshal_size, 4 * KIB, GIB),
+    SIZE("enclave_size", enclave_size, LAYOUT_MIN_SIZE, ENCLAVE_SIZE_MAX),
     {0},
 };
 
@@ -231,6 +233,27 @@ static struct err *check_strings(struct instance_config *config, const char *nam
     return NULL;
 }
 
+/* Has an enclave of that size room for what is configured? */
+static bool has_room(const struct instance_config *config, uint64_t size)
+{
+    return layout_user_end(size) >= config->user_space_max &&
+           size / 8 - LAYOUT_TOP_BYTES >= config->kernel_heap_max;
+}
+
+static struct err *check_enclave_size(const struct instance_config *config, const char *name)
+{
+    uint64_t size = config->enclave_size;
+
+    if (size & (size - 1))
+        return err_new("%s: resource_limits.enclave_size: must be a power of two", name);
+    if (size && !has_room(config, size))
+        return err_new("%s: resource_limits.enclave_size: too small for user_space_max_size or "
+                       "kernel_space_heap_max_size; 7/8 of it are for programs, 1/8 less 1GB "
+                       "for the system",
+                       name);
+    return NULL;
+}
+
 /* What several keys mean together. */
 static struct err *settle(struct instance_config *config, const char *name)
 {
@@ -257,8 +280,10 @@ static struct err *settle(struct instance_config *config, const char *name)
         if (err)
             return err;
     }
-    struct err *err = check_strings(config, name);
+    struct err *err = check_enclave_size(config, name);
 
+    if (!err)
+        err = check_strings(config, name);
     return err ? err : config_complete_mounts(config);
 }
 
@@ -315,8 +340,9 @@ uint64_t config_enclave_size(const struct instance_config *config)
 {
     uint64_t size = LAYOUT_DEFAULT_SIZE;
 
-    while (size < ENCLAVE_SIZE_MAX && (layout_user_end(size) < config->user_space_max ||
-                                       size / 8 - LAYOUT_TOP_BYTES < config->kernel_heap_max))
+    if (config->enclave_size)
+        return config->enclave_size;
+    while (size < ENCLAVE_SIZE_MAX && !has_room(config, size))
         size *= 2;
     return size;
 }

@@ -27,7 +27,7 @@ struct mount_entry {
 struct instance_config {
     uint64_t kernel_heap_size, kernel_heap_max, kernel_stack_size;
     uint64_t user_space_size, user_space_max;
-    uint64_t init_threads, max_threads, marshal_size;
+    uint64_t init_threads, max_threads, marshal_size, enclave_size;
     uint64_t stack_size, heap_size, mmap_size;
     uint64_t product_id, version_number, debuggable, disable_log, enable_kss;
     uint64_t family_high, family_low, ext_product_high, ext_product_low;

@@ -68,4 +68,7 @@ struct dev_ops {
 };
 
 extern const struct dev_ops dev_hw;
+
+/* The largest enclave that the CPU can have, in bytes; UINT64_MAX: not known, or no SGX. */
+uint64_t dev_hw_size_limit(void);
 extern const struct dev_ops dev_emu;

@@ -104,12 +104,13 @@ static void hw_destroy(struct dev *dev)
     free(h);
 }
 
-/* 2^n bytes, by cpuid leaf 0x12; 0: not known. */
-static uint32_t size_limit(void)
+uint64_t dev_hw_size_limit(void)
 {
-    uint32_t a, b, c, d;
+    uint32_t a, b, c, d, bits = 0;
 
-    return __get_cpuid_count(0x12, 0, &a, &b, &c, &d) ? (d >> 8) & 0xff : 0;
+    if (__get_cpuid_count(0x12, 0, &a, &b, &c, &d))
+        bits = d >> 8 & 0xff;
+    return bits >= 30 && bits < 63 ? 1ull << bits : UINT64_MAX;
 }
 
 static int hw_create_enclave(const struct dev_secs *s, struct dev **out, struct host_error *err)
@@ -117,13 +118,14 @@ static int hw_create_enclave(const struct dev_secs *s, struct dev **out, struct 
     struct hw *h = calloc(1, sizeof(*h));
     struct sgx_secs *secs = aligned_alloc(SGX_PAGE, SGX_PAGE);
     uint8_t *bounce = aligned_alloc(SGX_PAGE, BOUNCE_PAGES * SGX_PAGE);
-    uint32_t limit = size_limit();
+    uint64_t limit = dev_hw_size_limit();
     int rc = -ENOMEM;
 
-    if (limit >= 30 && limit < 63 && s->size > 1ull << limit) {
+    if (s->size > limit) {
         host_fail(err, -E2BIG,
-                  "an enclave of %lu GiB is more than this CPU's %lu GiB: set a smaller size",
-                  s->size >> 30, (uint64_t)1 << (limit - 30));
+                  "an enclave of %lu GiB is more than this CPU can have: set "
+                  "resource_limits.enclave_size to \"%luGB\" and build again",
+                  s->size >> 30, limit >> 30);
         free(h);
         free(secs);
         free(bounce);

@@ -141,3 +141,9 @@ cmp -s out wanted || { diff out wanted; fail "other output"; }
 words=$(grep -c "out of memory: process [0-9]* is killed" err)
 [ "$words" -ge 3 ] || { cat err; fail "$words words on the log"; }
 exit 0
+
+# The same in the smallest enclave that there is.
+sed -i 's/"user_space_size"/"enclave_size": "64GB", &/' Occlum.json
+build
+"$occlum" run /bin/hog >out 2>err </dev/null || { cat out err; fail "64 GiB: status $?"; }
+cmp -s out wanted || { diff out wanted; fail "64 GiB: other output"; }

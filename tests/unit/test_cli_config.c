@@ -131,6 +131,9 @@ static void check_empty(void)
     config = parsed("{\"resource_limits\":{\"user_space_size\":\"30TB\"}}");
     CHECK_EQ(config_enclave_size(&config), 64ull << 40);
     config_free(&config);
+    config = parsed("{\"resource_limits\":{\"enclave_size\":\"64GB\"}}");
+    CHECK_EQ(config_enclave_size(&config), 64ull << 30);
+    config_free(&config);
 }
 
 /* The measured form, read back. */
@@ -184,6 +187,10 @@ static void check_refusals(void)
     refused("{\"a\":1}", ": a: ", "unknown key; here are known: resource_limits, process");
     refused("{\"process\":{\"default_stack_sise\":\"1MB\"}}", "process.default_stack_sise",
             "default_stack_size");
+    refused("{\"resource_limits\":{\"enclave_size\":\"65GB\"}}", "enclave_size", "power of");
+    refused("{\"resource_limits\":{\"enclave_size\":\"32GB\"}}", "enclave_size", "64GB");
+    refused("{\"resource_limits\":{\"enclave_size\":\"64GB\",\"user_space_size\":\"60GB\"}}",
+            "enclave_size", "too small for user_space_max_size");
     refused("{\"process\":{\"default_stack_size\":4096}}", "process.default_stack_size: 4096",
             "not a size");
     refused("{\"process\":{\"default_stack_size\":\"4 XB\"}}", "\"4 XB\"", "not a size");
