@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -321,6 +322,47 @@ static void prepare_sockets(void)
         die("socketpair");
     pipes[0][0] = pipes[1][1] = s[1];
     pipes[0][1] = pipes[1][0] = s[0];
+}
+
+static int listening = -1;
+static struct sockaddr_in address;
+
+static void prepare_listener(void)
+{
+    socklen_t size = sizeof(address);
+    listening = socket(AF_INET, SOCK_STREAM, 0);
+    address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (bind(listening, (void *)&address, size) || listen(listening, 64) ||
+        getsockname(listening, (void *)&address, &size))
+        die("listen");
+}
+
+static int dial(void)
+{
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    if (s < 0 || connect(s, (void *)&address, sizeof(address)))
+        die("connect");
+    return s;
+}
+
+/* The same over the loopback. */
+static void prepare_tcp(void)
+{
+    prepare_listener();
+    pipes[0][0] = pipes[1][1] = dial();
+    pipes[0][1] = pipes[1][0] = accept(listening, NULL, NULL);
+}
+
+static void tcp_connect(long count)
+{
+    while (count--) {
+        int c = dial(), s = accept(listening, NULL, NULL);
+        if (s < 0)
+            die("accept");
+        close(c);
+        close(s);
+    }
 }
 
 #define WATCHED 10000
@@ -714,6 +756,11 @@ static const struct benchmark benchmarks[] = {
     {"pipe-1M-by-64K", pipe_64k, 20, prepare_pipes},
     {"unix-ping-pong", pipe_one_cpu, 5000, prepare_sockets},
     {"unix-ping-pong-2cpu", pipe_two_cpus, 2000, prepare_sockets},
+    {"unix-1M-by-64K", pipe_64k, 20, prepare_sockets},
+    {"tcp-ping-pong", pipe_one_cpu, 5000, prepare_tcp},
+    {"tcp-ping-pong-2cpu", pipe_two_cpus, 2000, prepare_tcp},
+    {"tcp-1M-by-64K", pipe_64k, 20, prepare_tcp},
+    {"tcp-connect", tcp_connect, 200, prepare_listener},
     {"epoll-10-of-10000", epoll_some, 5000, prepare_epoll},
     {"mutex-2", mutex_2, 256000, NULL},
     {"mutex-16", mutex_16, 256000, NULL},

@@ -14,8 +14,9 @@
 
 /* Folders of the kernel, as messages of one kind. */
 #define LOG_SUBSYSTEM_NAMES(X)                                                                 \
-    X(boot) X(crypto) X(fs) X(ipc) X(mm) X(net) X(proc) X(sched) X(service) X(signal)          \
-    X(syscall) X(time) X(tty)
+    X(boot)                                                                                    \
+    X(crypto) X(fs) X(ipc) X(mm) X(net) X(proc) X(sched) X(service) X(signal) X(syscall)       \
+        X(time) X(tty)
 #define X(name) LOG_SUB_##name,
 enum log_subsystem { LOG_SUBSYSTEM_NAMES(X) LOG_SUBSYSTEMS };
 #undef X
@@ -43,6 +44,9 @@ struct enclave_config {
 #define CONFIG_FLAG_SAN 4u
 #define CONFIG_FLAG_ANY_BASE                                                                   \
     8u /* no programs at fixed addresses: the host may choose the base */
+
+#define CONFIG_FLAG_LOOPBACK_HOST                                                              \
+    16u /* net.loopback: connections between programs inside pass the host, too */
 
 enum config_record_type {
     CONFIG_ENTRY_POINT = 1,   /* string: absolute path prefix of programs that may be started */

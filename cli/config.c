@@ -145,11 +145,32 @@ static const struct json_key feature_keys[] = {
     {0},
 };
 
+static struct err *read_loopback(struct json_place *place, json_t *value, void *out)
+{
+    struct instance_config *config = out;
+    const char *text = json_string_value(value);
+
+    config->loopback_host = text && !strcmp(text, "host");
+    if (!config->loopback_host && (!text || strcmp(text, "enclave") != 0))
+        return json_refuse(place, value, "must be \"enclave\" or \"host\"");
+    return NULL;
+}
+
+static const struct json_key net_keys[] = {
+    CUSTOM("loopback", read_loopback),
+    {0},
+};
+
 static const struct json_key top_keys[] = {
-    OBJECT("resource_limits", limits_keys), OBJECT("process", process_keys),
-    STRINGS("entry_points", entry_points),  OBJECT("env", env_keys),
-    OBJECT("metadata", metadata_keys),      OBJECT("feature", feature_keys),
-    CUSTOM("mount", config_read_mounts),    {0},
+    OBJECT("resource_limits", limits_keys),
+    OBJECT("process", process_keys),
+    STRINGS("entry_points", entry_points),
+    OBJECT("env", env_keys),
+    OBJECT("metadata", metadata_keys),
+    OBJECT("feature", feature_keys),
+    OBJECT("net", net_keys),
+    CUSTOM("mount", config_read_mounts),
+    {0},
 };
 
 /* ---- lists -------------------------------------------------------------- */
@@ -383,7 +404,8 @@ struct err *config_compile(const struct instance_config *config, uint32_t flags,
 {
     struct enclave_config header = {
         .flags = flags | (config->debuggable ? CONFIG_FLAG_DEBUGGABLE : 0) |
-                 (config->fixed_addresses ? 0 : CONFIG_FLAG_ANY_BASE),
+                 (config->fixed_addresses ? 0 : CONFIG_FLAG_ANY_BASE) |
+                 (config->loopback_host ? CONFIG_FLAG_LOOPBACK_HOST : 0),
         .tcs_count = config_tcs_count(config),
         .kernel_heap_max = config->kernel_heap_max,
         .user_space_max = config->user_space_max,

@@ -32,6 +32,7 @@ struct instance_config {
     uint64_t product_id, version_number, debuggable, disable_log, enable_kss;
     uint64_t family_high, family_low, ext_product_high, ext_product_low;
     uint64_t amx, pkru, io_uring, enable_edmm, posix_shm, fixed_addresses;
+    int loopback_host; /* net.loopback */
     struct text_list entry_points, env_default, env_untrusted;
     struct text_list command; /* what `occlum run` runs where nothing is named */
     uint64_t uid, gid;

@@ -92,6 +92,8 @@ struct inet_sock *inet_alloc(const struct socket_ops *ops, uint32_t family, uint
     list_init(&i->accepted);
     list_init(&i->accept_node);
     list_init(&i->starved_node);
+    list_init(&i->port_node);
+    list_init(&i->waiting);
     return i;
 }
 
@@ -266,6 +268,7 @@ void inet_release(struct socket *s)
     struct list accepted = LIST_INIT(accepted), *n;
     reset_at_close(i);
     s->file = NULL;
+    loop_unlist(i);
     inet_end(i);
     wait_for_name(i);
     spin_lock(&i->lock);
@@ -275,9 +278,13 @@ void inet_release(struct socket *s)
     queue_close(&i->in);
     while ((n = list_pop(&accepted)) != NULL) {
         struct inet_sock *c = list_entry(n, struct inet_sock, accept_node);
-        inet_end(c);
+        if (c->other)
+            loop_end(c, true);
+        else
+            inet_end(c);
         socket_put(&c->sock);
     }
+    loop_refuse(i);
 }
 
 void net_drain(uint64_t deadline_ns)
@@ -316,7 +323,12 @@ int inet_bind(struct socket *s, const struct sock_name *name)
     if (!may_bind(name))
         return -EACCES;
     int r = host_bind(i->fd, name->bytes, name->size);
-    if (r == 0 && s->type != SOCK_STREAM)
+    if (r < 0)
+        return r;
+    i->named = loop_end_of(name, &i->here);
+    if (s->type == SOCK_DGRAM)
+        loop_list(i);
+    if (s->type != SOCK_STREAM)
         datagram_arm(i);
-    return r;
+    return 0;
 }

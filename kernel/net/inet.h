@@ -2,10 +2,15 @@
 /* Between the files of the families whose sockets are the host's: INET, INET6, NETLINK. */
 #pragma once
 
+#include "net/loop.h"
 #include "net/socket.h"
 #include "sched/hostnet.h"
 
 #define INET_MAX (256u * 1024) /* of what is fetched ahead, and of what is not yet sent */
+
+#define INET_SET_MAX 12u
+
+enum { URGENT_NONE, URGENT_THERE, URGENT_READ };
 
 enum inet_state { INET_FRESH, INET_LISTENING, INET_CONNECTING, INET_CONNECTED };
 
@@ -37,6 +42,28 @@ struct inet_sock {
     struct inet_sock *spare; /* for the next connection; with the accept operation */
     struct list starved_node;
 
+    /* What the program set, and what that means where the host has no part in it: inet_opt.c */
+    struct inet_set {
+        int32_t level, name, value;
+    } set[INET_SET_MAX];
+    uint32_t set_count;
+    struct abi_linger linger;
+    bool outside; /* has options that only the host can honour */
+    bool v6only, shares_port, inline_urgent;
+
+    /* net/loop.h: bound or connected inside */
+    bool named;      /* bind(2) said `here` */
+    bool heard_only; /* datagrams of `there` alone are heard */
+    bool inside;     /* that one is on the loopback */
+    bool lost;       /* the other end is gone */
+    bool untold;     /* accept(2) has not yet told its peer's name */
+    struct loop_end here, there;
+    struct list port_node;   /* loop.c's lock */
+    struct inet_sock *other; /* counted; from the connecting to the release */
+    struct list waiting;     /* `lock`; a listener's full queue's, by accept_node */
+    uint64_t urgent_ahead;   /* `lock`; bytes in front of the mark */
+    uint8_t urgent_state, urgent_byte;
+
     struct net_op in_op, out_op, ctl_op;
 };
 
@@ -62,10 +89,18 @@ void inet_describe(struct socket *s, struct socket_state *out);
 bool inet_bounce_get(struct inet_sock *i, struct bounce *b, uint32_t size);
 void inet_bounce_put(struct bounce *b);
 
+/* The connected socket stands for a connection of its own with nobody: the host's descriptor
+ * that answers for options, made when it is first needed. */
+int inet_fd(struct inet_sock *i) MUST_CHECK;
+
 /* inet_stream.c */
 extern const struct socket_ops inet_stream_ops;
 void stream_arm(struct inet_sock *i);
 void stream_push(struct inet_sock *i);
+int stream_connect(struct socket *s, const struct sock_name *name, uint32_t file_flags);
+/* What a program that does not wait hears of a connection that has already been made, or found
+ * refused: that it is under way, as if the network had taken its time. */
+int stream_told_later(struct inet_sock *i, uint32_t file_flags);
 /* inet_datagram.c */
 extern const struct socket_ops inet_datagram_ops;
 void datagram_arm(struct inet_sock *i);

@@ -115,6 +115,12 @@ static ssize_t datagram_send(struct socket *s, struct message *m, uint32_t flags
         return -EPIPE;
     if (size > HOST_MESSAGE_MAX)
         return -EMSGSIZE;
+    ssize_t inside = loop_send_datagram(i, m, flags);
+    if (inside != -EHOSTUNREACH) {
+        if (inside < 0)
+            iter_revert(m->data, &saved);
+        return inside;
+    }
     void *data = kmalloc(MAX(size, (size_t)1));
     if (!data)
         return -ENOBUFS;
@@ -144,6 +150,21 @@ static int datagram_wait(struct socket *s, const struct sock_name *name, uint64_
     return r < 0 ? r : 0;
 }
 
+/* From now on it hears that one alone; the host may have chosen a new name for it. */
+static void connected_inside(struct inet_sock *i, const struct sock_name *name)
+{
+    if (i->sock.type != SOCK_DGRAM)
+        return;
+    loop_unlist(i);
+    i->there = (struct loop_end){0};
+    i->inside = loop_wants(i, name, &i->there);
+    i->heard_only = name->family != AF_UNSPEC;
+    if (!i->named)
+        i->here = (struct loop_end){0};
+    if (i->heard_only || i->named)
+        loop_list(i);
+}
+
 static int datagram_connect(struct socket *s, const struct sock_name *name, uint32_t file_flags)
 {
     struct inet_sock *i = inet_of(s);
@@ -153,6 +174,7 @@ static int datagram_connect(struct socket *s, const struct sock_name *name, uint
     int r = host_connect(i->fd, name->bytes, name->size);
     if (r < 0)
         return r;
+    connected_inside(i, name);
     spin_lock(&i->lock);
     i->state = name->family == AF_UNSPEC ? INET_FRESH : INET_CONNECTED;
     spin_unlock(&i->lock);

@@ -15,6 +15,11 @@
 #define SNDBUF_MIN 4608u /* as on Linux, which takes less for this */
 #define RCVBUF_MIN 2304u
 
+#define TCP_NODELAY 1
+#define TCP_CORK    3
+#define TCP_INFO    11
+#define IPV6_V6ONLY 26
+
 /* Of one level, [first, last] may be set with min..max bytes, and be got. max 0: got only. */
 struct option {
     int level, first, last;
@@ -83,29 +88,147 @@ static bool level_known(const struct socket *s, int level)
     }
 }
 
+/* ---- what was set ---- */
+
+/* Switches whose setting means nothing to a connection inside, or is looked after here. */
+static bool is_switch(int level, int name)
+{
+    static const uint8_t plain[] = {SO_DEBUG,     SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST,
+                                    SO_KEEPALIVE, SO_OOBINLINE, SO_REUSEPORT};
+    if (level == SOL_TCP)
+        return name == TCP_NODELAY || name == TCP_CORK;
+    for (size_t n = 0; level == SOL_SOCKET && n < ARRAY_SIZE(plain); n++) {
+        if (plain[n] == name)
+            return true;
+    }
+    return false;
+}
+
+/* What others inside would have to know of to do as the host does. */
+static bool needs_host(int level, int name)
+{
+    static const uint8_t socket[] = {SO_DONTROUTE, 25 /* SO_BINDTODEVICE */,
+                                     SO_TIMESTAMP, SO_TIMESTAMPNS,
+                                     SO_MARK,      37 /* SO_TIMESTAMPING */,
+                                     SO_RXQ_OVFL,  63,
+                                     64,           65};
+    static const uint8_t ip[] = {1, 2, 10, 11, 24, 32, 33, 34, 35, 36};
+    static const uint8_t ipv6[] = {16, 17, 18, 19, 20, 21, 23, 25, 26, 67};
+    const uint8_t *list = level == SOL_SOCKET ? socket : level == SOL_IP ? ip : ipv6;
+    size_t count = level == SOL_SOCKET ? ARRAY_SIZE(socket) : ARRAY_SIZE(ip);
+    bool found = false;
+    if (level == SOL_UDP)
+        return true;
+    if (level != SOL_SOCKET && level != SOL_IP && level != SOL_IPV6)
+        return false;
+    _Static_assert(ARRAY_SIZE(ip) == ARRAY_SIZE(ipv6), "one count");
+    for (size_t n = 0; n < count; n++)
+        found |= list[n] == name;
+    return level == SOL_SOCKET ? found : !found;
+}
+
+static void remember(struct inet_sock *i, int level, int name, const void *value, uint32_t size)
+{
+    struct inet_set *o = i->set, *end = i->set + i->set_count;
+    int32_t n = 0;
+    memcpy(&n, value, MIN(size, (uint32_t)sizeof(n)));
+    if (level == SOL_SOCKET && name == SO_LINGER)
+        memcpy(&i->linger, value, sizeof(i->linger));
+    i->outside |= needs_host(level, name);
+    if (size < sizeof(n) || size >= 8)
+        return;
+    if (level == SOL_SOCKET && name == SO_OOBINLINE)
+        i->inline_urgent = n;
+    if (level == SOL_SOCKET && name == SO_REUSEPORT)
+        i->shares_port = n;
+    if (level == SOL_IPV6 && name == IPV6_V6ONLY)
+        i->v6only = n;
+    while (o < end && (o->level != level || o->name != name))
+        o++;
+    if (o == i->set + INET_SET_MAX)
+        return; /* LIMIT: inherits no more than these */
+    i->set_count += o == end;
+    *o = (struct inet_set){level, name, is_switch(level, name) ? n != 0 : n};
+}
+
+static int32_t remembered(const struct inet_sock *i, int level, int name)
+{
+    for (uint32_t n = 0; n < i->set_count; n++) {
+        if (i->set[n].level == level && i->set[n].name == name)
+            return i->set[n].value;
+    }
+    return 0;
+}
+
+int inet_fd(struct inet_sock *i)
+{
+    if (i->fd >= 0)
+        return i->fd;
+    int fd = host_socket(i->sock.family, i->sock.type, i->sock.protocol);
+    for (uint32_t n = 0; fd >= 0 && n < i->set_count; n++)
+        (void)!host_setsockopt(fd, i->set[n].level, i->set[n].name, &i->set[n].value,
+                               sizeof(i->set[n].value));
+    if (fd < 0)
+        return fd;
+    spin_lock(&i->lock);
+    bool first = i->fd < 0;
+    if (first)
+        i->fd = fd;
+    spin_unlock(&i->lock);
+    if (!first)
+        host_close(fd);
+    return i->fd;
+}
+
+/* ---- getting and setting ---- */
+
+static int give(void *value, uint32_t *size, const void *from, uint32_t n)
+{
+    *size = MIN(*size, n);
+    memcpy(value, from, *size);
+    return 0;
+}
+
+/* Of a connection inside; -ENOENT: the host's word is as good. */
+static int get_inside(struct inet_sock *i, int level, int name, void *value, uint32_t *size)
+{
+    if (!i->other)
+        return -ENOENT;
+    if (level == SOL_TCP && name == TCP_INFO) {
+        *size = loop_tcp_info(i, value, *size);
+        return 0;
+    }
+    if (level == SOL_SOCKET && name == SO_LINGER)
+        return give(value, size, &i->linger, sizeof(i->linger));
+    if (!is_switch(level, name))
+        return -ENOENT;
+    int32_t n = remembered(i, level, name);
+    return give(value, size, &n, sizeof(n));
+}
+
 int inet_getopt(struct socket *s, int level, int name, void *value, uint32_t *size)
 {
     struct inet_sock *i = inet_of(s);
     if (level == SOL_SOCKET && name == SO_ACCEPTCONN) {
         int32_t listens = i->state == INET_LISTENING;
-        *size = MIN(*size, (uint32_t)sizeof(listens));
-        memcpy(value, &listens, *size);
-        return 0;
+        return give(value, size, &listens, sizeof(listens));
     }
     if (level == SOL_SOCKET && name == SO_PEERCRED) {
         const struct abi_ucred nobody = {0, UINT32_MAX, UINT32_MAX};
-        *size = MIN(*size, (uint32_t)sizeof(nobody));
-        memcpy(value, &nobody, *size);
-        return 0;
+        return give(value, size, &nobody, sizeof(nobody));
     }
     if (!level_known(s, level))
         return -EOPNOTSUPP;
     if (!option_find(level, name))
         return -ENOPROTOOPT;
-    ssize_t r = host_getsockopt(i->fd, level, name, value, *size);
-    if (r < 0)
-        return (int)r;
-    *size = (uint32_t)r;
+    int r = get_inside(i, level, name, value, size);
+    if (r != -ENOENT)
+        return r;
+    int fd = inet_fd(i);
+    ssize_t got = fd < 0 ? fd : host_getsockopt(fd, level, name, value, *size);
+    if (got < 0)
+        return (int)got;
+    *size = (uint32_t)got;
     return 0;
 }
 
@@ -146,9 +269,16 @@ int inet_setopt(struct socket *s, int level, int name, const void *value, uint32
         return -EINVAL;
     if (!may_set(level, name))
         return -EPERM;
-    int r = host_setsockopt(i->fd, level, name, value, MIN(size, o->max));
+    bool linger = level == SOL_SOCKET && name == SO_LINGER;
+    int r = 0;
+    if (!i->other || (!is_switch(level, name) && !linger)) {
+        int fd = inet_fd(i);
+        r = fd < 0 ? fd : host_setsockopt(fd, level, name, value, MIN(size, o->max));
+    }
     if (r == 0 && level == SOL_SOCKET && o->max == sizeof(int32_t))
         limit_queues(i, name, *(const int32_t *)value);
+    if (r == 0)
+        remember(i, level, name, value, size);
     return r;
 }
 

@@ -250,6 +250,8 @@ static int stream_shutdown(struct socket *s, int how)
     }
     spin_unlock(&i->lock);
     if (r == 0) {
+        if (i->state == INET_FRESH)
+            loop_unlist(i);
         inet_close_step(i);
         wait_wake_all(&i->in_wait);
         wait_wake_all(&i->out_wait);
@@ -276,9 +278,7 @@ static void connected(struct net_op *op, int result)
     socket_put(&i->sock);
 }
 
-/* What a program that does not wait hears of a connection that the host has already made, or
- * found refused: that it is under way, as if the network had taken its time. */
-static int told_later(struct inet_sock *i, uint32_t file_flags)
+int stream_told_later(struct inet_sock *i, uint32_t file_flags)
 {
     int error = atomic_load(&i->sock.error);
     bool waits = !(file_flags & O_NONBLOCK);
@@ -302,11 +302,33 @@ static int may_connect(struct inet_sock *i, uint32_t file_flags)
     return i->ctl_busy ? -EALREADY : busy[i->state];
 }
 
+static void not_connecting(struct inet_sock *i)
+{
+    spin_lock(&i->lock);
+    i->state = INET_FRESH;
+    i->ctl_busy = false;
+    spin_unlock(&i->lock);
+}
+
 /* Sent to the host at once: what it can tell at once is the call's own result. */
-static int stream_connect(struct socket *s, const struct sock_name *name, uint32_t file_flags)
+static int connect_outside(struct inet_sock *i, const struct sock_name *name,
+                           uint32_t file_flags)
+{
+    struct net_op *op = &i->ctl_op;
+    if (!bounce_get(&op->bounce, BOUNCE_SMALL)) {
+        not_connecting(i);
+        return -ENOBUFS;
+    }
+    socket_get(&i->sock);
+    op->done = connected;
+    netop_connect(op, i->fd, name->bytes, name->size);
+    netop_flush();
+    return i->state == INET_CONNECTING ? -EINPROGRESS : stream_told_later(i, file_flags);
+}
+
+int stream_connect(struct socket *s, const struct sock_name *name, uint32_t file_flags)
 {
     struct inet_sock *i = inet_of(s);
-    struct bounce b;
     if (name->size < sizeof(name->family))
         return -EINVAL;
     if (name->family != s->family)
@@ -315,8 +337,6 @@ static int stream_connect(struct socket *s, const struct sock_name *name, uint32
         i->dialled = false;
         return 0;
     }
-    if (!bounce_get(&b, BOUNCE_SMALL))
-        return -ENOBUFS;
     spin_lock(&i->lock);
     int r = may_connect(i, file_flags);
     if (r == 0) {
@@ -324,16 +344,13 @@ static int stream_connect(struct socket *s, const struct sock_name *name, uint32
         i->ctl_busy = true;
     }
     spin_unlock(&i->lock);
-    if (r < 0) {
-        inet_bounce_put(&b);
+    if (r < 0)
         return r;
-    }
-    socket_get(s);
-    i->ctl_op.done = connected;
-    i->ctl_op.bounce = b;
-    netop_connect(&i->ctl_op, i->fd, name->bytes, name->size);
-    netop_flush();
-    return i->state == INET_CONNECTING ? -EINPROGRESS : told_later(i, file_flags);
+    if (!loop_connect(i, name, &r))
+        return connect_outside(i, name, file_flags);
+    if (r < 0 && r != -EINPROGRESS)
+        not_connecting(i);
+    return r < 0 ? r : stream_told_later(i, file_flags);
 }
 
 /* ---- accepting ---- */
@@ -409,6 +426,7 @@ static int stream_listen(struct socket *s, uint32_t backlog)
     i->state = INET_LISTENING;
     i->backlog = backlog;
     spin_unlock(&i->lock);
+    loop_list(i);
     accept_arm(i);
     netop_flush(); /* an accept(2) elsewhere may wait for it already */
     return 0;
@@ -428,6 +446,8 @@ static int take_accepted(struct inet_sock *i, struct socket **out)
         i->accept_error = 0;
     }
     spin_unlock(&i->lock);
+    if (r == 0)
+        loop_admit(i);
     accept_arm(i);
     return r;
 }

@@ -15,7 +15,7 @@
 
 void socket_init(struct socket *s, const struct socket_ops *ops, uint32_t family, uint32_t type)
 {
-    s->ops = ops;
+    atomic_store(&s->ops, ops);
     s->family = family;
     s->type = type;
     atomic_store(&s->refs, 1);

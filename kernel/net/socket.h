@@ -60,8 +60,8 @@ struct socket_ops {
 };
 
 struct socket {
+    const struct socket_ops *_Atomic ops; /* changes once, to a connection's inside */
     /* const */
-    const struct socket_ops *ops;
     uint32_t family, type, protocol;
 
     _Atomic uint32_t refs;

@@ -180,6 +180,18 @@ static void check_compiled(void)
     config_free(&config);
 }
 
+static void check_net(void)
+{
+    struct instance_config config = parsed("{\"net\":{\"loopback\":\"host\"}}");
+    CHECK_EQ(config.loopback_host, 1);
+    config_free(&config);
+    config = parsed("{\"net\":{\"loopback\":\"enclave\"}}");
+    CHECK_EQ(config.loopback_host, 0);
+    config_free(&config);
+    refused("{\"net\":{\"loopback\":\"both\"}}", "net.loopback: \"both\"", "\"host\"");
+    refused("{\"net\":{\"loopback\":1}}", "net.loopback", "\"enclave\"");
+}
+
 static void check_refusals(void)
 {
     refused("", "1:", "");
@@ -252,6 +264,7 @@ int main(void)
     check_original();
     check_empty();
     check_compiled();
+    check_net();
     check_refusals();
     check_mount_refusals();
     return 0;
