@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * INET sockets on the loopback: connections, what poll and shutdown say, options, datagrams,
- * what is refused; many bytes and many connections.
+ * what is refused; many bytes and many connections. All of it twice: the second time sockets
+ * ask for the host's way, where a library OS has a shorter one of its own.
  */
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -18,6 +19,16 @@
 #include <sys/time.h>
 #include "tests/guest/test.h"
 
+static int outside;
+
+static int new_socket(int family, int type)
+{
+    int s = socket(family, type, 0);
+    if (s >= 0 && outside)
+        must(setsockopt(s, SOL_SOCKET, SO_DONTROUTE, &outside, sizeof(outside)));
+    return s;
+}
+
 static struct sockaddr_in loopback(int port)
 {
     return (struct sockaddr_in){.sin_family = AF_INET,
@@ -28,7 +39,7 @@ static struct sockaddr_in loopback(int port)
 static int listener(struct sockaddr_in *a)
 {
     socklen_t size = sizeof(*a);
-    int l = must(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    int l = must(new_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC));
     *a = loopback(0);
     must(bind(l, (void *)a, sizeof(*a)));
     must(listen(l, 64));
@@ -38,7 +49,7 @@ static int listener(struct sockaddr_in *a)
 
 static int dial(const struct sockaddr_in *a)
 {
-    int c = must(socket(AF_INET, SOCK_STREAM, 0));
+    int c = must(new_socket(AF_INET, SOCK_STREAM));
     must(connect(c, (const void *)a, sizeof(*a)));
     return c;
 }
@@ -101,7 +112,7 @@ static void refusals(void)
     struct sockaddr_in a;
     char text[4];
     int l = listener(&a);
-    int s = must(socket(AF_INET, SOCK_STREAM, 0));
+    int s = must(new_socket(AF_INET, SOCK_STREAM));
     expect(events_of(s, 0), POLLOUT | POLLHUP, 0);
     expect(read(s, text, 1), -1, ENOTCONN);
     expect(write(s, "x", 1), -1, EPIPE);
@@ -134,7 +145,7 @@ static void nonblocking(void)
     socklen_t size = sizeof(value);
     expect(fcntl(l, F_SETFL, O_NONBLOCK), 0, 0);
     expect(accept(l, NULL, NULL), -1, EAGAIN);
-    int c = must(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    int c = must(new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK));
     int r = connect(c, (void *)&a, sizeof(a)), error = errno;
     expect(r == -1 && error == EINPROGRESS, 1, 0);
     expect(wait_events(c, POLLOUT), POLLOUT, 0);
@@ -169,7 +180,7 @@ static void small_buffers(void)
 {
     static char block[1024];
     struct sockaddr_in a;
-    int l = listener(&a), c = must(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    int l = listener(&a), c = must(new_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK));
     int size = 4096;
     size_t total = 0, got = 0;
     expect(setsockopt(l, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0, 0);
@@ -246,7 +257,7 @@ static void datagrams(void)
     socklen_t size = sizeof(a);
     static char big[70000];
     char text[32];
-    int r = must(socket(AF_INET, SOCK_DGRAM, 0)), s = must(socket(AF_INET, SOCK_DGRAM, 0));
+    int r = must(new_socket(AF_INET, SOCK_DGRAM)), s = must(new_socket(AF_INET, SOCK_DGRAM));
     expect(bind(r, (void *)&a, sizeof(a)), 0, 0);
     expect(getsockname(r, (void *)&a, &size), 0, 0);
     expect(send(s, "x", 1, 0), -1, EDESTADDRREQ);
@@ -287,7 +298,7 @@ static void interfaces(void)
 {
     struct ifaddrs *all, *one;
     struct ifreq r = {.ifr_name = "lo"};
-    int s = must(socket(AF_INET, SOCK_DGRAM, 0)), found = 0;
+    int s = must(new_socket(AF_INET, SOCK_DGRAM)), found = 0;
     expect(ioctl(s, SIOCGIFFLAGS, &r), 0, 0);
     expect(r.ifr_flags & IFF_LOOPBACK, IFF_LOOPBACK, 0);
     char table[4096];
@@ -420,12 +431,12 @@ static void version_six(void)
     struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT}, b;
     socklen_t size = sizeof(a);
     char text[8];
-    int l = socket(AF_INET6, SOCK_STREAM, 0);
+    int l = new_socket(AF_INET6, SOCK_STREAM);
     if (l < 0 || bind(l, (void *)&a, sizeof(a)) < 0)
         return; /* the machine has none */
     must(listen(l, 1));
     must(getsockname(l, (void *)&a, &size));
-    int c = must(socket(AF_INET6, SOCK_STREAM, 0));
+    int c = must(new_socket(AF_INET6, SOCK_STREAM));
     expect(connect(c, (void *)&a, sizeof(a)), 0, 0);
     size = sizeof(b);
     int s = must(accept(l, (void *)&b, &size));
@@ -462,18 +473,20 @@ static void urgent(void)
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    streams();
-    urgent();
-    refusals();
-    nonblocking();
-    small_buffers();
-    options();
-    datagrams();
-    interfaces();
-    bulk();
-    many();
-    forking();
-    from_files();
-    version_six();
+    for (outside = 0; outside < 2; outside++) {
+        streams();
+        urgent();
+        refusals();
+        nonblocking();
+        small_buffers();
+        options();
+        datagrams();
+        interfaces();
+        bulk();
+        many();
+        forking();
+        from_files();
+        version_six();
+    }
     return test_end();
 }

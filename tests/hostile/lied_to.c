@@ -187,8 +187,8 @@ static void ask(int fd)
         broken("memory after the table of interfaces");
 }
 
-/* Sockets of the host: as with its files. */
-static void host_sockets(int type)
+/* Sockets of the host: as with its files. Those that connect inside ask it for names only. */
+static void host_sockets(int type, int outside)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval patience = {0, 20000};
@@ -196,6 +196,10 @@ static void host_sockets(int type)
     char *buffer = calloc(1, 20000);
     int l = socket(AF_INET, type, 0), c = socket(AF_INET, type | SOCK_NONBLOCK, 0), s = l;
 
+    if (outside) {
+        (void)!setsockopt(c, SOL_SOCKET, SO_DONTROUTE, &outside, sizeof(outside));
+        (void)!setsockopt(l, SOL_SOCKET, SO_DONTROUTE, &outside, sizeof(outside));
+    }
     (void)!setsockopt(l, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     (void)!bind(l, (void *)&a, sizeof(a));
     (void)!getsockname(l, (void *)&a, &size);
@@ -206,6 +210,7 @@ static void host_sockets(int type)
     if (type == SOCK_STREAM)
         s = accept(l, NULL, NULL);
     (void)!setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    ask(s);
     for (int i = 0; i < 3; i++) {
         (void)!send(c, buffer, i * 7000, MSG_NOSIGNAL);
         receive(s, buffer, type == SOCK_DGRAM);
@@ -277,7 +282,8 @@ int main(int argc, char **argv)
         clocks();
         host_files("/host");
         own_files();
-        host_sockets(round ? SOCK_DGRAM : SOCK_STREAM);
+        host_sockets(round ? SOCK_DGRAM : SOCK_STREAM, 1);
+        host_sockets(round ? SOCK_DGRAM : SOCK_STREAM, 0);
         own_sockets();
         processes(argv[0]);
         (void)!poll(&in, 1, 1);
