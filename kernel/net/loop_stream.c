@@ -246,17 +246,17 @@ static int loop_shutdown(struct socket *s, int how)
 
 /* ---- data ---- */
 
-/* Bytes that may still be put before `to`: what both have set counts twice there. */
+/* Bytes that may still be put before `to`. */
 static uint64_t room(const struct inet_sock *i, const struct inet_sock *to)
 {
-    uint64_t limit = ((uint64_t)i->out_max + to->in_max) / 2;
+    uint64_t limit = (uint64_t)i->out_max + to->in_max;
     uint64_t used = atomic_load(&to->in.charge);
     return used < limit ? limit - used : 0;
 }
 
 static bool writable(const struct inet_sock *i, const struct inet_sock *to)
 {
-    return room(i, to) >= atomic_load(&to->in.charge);
+    return room(i, to) >= atomic_load(&to->in.charge) / 2; /* a third is free */
 }
 
 /* Nobody is there: TCP would take the first bytes, be told by a reset, and take no more. */
