@@ -3,7 +3,7 @@
 ROUNDS ?= 7
 B ?= .
 
-$(O)/bench/micro: bench/micro.c
+$(O)/bench/micro: bench/micro.c bench/loopback.h
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -O2 -g -D_GNU_SOURCE -Wall -Wextra -Werror -pthread $< -o $@
 

@@ -5,7 +5,6 @@
  */
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,6 +23,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "loopback.h"
 
 struct benchmark {
     const char *name;
@@ -324,45 +325,12 @@ static void prepare_sockets(void)
     pipes[0][1] = pipes[1][0] = s[0];
 }
 
-static int listening = -1;
-static struct sockaddr_in address;
-
-static void prepare_listener(void)
-{
-    socklen_t size = sizeof(address);
-    listening = socket(AF_INET, SOCK_STREAM, 0);
-    address =
-        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    if (bind(listening, (void *)&address, size) || listen(listening, 64) ||
-        getsockname(listening, (void *)&address, &size))
-        die("listen");
-}
-
-static int dial(void)
-{
-    int s = socket(AF_INET, SOCK_STREAM, 0);
-    if (s < 0 || connect(s, (void *)&address, sizeof(address)))
-        die("connect");
-    return s;
-}
-
 /* The same over the loopback. */
 static void prepare_tcp(void)
 {
     prepare_listener();
     pipes[0][0] = pipes[1][1] = dial();
     pipes[0][1] = pipes[1][0] = accept(listening, NULL, NULL);
-}
-
-static void tcp_connect(long count)
-{
-    while (count--) {
-        int c = dial(), s = accept(listening, NULL, NULL);
-        if (s < 0)
-            die("accept");
-        close(c);
-        close(s);
-    }
 }
 
 #define WATCHED 10000
