@@ -113,6 +113,21 @@ static const struct sefs_dev_ops ops = {fuzz_read, fuzz_write, fuzz_flush, fuzz_
 
 /* ---- what is done with it ---- */
 
+static void fetch(struct store *s, uint64_t ino)
+{
+    static uint8_t pages[STORE_FETCH_MAX][SEFS_BLOCK];
+    void *out[STORE_FETCH_MAX];
+    struct store_fetch *f = store_fetch_new();
+    for (size_t i = 0; i < STORE_FETCH_MAX; i++)
+        out[i] = pages[i];
+    int n = f ? store_locate(s, ino, 0, STORE_FETCH_MAX, f) : 0;
+    if (n > (int)STORE_FETCH_MAX)
+        abort();
+    if (n > 0)
+        (void)!store_fetch(f, out);
+    store_fetch_free(f);
+}
+
 static void visit(struct store *s, uint64_t ino)
 {
     static uint8_t page[SEFS_BLOCK];
@@ -127,6 +142,7 @@ static void visit(struct store *s, uint64_t ino)
         (void)!store_xattr_get(s, ino, "user.a", text, sizeof(text));
     for (int k = 0; k < 10 && store_next_data(s, ino, end, &start, &end) == 1; k++)
         (void)!store_read(s, ino, start, out, 1);
+    fetch(s, ino);
 }
 
 static void change(struct store *s)

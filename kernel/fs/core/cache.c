@@ -16,6 +16,7 @@
 
 #define LIMIT_MIN_PAGES 4096u
 #define RECLAIM_BATCH   64u
+#define RECLAIM_MAX     1024u
 #define WRITE_TRIES     8 /* what is read while others change the file may not be kept */
 
 static struct {
@@ -139,8 +140,9 @@ static uint64_t limit_pages(void)
 
 void cache_balance(void)
 {
-    if (all.pages > limit_pages())
-        reclaim(RECLAIM_BATCH);
+    uint64_t limit = limit_pages(), pages = all.pages;
+    if (pages > limit)
+        reclaim((unsigned)MIN(pages - limit + RECLAIM_BATCH / 2, (uint64_t)RECLAIM_MAX));
 }
 
 struct cached_page *cache_page_new(struct page_cache *c, uint64_t index)

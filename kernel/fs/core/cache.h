@@ -91,6 +91,8 @@ void cache_punch(struct page_cache *c, uint64_t pos, uint64_t size);
 void cache_invalidate(struct page_cache *c);
 /* Drops pages wholly inside that are clean, in no use, and can be read again. */
 void cache_forget(struct page_cache *c, uint64_t pos, uint64_t size);
+/* Drops some pages if there are too many. */
+void cache_balance(void);
 /* Nothing reads ahead in the file system's files any more, of which none is open; may sleep. */
 void cache_settle(const struct super *sb);
 uint64_t cache_page_count(struct page_cache *c);

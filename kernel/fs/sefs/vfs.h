@@ -63,6 +63,7 @@ struct vsuper {
     uint64_t done;            /* under commit_lock: how many have ended, and how the last did */
     int result;
     _Atomic int64_t promised; /* dirty pages */
+    int64_t dirty_max;
     _Atomic int64_t room;     /* blocks that may be promised */
     struct spinlock list_lock;
     struct list with_pages, with_attr; /* dirty inodes, referenced */

@@ -16,9 +16,9 @@
 #include "lib/string.h"
 #include "mm/kmalloc.h"
 
-#define COMMIT_NS        (5ull * 1000000000)
-#define BACKGROUND_PAGES 4096u  /* the flusher begins */
-#define DIRTY_PAGES_MAX  16384u /* writers help */
+#define COMMIT_NS       (5ull * 1000000000)
+#define DIRTY_PAGES_MAX 16384u /* writers help; a quarter of that: the flusher begins */
+#define HELP_BATCHES    8u     /* more than what one write brings */
 
 void vs_lock(struct vsuper *v)
 {
@@ -33,6 +33,14 @@ void vs_unlock(struct vsuper *v)
     store_stats(v->store, &st);
     atomic_store(&v->room, (int64_t)(st.free_blocks - st.free_blocks / 32));
     mutex_unlock(&v->lock);
+}
+
+/* Nor more than a quarter of the kernel's memory. */
+static int64_t dirty_max(void)
+{
+    struct heap_stats heap;
+    heap_stats(&heap);
+    return (int64_t)MIN((uint64_t)DIRTY_PAGES_MAX, heap.limit_bytes / PAGE_SIZE / 4);
 }
 
 /* ---- the lists ---- */
@@ -51,7 +59,7 @@ void vnode_dirty(struct vnode *n, enum vnode_dirt dirt)
         n->dirt = dirt;
     }
     spin_unlock(&v->list_lock);
-    bool many = atomic_load(&v->promised) > BACKGROUND_PAGES;
+    bool many = atomic_load(&v->promised) > v->dirty_max / 4;
     if (many && !atomic_load(&v->urgent)) {
         atomic_store(&v->urgent, true);
         wait_wake_all(&v->wake);
@@ -167,6 +175,7 @@ static ssize_t flush_some(struct vsuper *v)
     ssize_t r = count ? store_write(v->store, v->batch->pages, count) : 0;
     batch_give(v, r > 0 ? (size_t)r : 0);
     vs_unlock(v);
+    cache_balance();
     return r;
 }
 
@@ -325,8 +334,10 @@ int vs_reserve(struct vsuper *v, uint64_t pages)
 
 void vs_throttle(struct vsuper *v)
 {
-    if (atomic_load(&v->promised) > (int64_t)DIRTY_PAGES_MAX)
-        (void)!flush_some(v);
+    for (unsigned i = 0; i < HELP_BATCHES; i++) {
+        if (atomic_load(&v->promised) <= v->dirty_max || flush_some(v) <= 0)
+            break;
+    }
 }
 
 /* ---- the flusher ---- */
@@ -393,6 +404,7 @@ static void flusher_gone(struct task *t)
 
 int vs_start_flusher(struct vsuper *v)
 {
+    v->dirty_max = dirty_max();
     struct task *t = kzalloc(sizeof(*t));
     int r = t ? task_init(t, flusher, v) : -ENOMEM;
     if (r < 0) {
