@@ -231,15 +231,47 @@ int pages_bring_in(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end)
     return e;
 }
 
+static bool all_there(uaddr_t start, uaddr_t end)
+{
+    uint8_t state = PAGE_PRESENT;
+
+    while (start < end && state)
+        start = present_run(start, end, &state);
+    return state;
+}
+
+/* As many pages of memory as were touched beside the page already: what is used in sequence, by
+ * however many threads, comes in few steps, and little comes that nobody uses. */
+static uint32_t memory_window(const struct vma *v, uaddr_t page)
+{
+    uint32_t window = WINDOW_FIRST;
+
+    while (window < WINDOW_MAX) {
+        uint64_t bytes = window * PAGE_SIZE;
+        bool below = page - v->start >= bytes && all_there(page - bytes, page);
+        bool above = v->end - page > bytes && all_there(page + PAGE_SIZE, page + bytes);
+        if (!below && !above)
+            break;
+        window *= 2;
+    }
+    return window;
+}
+
+static uint32_t file_window(struct vma *v, uaddr_t page)
+{
+    if (!v->window)
+        v->window = WINDOW_FILE;
+    else if (page >= v->fault_end && page - v->fault_end <= v->window * PAGE_SIZE)
+        v->window = MIN(v->window * 2, WINDOW_MAX);
+    return v->window;
+}
+
 static void choose_window(struct vma *v, uaddr_t address, uaddr_t *start, uaddr_t *end)
 {
+    uint32_t window = v->file ? file_window(v, address) : memory_window(v, address);
+    uint64_t bytes = window * PAGE_SIZE;
     uint8_t state;
 
-    if (!v->window)
-        v->window = v->file ? WINDOW_FILE : WINDOW_FIRST;
-    else if (address >= v->fault_end && address - v->fault_end <= v->window * PAGE_SIZE)
-        v->window = MIN(v->window * 2, WINDOW_MAX);
-    uint64_t bytes = v->window * PAGE_SIZE;
     *start = MAX(align_down(address, bytes), v->start);
     *end = MIN(align_down(address, bytes) + bytes, v->end);
     /* Only the pages around the address that are not there yet. */
