@@ -206,6 +206,8 @@ static void submit_io(struct interp *in, struct ring_sqe *s)
         complete(in, s->user_data, -errno);
     } else if (p.revents & POLLNVAL) {
         complete(in, s->user_data, -EBADF);
+    } else if (s->opcode == RING_OP_RECVMSG && (s->op_flags & MSG_DONTWAIT)) {
+        complete(in, s->user_data, perform(s));
     } else if (!p.revents || !try_io(in, s, p.revents)) {
         pend(in, s, 0);
     }

@@ -269,6 +269,8 @@ void inet_release(struct socket *s)
     reset_at_close(i);
     s->file = NULL;
     loop_unlist(i);
+    if (s->type != SOCK_STREAM)
+        queue_close(&i->out);
     inet_end(i);
     wait_for_name(i);
     spin_lock(&i->lock);

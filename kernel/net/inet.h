@@ -50,6 +50,7 @@ struct inet_sock {
     struct abi_linger linger;
     bool outside; /* has options that only the host can honour */
     bool v6only, shares_port, inline_urgent;
+    bool tells_errors; /* datagrams: they are fetched into `out`, which has no other use */
 
     /* net/loop.h: bound or connected inside */
     bool named;      /* bind(2) said `here` */

@@ -24,7 +24,8 @@ static void take_control(struct packet *p, const struct net_message *m)
     p->scm.raw_size = size;
 }
 
-static void deliver(struct inet_sock *i, struct net_op *op, uint32_t size)
+static void deliver(struct inet_sock *i, struct net_op *op, uint32_t size,
+                    struct packet_queue *q)
 {
     struct net_message m;
     struct sock_name name;
@@ -34,25 +35,83 @@ static void deliver(struct inet_sock *i, struct net_op *op, uint32_t size)
     netop_message(op, &m);
     bounce_read(&op->bounce, BOUNCE_HEAD, p->data, size);
     p->flags = m.flags & (MSG_TRUNC | MSG_CTRUNC | MSG_EOR);
+    p->flags |= q == &i->out ? MSG_ERRQUEUE : 0;
     bool named = answer_name(i->sock.family, m.name, m.name_size, &name);
     p->name = named ? net_name_new(&name) : NULL;
     take_control(p, &m);
-    if (!queue_push(&i->in, p))
+    if (!queue_push(q, p))
         packet_free(p);
 }
+
+/* ---- errors of what was sent: IP_RECVERR ---- */
+
+static void error_came(struct net_op *op, int result)
+{
+    struct inet_sock *i = container_of(op, struct inet_sock, out_op);
+    if (result >= 0)
+        deliver(i, op, (uint32_t)result, &i->out);
+    inet_bounce_put(&op->bounce);
+    spin_lock(&i->lock);
+    i->out_busy = false;
+    spin_unlock(&i->lock);
+    if (result >= 0)
+        wait_wake_all(&i->in_wait);
+    inet_close_step(i);
+    socket_put(&i->sock);
+}
+
+/* The next one, if the host has one; it answers at once. */
+static void error_fetch(struct inet_sock *i)
+{
+    struct bounce b;
+    if (!i->tells_errors || !bounce_get(&b, BOUNCE_LARGE))
+        return;
+    spin_lock(&i->lock);
+    bool go = !i->out_busy && !i->closing && !atomic_load(&i->out.count);
+    i->out_busy |= go;
+    spin_unlock(&i->lock);
+    if (!go) {
+        inet_bounce_put(&b);
+        return;
+    }
+    i->out_op.done = error_came;
+    i->out_op.bounce = b;
+    socket_get(&i->sock);
+    netop_receive_message(&i->out_op, i->fd, true);
+}
+
+/* As on Linux, the socket's error is gone with the last one that stood here. */
+static ssize_t error_receive(struct inet_sock *i, struct message *m)
+{
+    uint64_t freed = 0;
+    for (int tries = 0; tries < 2; tries++) {
+        ssize_t r = queue_receive_datagram(&i->out, m, 0, &freed);
+        error_fetch(i);
+        netop_flush();
+        if (r >= 0 && !atomic_load(&i->out.count))
+            atomic_store(&i->sock.error, 0);
+        if (r != -EAGAIN)
+            return r;
+    }
+    return -EAGAIN;
+}
+
+/* ---- receiving ---- */
 
 static void received(struct net_op *op, int result)
 {
     struct inet_sock *i = container_of(op, struct inet_sock, in_op);
     bool again = result >= 0 || inet_transient(result);
     if (result >= 0 && !i->closing && !(i->down & 1))
-        deliver(i, op, (uint32_t)result);
+        deliver(i, op, (uint32_t)result, &i->in);
     inet_bounce_put(&op->bounce);
     spin_lock(&i->lock);
     i->in_busy = false;
     spin_unlock(&i->lock);
     if (!again) /* fetched ahead again when the program has seen it */
         atomic_store(&i->sock.error, -result);
+    if (!again)
+        error_fetch(i);
     wait_wake_all(&i->in_wait);
     if (again)
         datagram_arm(i);
@@ -87,7 +146,7 @@ static ssize_t datagram_receive(struct socket *s, struct message *m, uint32_t fl
     if (flags & MSG_OOB)
         return -EOPNOTSUPP;
     if (flags & MSG_ERRQUEUE)
-        return -EAGAIN; /* LIMIT: the queue of errors stays empty */
+        return error_receive(i, m);
     bool over = i->down & 1;
     ssize_t r = queue_receive_datagram(&i->in, m, flags, &freed);
     if (r == -EAGAIN && !over) {
@@ -199,7 +258,7 @@ static uint32_t datagram_poll(struct socket *s, struct poll_table *t)
     struct inet_sock *i = inet_of(s);
     uint32_t events = POLLOUT | POLLWRNORM | POLLWRBAND;
     poll_add(t, &i->in_wait);
-    if (atomic_load(&s->error))
+    if (atomic_load(&s->error) || atomic_load(&i->out.count))
         events |= POLLERR;
     else
         datagram_arm(i);

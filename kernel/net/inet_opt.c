@@ -15,10 +15,12 @@
 #define SNDBUF_MIN 4608u /* as on Linux, which takes less for this */
 #define RCVBUF_MIN 2304u
 
-#define TCP_NODELAY 1
-#define TCP_CORK    3
-#define TCP_INFO    11
-#define IPV6_V6ONLY 26
+#define TCP_NODELAY  1
+#define TCP_CORK     3
+#define TCP_INFO     11
+#define IP_RECVERR   11
+#define IPV6_RECVERR 25
+#define IPV6_V6ONLY  26
 
 /* Of one level, [first, last] may be set with min..max bytes, and be got. max 0: got only. */
 struct option {
@@ -143,6 +145,8 @@ static void remember(struct inet_sock *i, int level, int name, const void *value
         i->shares_port = n;
     if (level == SOL_IPV6 && name == IPV6_V6ONLY)
         i->v6only = n;
+    if ((level == SOL_IP && name == IP_RECVERR) || (level == SOL_IPV6 && name == IPV6_RECVERR))
+        i->tells_errors = n;
     while (o < end && (o->level != level || o->name != name))
         o++;
     if (o == i->set + INET_SET_MAX)

@@ -258,7 +258,7 @@ void netop_receive_message(struct net_op *op, int fd, bool error_queue)
     };
     struct ring_sqe sqe = {.opcode = RING_OP_RECVMSG, .fd = fd, .addr = at, .len = 1};
 
-    sqe.op_flags = error_queue ? MSG_ERRQUEUE : 0;
+    sqe.op_flags = error_queue ? MSG_ERRQUEUE | MSG_DONTWAIT : 0;
     host_copy_out(at, &h, sizeof(h));
     queue(op, &sqe, (int32_t)(op->bounce.size - BOUNCE_HEAD));
 }

@@ -187,6 +187,31 @@ static void ask(int fd)
         broken("memory after the table of interfaces");
 }
 
+/* What an ICMP message would say of a datagram that nobody wants. */
+static void errors_of(int s, char *buffer)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char control[64];
+    struct iovec part = {buffer, 16};
+    struct msghdr m = {.msg_name = &a,
+                       .msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = control,
+                       .msg_controllen = sizeof(control)};
+    int on = 1;
+    (void)!setsockopt(s, 0, 11, &on, sizeof(on)); /* IP_RECVERR */
+    a.sin_port = htons(1);
+    m.msg_namelen = sizeof(a);
+    (void)!sendto(s, buffer, 16, MSG_NOSIGNAL, (void *)&a, sizeof(a));
+    for (int i = 0; i < 3; i++) {
+        m.msg_controllen = sizeof(control);
+        ssize_t n = recvmsg(s, &m, MSG_ERRQUEUE);
+        if (n > 16 || (n >= 0 && m.msg_controllen > sizeof(control)))
+            broken("a queue of errors");
+        (void)!recv(s, buffer, 16, MSG_DONTWAIT);
+    }
+}
+
 /* Sockets of the host: as with its files. Those that connect inside ask it for names only. */
 static void host_sockets(int type, int outside)
 {
@@ -215,6 +240,8 @@ static void host_sockets(int type, int outside)
         (void)!send(c, buffer, i * 7000, MSG_NOSIGNAL);
         receive(s, buffer, type == SOCK_DGRAM);
     }
+    if (type == SOCK_DGRAM)
+        errors_of(c, buffer);
     (void)!send(s, buffer, 5000, MSG_NOSIGNAL);
     (void)!shutdown(c, SHUT_WR);
     receive(s, buffer, 0);
