@@ -93,7 +93,7 @@ stress: all
 		env $$how sh tools/run-tests $(O) '^guest/.*$(T)' | grep -v '^PASS'; \
 		[ $$(grep -l '^FAIL' $(O)/tests/*.line | wc -l) -eq 0 ] || failed=1; \
 	done; done; \
-	LIVE=1000 SPAWNS=100000 CROWD=200 sh tools/run-tests $(O) '^(apps/scale|cli/places)' || \
-		failed=1; \
+	REPORT=docs/results/scale.md LIVE=1000 THREADS=10000 SPAWNS=100000 BOMB=1000 CROWD=200 \
+		sh tools/run-tests $(O) '^(apps/scale|cli/places)' || failed=1; \
 	KILLS=1000 FAULT_STEP=1 FILES=1000000 PATIENCE=20 sh tools/run-tests $(O) \
 		'^cli/store_(killed|faults|large)' || failed=1; exit $$failed

@@ -3,7 +3,8 @@
  * Pipes and FIFOs (pipe(7), fifo(7)). A ring of bytes in kernel memory; a mutex orders copies,
  * because programs' memory cannot be touched under a spinlock. Writes of up to PIPE_BUF bytes
  * are whole or not at all. The buffer starts with one page and grows as it fills, up to its
- * size. A pipe lives as long as its inode.
+ * size. Room that a splice(2) will fill, or may give bytes back to, is reserved: nothing that
+ * was taken can be lost for want of room. A pipe lives as long as its inode.
  */
 #include "abi/errno.h"
 #include "ipc/ipc.h"
@@ -22,6 +23,7 @@ struct pipe {
     uint32_t allocated;  /* bytes of `buffer`, a power of two */
     uint32_t capacity;   /* what F_GETPIPE_SZ says; a power of two */
     uint32_t head, used; /* first byte, and how many */
+    uint32_t reserved;   /* used + reserved <= allocated */
     _Atomic uint32_t readers, writers;
     _Atomic uint32_t read_opens, write_opens; /* ever: for open(2) of FIFOs */
     struct wait_queue read_wait, write_wait;
@@ -52,6 +54,11 @@ static void pipe_free(struct pipe *p)
 {
     kfree(p->buffer);
     kfree(p);
+}
+
+static uint32_t room_of(const struct pipe *p)
+{
+    return p->capacity - p->used - p->reserved;
 }
 
 /* Moves the contents into a buffer of `size` bytes. */
@@ -95,10 +102,10 @@ static ssize_t pipe_read(struct file *f, struct iter *to, uint64_t *pos)
     if (to->remaining == 0)
         return 0;
     mutex_lock(&p->lock);
-    bool was_full = p->capacity - p->used < PIPE_BUF;
+    bool was_full = room_of(p) < PIPE_BUF;
     bool closed = atomic_load(&p->writers) == 0; /* before looking: what came last counts */
     ssize_t r = p->used ? read_locked(p, to) : closed ? 0 : -EAGAIN;
-    bool room = p->capacity - p->used >= PIPE_BUF;
+    bool room = room_of(p) >= PIPE_BUF;
     mutex_unlock(&p->lock);
     if (r > 0 && was_full && room)
         wait_wake_all(&p->write_wait);
@@ -108,19 +115,19 @@ static ssize_t pipe_read(struct file *f, struct iter *to, uint64_t *pos)
 static int make_room(struct pipe *p, size_t wanted)
 {
     uint32_t size = p->allocated;
-    while (size < p->capacity && size - p->used < wanted)
+    while (size < p->capacity && size - p->used - p->reserved < wanted)
         size *= 2;
     return size > p->allocated ? resize_locked(p, size) : 0;
 }
 
 static ssize_t write_locked(struct pipe *p, struct iter *from)
 {
-    size_t done = 0, room = p->capacity - p->used;
+    size_t done = 0, room = room_of(p);
     size_t wanted = MIN(from->remaining, room);
     if (wanted == 0 || (from->remaining <= PIPE_BUF && wanted < from->remaining))
         return -EAGAIN;
     if (make_room(p, wanted) < 0) {
-        wanted = MIN(wanted, (size_t)(p->allocated - p->used));
+        wanted = MIN(wanted, (size_t)(p->allocated - p->used - p->reserved));
         if (wanted == 0)
             return -ENOMEM;
     }
@@ -152,6 +159,92 @@ static ssize_t pipe_write(struct file *f, struct iter *from, uint64_t *pos)
     return r;
 }
 
+/* ---- splice(2) and tee(2) ---- */
+
+ssize_t pipe_take(struct file *f, void *buffer, size_t size, uint32_t how)
+{
+    struct pipe *p = f->private;
+    for (;;) {
+        struct iter to;
+        iter_kernel(&to, buffer, size);
+        mutex_lock(&p->lock);
+        uint32_t head = p->head, used = p->used;
+        bool closed = atomic_load(&p->writers) == 0;
+        ssize_t r = used ? read_locked(p, &to) : closed ? 0 : -EAGAIN;
+        if (how & PIPE_PEEK) {
+            p->head = head;
+            p->used = used;
+        } else if (r > 0) {
+            p->reserved += (uint32_t)r;
+        }
+        mutex_unlock(&p->lock);
+        if (r != -EAGAIN || !(how & PIPE_WAIT))
+            return r;
+        int e =
+            wait_event(&p->read_wait, p->used || atomic_load(&p->writers) == 0, NO_DEADLINE);
+        if (e < 0)
+            return e;
+    }
+}
+
+void pipe_return(struct file *f, size_t taken, const void *rest, size_t size)
+{
+    struct pipe *p = f->private;
+    mutex_lock(&p->lock);
+    p->reserved -= (uint32_t)taken;
+    p->head = (p->head - (uint32_t)size) & (p->allocated - 1);
+    p->used += (uint32_t)size;
+    size_t first = MIN(size, (size_t)(p->allocated - p->head));
+    memcpy(p->buffer + p->head, rest, first);
+    memcpy(p->buffer, (const uint8_t *)rest + first, size - first);
+    mutex_unlock(&p->lock);
+    if (size)
+        wait_wake_all(&p->read_wait);
+    if (size < taken)
+        wait_wake_all(&p->write_wait);
+}
+
+ssize_t pipe_reserve(struct file *f, size_t size, uint32_t how)
+{
+    struct pipe *p = f->private;
+    for (;;) {
+        if (atomic_load(&p->readers) == 0)
+            return -EPIPE;
+        mutex_lock(&p->lock);
+        uint32_t n = (uint32_t)MIN(size, (size_t)room_of(p));
+        bool full = n == 0;
+        if (make_room(p, n) < 0)
+            n = MIN(n, p->allocated - p->used - p->reserved);
+        p->reserved += n;
+        mutex_unlock(&p->lock);
+        if (!full)
+            return n ? (ssize_t)n : -ENOMEM;
+        if (!(how & PIPE_WAIT))
+            return -EAGAIN;
+        int e =
+            wait_event(&p->write_wait, room_of(p) >= PIPE_BUF || atomic_load(&p->readers) == 0,
+                       NO_DEADLINE);
+        if (e < 0)
+            return e;
+    }
+}
+
+void pipe_fill(struct file *f, size_t reserved, const void *data, size_t size)
+{
+    struct pipe *p = f->private;
+    struct iter from;
+    iter_kernel(&from, (void *)(uintptr_t)data, size);
+    mutex_lock(&p->lock);
+    p->reserved -= (uint32_t)reserved;
+    if (size)
+        (void)!write_locked(p, &from);
+    mutex_unlock(&p->lock);
+    if (size)
+        wait_wake_all(&p->read_wait);
+    if (size < reserved)
+        wait_wake_all(&p->write_wait);
+}
+
 static uint32_t pipe_poll(struct file *f, struct poll_table *t)
 {
     struct pipe *p = f->private;
@@ -161,6 +254,7 @@ static uint32_t pipe_poll(struct file *f, struct poll_table *t)
     if (f->state & FILE_WRITE)
         poll_add(t, &p->write_wait);
     uint32_t used = __atomic_load_n(&p->used, __ATOMIC_ACQUIRE);
+    uint32_t reserved = __atomic_load_n(&p->reserved, __ATOMIC_ACQUIRE);
     if (f->state & FILE_READ) {
         if (used)
             events |= POLLIN | POLLRDNORM;
@@ -168,7 +262,7 @@ static uint32_t pipe_poll(struct file *f, struct poll_table *t)
             events |= POLLHUP;
     }
     if (f->state & FILE_WRITE) {
-        if (p->capacity - used >= PIPE_BUF)
+        if ((uint64_t)used + reserved + PIPE_BUF <= p->capacity)
             events |= POLLOUT | POLLWRNORM;
         if (atomic_load(&p->readers) == 0)
             events |= POLLERR;
@@ -193,7 +287,7 @@ static int64_t set_capacity(struct pipe *p, uint64_t wanted)
     while (size < wanted)
         size *= 2;
     mutex_lock(&p->lock);
-    if (p->used > size)
+    if (p->used + p->reserved > size)
         r = -EBUSY;
     else if (p->allocated > size)
         r = resize_locked(p, size);

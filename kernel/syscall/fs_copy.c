@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * System calls that copy between files: sendfile, copy_file_range, splice, tee; memfd_create.
- * Data passes through a kernel buffer. LIMIT: splice and tee copy; tee needs data it can put
- * back and is refused.
+ * Data passes through a kernel buffer. LIMIT: splice and tee copy.
  */
 #include "abi/errno.h"
 #include "fs/core/fd.h"
@@ -12,9 +11,12 @@
 #include "mm/kmalloc.h"
 #include "mm/user.h"
 #include "sched/task.h"
+#include "signal/signal.h"
 #include "syscall/syscall.h"
 
-#define CHUNK 65536u
+#define CHUNK             65536u
+#define SPLICE_F_NONBLOCK 2u
+#define SPLICE_F_ALL      15u
 
 struct copy {
     struct file *in, *out;
@@ -139,16 +141,73 @@ int64_t sys_copy_file_range(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_o
     return r;
 }
 
+/* Out of a pipe into something else: what that does not take goes back. */
+static ssize_t splice_from(const struct copy *c, uint8_t *buffer, size_t size, uint32_t how)
+{
+    struct iter it;
+    ssize_t got = pipe_take(c->in, buffer, size, how);
+    if (got <= 0)
+        return got;
+    iter_kernel(&it, buffer, (size_t)got);
+    ssize_t put = file_write(c->out, &it, c->out_pos);
+    size_t moved = (size_t)MAX(put, (ssize_t)0);
+    pipe_return(c->in, (size_t)got, buffer + moved, (size_t)got - moved);
+    return put;
+}
+
+/* Into a pipe, of something else or of another pipe: not more is read than it has room for. */
+static ssize_t splice_into(const struct copy *c, uint8_t *buffer, size_t size, uint32_t how)
+{
+    struct iter it;
+    bool pipe = pipe_is(c->in);
+    ssize_t room = pipe_reserve(c->out, size, how), got;
+    if (room == -EPIPE)
+        signal_send_current(SIGPIPE);
+    if (room < 0)
+        return room;
+    iter_kernel(&it, buffer, (size_t)room);
+    got = pipe ? pipe_take(c->in, buffer, (size_t)room, how) : file_read(c->in, &it, c->in_pos);
+    pipe_fill(c->out, (size_t)room, buffer, (size_t)MAX(got, (ssize_t)0));
+    if (pipe && got > 0 && !(how & PIPE_PEEK))
+        pipe_return(c->in, (size_t)got, NULL, 0);
+    return got;
+}
+
+/* What is no pipe waits as its own O_NONBLOCK says. */
+static int64_t splice_files(const struct copy *c, uint64_t count, uint32_t flags, uint32_t how)
+{
+    bool into = pipe_is(c->out), from = pipe_is(c->in);
+    uint32_t own = (into ? c->out->flags : 0) | (from ? c->in->flags : 0);
+    size_t size = (size_t)MIN(count, (uint64_t)CHUNK);
+    if (size == 0)
+        return 0;
+    if (!(flags & SPLICE_F_NONBLOCK) && !(own & O_NONBLOCK))
+        how |= PIPE_WAIT;
+    uint8_t *buffer = kmalloc(size);
+    if (!buffer)
+        return -ENOMEM;
+    ssize_t r = into ? splice_into(c, buffer, size, how) : splice_from(c, buffer, size, how);
+    kfree(buffer);
+    return r;
+}
+
+static int check_splice(const struct copy *c, uint32_t flags)
+{
+    if (!c->in || !c->out || !(c->in->state & FILE_READ) || !(c->out->state & FILE_WRITE))
+        return -EBADF;
+    bool pipes = pipe_is(c->in) && pipe_is(c->out);
+    if ((flags & ~SPLICE_F_ALL) || (!pipe_is(c->in) && !pipe_is(c->out)) ||
+        (pipes && c->in->inode == c->out->inode))
+        return -EINVAL;
+    return !pipe_is(c->out) && (c->out->flags & O_APPEND) ? -EINVAL : 0;
+}
+
 int64_t sys_splice(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_off, uint64_t count,
                    uint32_t flags)
 {
     struct copy c = {.in = fd_file(in_fd), .out = fd_file(out_fd)};
     uint64_t in_pos, out_pos;
-    int64_t r = c.in && c.out ? 0 : -EBADF;
-    if (r == 0 && (!(c.in->state & FILE_READ) || !(c.out->state & FILE_WRITE)))
-        r = -EBADF;
-    if (r == 0 && ((flags & ~15u) || (!pipe_is(c.in) && !pipe_is(c.out))))
-        r = -EINVAL;
+    int64_t r = check_splice(&c, flags);
     if (r == 0 && ((in_off && pipe_is(c.in)) || (out_off && pipe_is(c.out))))
         r = -ESPIPE;
     if (r == 0)
@@ -156,11 +215,24 @@ int64_t sys_splice(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_off, uint6
     if (r == 0)
         r = get_offset(out_off, &out_pos, &c.out_pos);
     if (r == 0)
-        r = copy_files(&c, MIN(count, (uint64_t)CHUNK));
+        r = splice_files(&c, count, flags, 0);
     if (r >= 0 && c.in_pos && put_user(in_off, in_pos) < 0)
         r = -EFAULT;
     if (r >= 0 && c.out_pos && put_user(out_off, out_pos) < 0)
         r = -EFAULT;
+    file_put(c.in);
+    file_put(c.out);
+    return r;
+}
+
+int64_t sys_tee(int in_fd, int out_fd, uint64_t count, uint32_t flags)
+{
+    struct copy c = {.in = fd_file(in_fd), .out = fd_file(out_fd)};
+    int64_t r = check_splice(&c, flags);
+    if (r == 0 && (!pipe_is(c.in) || !pipe_is(c.out)))
+        r = -EINVAL;
+    if (r == 0)
+        r = splice_files(&c, count, flags, PIPE_PEEK);
     file_put(c.in);
     file_put(c.out);
     return r;
