@@ -90,14 +90,6 @@ static void set_first_perms(const struct vma *v, uaddr_t start, uaddr_t end)
     present_set(start, end, (uint8_t)(PAGE_PRESENT | perms));
 }
 
-/* What a file has in [start,end), page by page, before it comes into place. */
-struct contents {
-    uaddr_t start, end; /* in whole pages */
-    struct vm_pin *pins;
-    uint64_t count; /* of the pins, less if the rest is zero */
-    void *buffer;   /* of a file that keeps no pages: their pages */
-};
-
 /* How much of the file may appear in the page at `at`. */
 static size_t visible(const struct vma *v, uaddr_t at, const struct vm_pin *pin)
 {
@@ -105,6 +97,17 @@ static size_t visible(const struct vma *v, uaddr_t at, const struct vm_pin *pin)
 
     return offset < v->file_limit ? (size_t)MIN(v->file_limit - offset, (uint64_t)pin->size)
                                   : 0;
+}
+
+void contents_copy(struct vma *v, const struct contents *c, uaddr_t start, uaddr_t end)
+{
+    for (uaddr_t at = start; at < end; at += PAGE_SIZE) {
+        uint64_t i = (at - c->start) / PAGE_SIZE;
+        if (i >= c->count || !c->pins[i].data)
+            continue;
+        if (user_copy_raw((void *)at, c->pins[i].data, visible(v, at, &c->pins[i])))
+            panic("a page of a program cannot be filled");
+    }
 }
 
 /* With the contents, or zeroed. */
@@ -116,13 +119,8 @@ static int add_pages(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end,
 
     if (e)
         return e;
-    for (uaddr_t at = start; c && at < end; at += PAGE_SIZE) {
-        uint64_t i = (at - c->start) / PAGE_SIZE;
-        if (i >= c->count || !c->pins[i].data)
-            continue;
-        if (user_copy_raw((void *)at, c->pins[i].data, visible(v, at, &c->pins[i])))
-            panic("a page of a program cannot be filled");
-    }
+    if (c)
+        contents_copy(v, c, start, end);
     set_first_perms(v, start, end);
     pages_count(mm, count);
     return 0;
@@ -157,7 +155,7 @@ static ssize_t pin_pages(struct vma *v, struct contents *c, uint64_t pages)
     return n == -EOPNOTSUPP ? read_pages(v, c, pages) : n;
 }
 
-static void contents_put(struct vma *v, struct contents *c, uint64_t pages)
+void contents_put(struct vma *v, struct contents *c, uint64_t pages)
 {
     if (c->buffer)
         pages_free(c->buffer, pages);
@@ -166,8 +164,7 @@ static void contents_put(struct vma *v, struct contents *c, uint64_t pages)
     kfree(c->pins);
 }
 
-/* May sleep. -EIO: the file ends before. */
-static int contents_get(struct vma *v, struct contents *c, uint64_t pages)
+int contents_get(struct vma *v, struct contents *c, uint64_t pages)
 {
     c->pins = kmalloc(pages * sizeof(*c->pins));
     if (!c->pins)

@@ -248,6 +248,19 @@ int pages_bring_in(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end) MUS
 /* Fills [start,end), present and writable, from the file of `v`; returns the end of what the
  * file has, in whole pages, or negative errno. */
 int64_t pages_fill(struct vma *v, uaddr_t start, uaddr_t end) MUST_CHECK;
+/* What a file has in [start,end), page by page, before it comes into place. */
+struct contents {
+    uaddr_t start, end; /* in whole pages */
+    struct vm_pin *pins;
+    uint64_t count; /* of the pins, less if the rest is zero */
+    void *buffer;   /* of a file that keeps no pages: theirs */
+};
+/* For `pages` pages from c->start on; comes to end at c->end. May sleep. -EIO: the file ends
+ * before. */
+int contents_get(struct vma *v, struct contents *c, uint64_t pages) MUST_CHECK;
+void contents_put(struct vma *v, struct contents *c, uint64_t pages);
+/* Into [start,end), present, zero and writable. */
+void contents_copy(struct vma *v, const struct contents *c, uaddr_t start, uaddr_t end);
 void pages_count(struct mm *mm, uint64_t pages); /* more are resident */
 /* Present pages of [start,end) get what `prot` says. */
 void pages_set_prot(struct vma *v, uaddr_t start, uaddr_t end);

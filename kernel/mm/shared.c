@@ -24,7 +24,8 @@
 #include "mm/kmalloc.h"
 #include "mm/user.h"
 
-#define FILL_PAGES        16u
+#define WINDOW_FIRST      16u /* pages */
+#define WINDOW_MAX        256u
 #define WINDOW_MORE       (16ull << 20) /* for files that grow */
 #define WINDOW_FROM_START (1ull << 30)
 
@@ -227,68 +228,46 @@ int object_write_back(struct vma *v, uaddr_t start, uaddr_t end)
     return e;
 }
 
-/* Bytes that the file has for the place. */
-static ssize_t read_file(struct vma *v, uaddr_t at, void *buffer, size_t size)
-{
-    uint64_t offset = v->offset + (at - v->start);
-    struct iter to;
-
-    iter_kernel(&to, buffer, size);
-    while (to.remaining) {
-        ssize_t n = v->file_ops->read(v->file, offset + (size - to.remaining), &to);
-        if (n < 0)
-            return n;
-        if (!n)
-            break;
-    }
-    return (ssize_t)(size - to.remaining);
-}
-
-static bool all_zero(const uint64_t *p, size_t size)
-{
-    uint64_t any = 0;
-
-    for (size_t i = 0; i < size / sizeof(*p) && !any; i++)
-        any = p[i];
-    return !any;
-}
-
-static int put_pages(struct vma *v, uaddr_t start, const void *buffer, uint64_t count)
+static int put_pages(struct vma *v, const struct contents *c)
 {
     struct vm_object *o = v->object;
     bool had;
-    int e = present_reserve(start, start + count * PAGE_SIZE);
+    int e = present_reserve(c->start, c->end);
 
     if (e)
         return e;
     freeze_all(o, &had);
-    e = user_pages_add(start, count);
-    if (!e && !all_zero(buffer, count * PAGE_SIZE) &&
-        user_copy_raw((void *)start, buffer, count * PAGE_SIZE))
-        panic("a page of a shared mapping cannot be filled");
+    e = user_pages_add(c->start, (c->end - c->start) / PAGE_SIZE);
     if (!e) {
-        present_set(start, start + count * PAGE_SIZE, PAGE_PRESENT | PAGES_R | PAGES_W);
-        apply_prot(o, start, start + count * PAGE_SIZE);
+        contents_copy(v, c, c->start, c->end);
+        present_set(c->start, c->end, PAGE_PRESENT | PAGES_R | PAGES_W);
+        apply_prot(o, c->start, c->end);
     }
     thaw_all(o, had);
     return e;
+}
+
+/* How many pages a fault there brings in: more while accesses go on in sequence. */
+static uint64_t choose_window(struct vma *v, uaddr_t page)
+{
+    v->window = page == v->fault_end ? MIN(v->window * 2, WINDOW_MAX) : WINDOW_FIRST;
+    return v->window;
 }
 
 /* The page and some that follow it. -EIO: beyond the end of the file. */
 static int bring_in(struct vma *v, uaddr_t page)
 {
     uint8_t state;
-    uaddr_t end = present_run(page, MIN(page + FILL_PAGES * PAGE_SIZE, v->end), &state);
-    uint64_t pages = (end - page) / PAGE_SIZE;
-    void *buffer = pages_alloc(pages);
+    uaddr_t end = MIN(page + choose_window(v, page) * PAGE_SIZE, v->end);
+    struct contents c = {.start = page, .end = present_run(page, end, &state)};
+    uint64_t pages = (c.end - page) / PAGE_SIZE;
 
-    if (!buffer)
-        return -ENOMEM;
-    ssize_t n = read_file(v, page, buffer, pages * PAGE_SIZE);
-    int e = n == -ENOMEM ? -ENOMEM : -EIO;
-    if (n > 0)
-        e = put_pages(v, page, buffer, align_up((uint64_t)n, PAGE_SIZE) / PAGE_SIZE);
-    pages_free(buffer, pages);
+    v->fault_end = c.end;
+    int e = contents_get(v, &c, pages);
+    if (e)
+        return e;
+    e = put_pages(v, &c);
+    contents_put(v, &c, pages);
     return e;
 }
 
