@@ -650,6 +650,10 @@ int vm_sync(struct mm *mm, uaddr_t address, uint64_t length, uint32_t flags)
             address = v->start;
         }
         uaddr_t stop = MIN(v->end, end);
+        if ((flags & MS_INVALIDATE) && (v->flags & VMA_LOCKED)) {
+            result = -EBUSY;
+            break;
+        }
         int e = pages_write_back(v, address, stop);
         if (e)
             result = -EIO;

@@ -128,7 +128,7 @@ int64_t sys_mq_notify(int fd, uaddr_t event_at)
         return -EFAULT;
     if (ev.notify != SIGEV_NONE && ev.notify != SIGEV_SIGNAL) /* LIMIT: no SIGEV_THREAD */
         return -EINVAL;
-    if (ev.notify == SIGEV_SIGNAL && (ev.signo < 1 || ev.signo > SIGMAX))
+    if (ev.notify == SIGEV_SIGNAL && (ev.signo < 0 || ev.signo > SIGMAX))
         return -EINVAL;
     int e = get_queue(fd, 0, &f);
     if (e)

@@ -156,6 +156,9 @@ static void notification(void)
     expect(heard, 1, 0);
     ev.sigev_signo = 100;
     expect(mq_notify(q, &ev), -1, EINVAL);
+    ev.sigev_signo = 0; /* registered, and nobody hears of it */
+    expect(mq_notify(q, &ev), 0, 0);
+    expect(mq_notify(q, NULL), 0, 0);
     ev.sigev_signo = SIGUSR1;
     pid_t pid = must(fork());
     if (!pid)

@@ -243,6 +243,27 @@ static void relatives(void)
     expect(close(fd), 0, 0);
 }
 
+/* What is written through a mapping changes the file's times, at msync at the latest. */
+static void times(void)
+{
+    struct timespec past[2] = {{1000, 0}, {1000, 0}};
+    struct stat st;
+    test_write_file("times", "content");
+    int fd = must(open("times", O_RDWR));
+    expect(futimens(fd, past), 0, 0);
+    char *p = must(mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0));
+    p[0] = 'C';
+    expect(msync(p, PAGE, MS_SYNC), 0, 0);
+    expect(fstat(fd, &st), 0, 0);
+    expect(st.st_mtime > 1000, 1, 0);
+    expect(mlock(p, PAGE), 0, 0);
+    expect(msync(p, PAGE, MS_SYNC | MS_INVALIDATE), -1, EBUSY);
+    expect(munlock(p, PAGE), 0, 0);
+    expect(msync(p, PAGE, MS_SYNC | MS_INVALIDATE), 0, 0);
+    expect(munmap(p, PAGE), 0, 0);
+    expect(close(fd), 0, 0);
+}
+
 int main(int argc, char **argv)
 {
     struct sigaction sa = {.sa_handler = on_signal};
@@ -254,6 +275,7 @@ int main(int argc, char **argv)
         return other(argv[1]);
     }
     test_dir();
+    times();
     two_processes();
     permissions();
     places();

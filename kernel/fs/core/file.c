@@ -500,7 +500,10 @@ const struct vm_file_ops file_vm_ops_ro = {
 static ssize_t vm_write(void *file, uint64_t offset, struct iter *from)
 {
     struct file *f = file;
-    return f->ops->write_mapped(f, from, offset);
+    ssize_t n = f->ops->write_mapped(f, from, offset);
+    if (n > 0)
+        inode_touch_modified(f->inode); /* not locked: who flushes may hold the lock */
+    return n;
 }
 
 const struct vm_file_ops file_vm_ops = {

@@ -110,9 +110,12 @@ static ssize_t union_write_mapped(struct file *f, struct iter *from, uint64_t po
 {
     struct file *real;
     int r = real_file(f, &real);
-    return r < 0                     ? r
-           : real->ops->write_mapped ? real->ops->write_mapped(real, from, pos)
-                                     : -EIO;
+    if (r < 0)
+        return r;
+    ssize_t n = real->ops->write_mapped ? real->ops->write_mapped(real, from, pos) : -EIO;
+    if (n > 0)
+        inode_touch_modified(real->inode);
+    return n;
 }
 
 static int64_t union_seek(struct file *f, int64_t offset, int whence)
