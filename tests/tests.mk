@@ -83,9 +83,11 @@ suites: all
 
 # The guest tests again and again, under each behaviour that host and emulator can show; with
 # MODE=san in the sanitizers' enclave. STRESS=OCCLUM_TICK=1000: ticks every millisecond alone.
+# MIXED: seconds of three servers at once, under clients that reset, and again on a bad network.
 STRESS := OCCLUM_RING=uring OCCLUM_RING=interp OCCLUM_EMU=trap OCCLUM_EMU=strict \
 	OCCLUM_TICK=1000
 ROUNDS ?= 7
+MIXED ?= 3600
 stress: all
 	-@$(MAKE) -s -k -j$(shell nproc) --no-print-directory test-programs O=$(O)
 	@failed=0; for how in $(STRESS); do for round in $$(seq $(ROUNDS)); do \
@@ -96,4 +98,5 @@ stress: all
 	REPORT=docs/results/scale.md LIVE=1000 THREADS=10000 SPAWNS=100000 BOMB=1000 CROWD=200 \
 		sh tools/run-tests $(O) '^(apps/scale|cli/places)' || failed=1; \
 	KILLS=1000 FAULT_STEP=1 FILES=1000000 PATIENCE=20 sh tools/run-tests $(O) \
-		'^cli/store_(killed|faults|large)' || failed=1; exit $$failed
+		'^cli/store_(killed|faults|large)' || failed=1; \
+	OCCLUM=$(O)/bin/occlum sh tests/stress/net_mixed.sh $(MIXED) || failed=1; exit $$failed

@@ -19,6 +19,12 @@
 
 /* ---- connecting ---- */
 
+static void wake(struct inet_sock *i)
+{
+    wait_wake_all(&i->in_wait);
+    wait_wake_all(&i->out_wait);
+}
+
 static bool full(const struct inet_sock *listener)
 {
     return listener->accepted_count > listener->backlog;
@@ -107,6 +113,8 @@ bool loop_connect(struct inet_sock *i, const struct sock_name *name, int *result
     spin_lock(&i->lock);
     i->ctl_busy = false;
     spin_unlock(&i->lock);
+    if (*result == 0) /* it may be watched already */
+        wake(i);
     return true;
 }
 
@@ -174,12 +182,6 @@ void loop_refuse(struct inet_sock *listener)
 }
 
 /* ---- the end ---- */
-
-static void wake(struct inet_sock *i)
-{
-    wait_wake_all(&i->in_wait);
-    wait_wake_all(&i->out_wait);
-}
 
 /* Both have said that they send no more, or it was reset. */
 static bool over(const struct inet_sock *i)
@@ -254,9 +256,16 @@ static uint64_t room(const struct inet_sock *i, const struct inet_sock *to)
     return used < limit ? limit - used : 0;
 }
 
+/* Its file is gone, or says that it neither sends nor receives any more. */
+static bool nowhere(const struct inet_sock *i, const struct inet_sock *to)
+{
+    return i->lost || to->down == 3;
+}
+
 static bool writable(const struct inet_sock *i, const struct inet_sock *to)
 {
-    return room(i, to) >= atomic_load(&to->in.charge) / 2; /* a third is free */
+    /* A third is free. */
+    return nowhere(i, to) || room(i, to) >= atomic_load(&to->in.charge) / 2;
 }
 
 /* Nobody is there: TCP would take the first bytes, be told by a reset, and take no more. */
@@ -330,7 +339,7 @@ static ssize_t loop_send(struct socket *s, struct message *m, uint32_t flags)
     while (r == 0 && m->data->remaining) {
         uint64_t free = room(i, to);
         size_t size = part(m, free, flags & MSG_OOB);
-        if (i->lost)
+        if (nowhere(i, to))
             return done + send_nowhere(i, m);
         if (!free)
             r = -EAGAIN;

@@ -232,6 +232,25 @@ static void not_waiting(void)
     close(l);
 }
 
+/* Watched for edges before it connects, as some runtimes do it. */
+static void watched(void)
+{
+    int l = listen_at(v4_name("127.0.0.1", 0), 8), ep = must(epoll_create1(0));
+    int c = must(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    union name n = v4_name("127.0.0.1", port_of(l));
+    struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLET}, got = {0};
+    expect(epoll_ctl(ep, EPOLL_CTL_ADD, c, &e), 0, 0);
+    expect(epoll_wait(ep, &got, 1, 20000), 1, 0);
+    expect(got.events, EPOLLOUT | EPOLLHUP, 0);
+    expect(epoll_wait(ep, &got, 1, 0), 0, 0);
+    expect(connect(c, &n.any, sizeof(n.v4)), -1, EINPROGRESS);
+    expect(epoll_wait(ep, &got, 1, 20000), 1, 0);
+    expect(got.events, EPOLLOUT, 0);
+    close(ep);
+    close(c);
+    close(l);
+}
+
 /* More than the queue takes: the last one waits until somebody is accepted. */
 static void backlog(void)
 {
@@ -346,6 +365,13 @@ static void halves(void)
     expect(wait_for(p.s, POLLIN), POLLIN, 0);
     expect(shutdown(p.s, 7), -1, EINVAL);
     pair_end(p);
+    p = pair();
+    expect(shutdown(p.s, SHUT_RDWR), 0, 0);
+    expect(wait_for(p.c, POLLRDHUP), POLLRDHUP, 0);
+    expect(write(p.c, "nobody reads", 12), 12, 0);
+    expect(wait_for(p.c, POLLHUP), POLLHUP, 0);
+    expect(write(p.c, "x", 1), -1, EPIPE);
+    pair_end(p);
 }
 
 static void urgent(void)
@@ -421,6 +447,36 @@ static void options(void)
     close(c);
     close(s);
     close(l);
+}
+
+static void *fill(void *fd)
+{
+    static char page[65536];
+    ssize_t r;
+    while ((r = write((int)(long)fd, page, sizeof(page))) > 0)
+        ;
+    return (void *)(long)errno;
+}
+
+/* A writer that waits for room hears that nobody will make any. */
+static void stuck_writer(int how)
+{
+    struct pair p = pair();
+    pthread_t thread;
+    void *error = NULL;
+    int n = 0;
+    expect(pthread_create(&thread, NULL, fill, (void *)(long)p.c), 0, 0);
+    for (int before = -1; n != before; usleep(20000)) { /* until no more comes */
+        before = n;
+        must(ioctl(p.s, FIONREAD, &n));
+    }
+    if (how < 0)
+        expect(close(p.s), 0, 0);
+    else
+        expect(shutdown(p.s, how), 0, 0);
+    expect(pthread_join(thread, &error), 0, 0);
+    expect((long)error == EPIPE || (long)error == ECONNRESET, 1, 0);
+    pair_end(p);
 }
 
 /* Fills what small buffers take, then empties it; nothing is lost, and room is announced. */
@@ -632,10 +688,13 @@ int main(void)
     names();
     families();
     not_waiting();
+    watched();
     backlog();
     resets();
     halves();
     urgent();
+    stuck_writer(-1);
+    stuck_writer(SHUT_RDWR);
     options();
     room();
     both_ways();
