@@ -368,7 +368,7 @@ static ssize_t write_page(struct page_cache *c, struct iter *from, uint64_t pos,
         struct cached_page *p = cache_find(c, pos >> PAGE_SHIFT);
         if (!p && whole)
             return write_new(c, from, pos, n);
-        r = p ? 0 : cache_fill(c, pos >> PAGE_SHIFT, &p);
+        r = p ? 0 : cache_fill(c, pos >> PAGE_SHIFT, 1, &p);
         if (r < 0)
             return r;
         r = write_into(c, p, from, pos, n);

@@ -18,5 +18,7 @@ size_t cache_find_run(struct page_cache *c, uint64_t index, struct cached_page *
  * wins: it is returned pinned instead, and `p` is freed.
  */
 struct cached_page *cache_insert(struct page_cache *c, struct cached_page *p);
-/* The page, pinned, and some that follow, from the file system. */
-int cache_fill(struct page_cache *c, uint64_t index, struct cached_page **out) MUST_CHECK;
+/* The page, pinned, and some that follow, of which `want` in all are asked for, from the file
+ * system. */
+int cache_fill(struct page_cache *c, uint64_t index, size_t want,
+               struct cached_page **out) MUST_CHECK;

@@ -288,18 +288,21 @@ void cache_settle(const struct super *sb)
 
 /* ---- a page that is missing ---- */
 
-/* How many pages to read at once from `index` on: doubling for sequential readers. */
-static size_t choose_window(struct page_cache *c, uint64_t index)
+/* How many pages to read at once from `index` on, of which `want` are asked for: doubling for
+ * sequential readers. */
+static size_t choose_window(struct page_cache *c, uint64_t index, size_t want)
 {
     uint32_t window = WINDOW_FIRST;
     if (index == c->next_index)
         window = MIN(MAX(c->window * 2, 2 * WINDOW_FIRST), WINDOW_MAX);
+    window = MAX(window, (uint32_t)MIN(want, (size_t)CACHE_BATCH_MAX));
     return MAX(missing(c, index, window), (size_t)1);
 }
 
-static int fill_locked(struct page_cache *c, uint64_t index, struct cached_page **out)
+static int fill_locked(struct page_cache *c, uint64_t index, size_t want,
+                       struct cached_page **out)
 {
-    size_t window = choose_window(c, index);
+    size_t window = choose_window(c, index, want);
     c->next_index = index + window;
     c->window = (uint32_t)window;
     if (window >= WINDOW_MAX / 2)
@@ -308,7 +311,7 @@ static int fill_locked(struct page_cache *c, uint64_t index, struct cached_page 
     return r < 0 ? (int)r : 0;
 }
 
-int cache_fill(struct page_cache *c, uint64_t index, struct cached_page **out)
+int cache_fill(struct page_cache *c, uint64_t index, size_t want, struct cached_page **out)
 {
     mutex_lock(&c->fill);
     int r = 0;
@@ -316,7 +319,7 @@ int cache_fill(struct page_cache *c, uint64_t index, struct cached_page **out)
     if (!*out && await_helper(c, index))
         *out = cache_find(c, index);
     if (!*out)
-        r = fill_locked(c, index, out);
+        r = fill_locked(c, index, want, out);
     mutex_unlock(&c->fill);
     cache_balance();
     return r;
@@ -331,7 +334,7 @@ int cache_get(struct page_cache *c, uint64_t index, bool make, struct cached_pag
     if (likely(p != NULL))
         return 0;
     if (c->inode->ops->read_pages)
-        return cache_fill(c, index, out);
+        return cache_fill(c, index, 1, out);
     if (!make)
         return 0;
     p = cache_page_new(c, index);
@@ -352,7 +355,8 @@ ssize_t cache_get_run(struct page_cache *c, uint64_t index, struct cached_page *
     size_t n = cache_find_run(c, index, out, max);
     if (likely(n))
         return (ssize_t)n;
-    int r = cache_get(c, index, false, out);
+    int r = c->inode->ops->read_pages ? cache_fill(c, index, max, out)
+                                      : cache_get(c, index, false, out);
     return r < 0 ? r : 1;
 }
 
