@@ -109,9 +109,18 @@ static uint32_t mq_poll(struct file *f, struct poll_table *t)
     return events;
 }
 
+static void notify_end(struct mqueue *q) HELD(mq_lock);
+
+/* Whoever is to be told and closes it is not told any more. LIMIT: not before all descriptors
+ * of that open file are closed. */
 static void mq_release(struct file *f)
 {
-    queue_put(f->private);
+    struct mqueue *q = f->private;
+    spin_lock(&mq_lock);
+    if (q->notify && q->notify_pid == current->tgid)
+        notify_end(q);
+    spin_unlock(&mq_lock);
+    queue_put(q);
 }
 
 static const struct file_ops mq_ops = {

@@ -156,6 +156,10 @@ static void notification(void)
     expect(heard, 1, 0);
     ev.sigev_signo = 100;
     expect(mq_notify(q, &ev), -1, EINVAL);
+    mqd_t second = must(mq_open(name, O_RDWR)); /* closing it ends what it was asked for */
+    ev.sigev_signo = SIGUSR1;
+    expect(mq_notify(second, &ev), 0, 0);
+    expect(mq_close(second), 0, 0);
     ev.sigev_signo = 0; /* registered, and nobody hears of it */
     expect(mq_notify(q, &ev), 0, 0);
     expect(mq_notify(q, NULL), 0, 0);
