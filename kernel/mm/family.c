@@ -7,7 +7,7 @@
  *
  * A page of a private mapping is, for a member that has it:
  *   in `copies`             not in place: somebody else's, or nothing, is there
- *   in place, PAGE_COMMON   not writable, the same for all members that map it
+ *   in place, PAGE_COMMON   not writable, the same for all members that map it and have no copy
  *   in place                its own, if of those that map it it was resident last (own_run)
  * Shared mappings stay in place for all. Before a member changes what is common (unmaps it,
  * makes it writable), the others get copies (family_part).
@@ -30,46 +30,10 @@
 
 #define RW (PAGES_R | PAGES_W)
 
+#define EQUAL_ENOUGH      64u /* comparisons, for what it costs to make a run common */
+#define EQUAL_ENOUGH_READ 8u  /* no permissions change, then */
+
 struct spinlock family_lock = SPINLOCK_INIT(RANK_VM_RANGE);
-
-/* ---- copies: page address in kernel memory, with the state in its low bits ---- */
-
-static int copy_put(struct mm *mm, uaddr_t at, void *page, uint8_t state)
-{
-    return radix_set(&mm->copies, at / PAGE_SIZE, (char *)page + state);
-}
-
-/* From or to a page in place. */
-static void copy_place(void *to, const void *from)
-{
-    if (user_copy_raw(to, from, PAGE_SIZE))
-        panic("a page of a program cannot be copied");
-}
-
-/* A copy of the page in place for `mm`. */
-int copy_take(struct mm *mm, uaddr_t at, uint8_t state)
-{
-    void *page = pages_alloc(1);
-
-    if (!page)
-        return -ENOMEM;
-    copy_place(page, (const void *)at);
-    int e = copy_put(mm, at, page, state);
-    if (e)
-        pages_free(page, 1);
-    return e;
-}
-
-void copies_free(struct mm *mm)
-{
-    uint64_t key = 0;
-    void *entry;
-
-    while ((entry = radix_next(&mm->copies, &key))) {
-        radix_remove(&mm->copies, key);
-        pages_free(copy_page(entry), 1);
-    }
-}
 
 /* ---- membership ---- */
 
@@ -192,31 +156,64 @@ static void give_perms(uaddr_t at, uint8_t state)
     present_set(at, at + PAGE_SIZE, state);
 }
 
+/* Both can see the other's page, and what it holds is the same. */
+static bool same_page(uaddr_t at, uint8_t state, void *entry)
+{
+    return (state & PAGES_R) && copy_state(entry) == state &&
+           user_same_page(at, copy_page(entry));
+}
+
+/* What is in place goes out, and the copy, which was `in`'s, comes in. */
+static int exchange_page(struct mm *out, uaddr_t at, uint8_t state, void *entry)
+{
+    void *page = copy_page(entry), *fresh = NULL;
+    bool sole = page_note(page)->users == 1;
+    uint8_t now = state;
+    int e = -ENOMEM;
+
+    page_note(page)->equal = 0;
+    make_writable(at, &now);
+    if (sole) {
+        page_note(page)->users = 0;
+        user_swap_page(at, page);
+        e = copy_add(out, at, page, state);
+        copy_unused(page);
+    } else {
+        fresh = copy_new(at);
+        copy_place((void *)at, page);
+        copy_drop(entry);
+    }
+    if (fresh) {
+        e = copy_add(out, at, fresh, state);
+        copy_unused(fresh);
+    }
+    give_perms(at, copy_state(entry));
+    return e;
+}
+
 /* One page goes out; if `in` has one for the place, it comes in. False: the place is to be
- * given back. Where there is no memory for it, the page is lost, and with it the process. */
-static bool page_out(struct mm *out, struct mm *in, uaddr_t at, uint8_t state)
+ * given back. *equal: how often both had the same. Where there is no memory for it, the page is
+ * lost, and with it the process. */
+static bool page_out(struct mm *out, struct mm *in, uaddr_t at, uint8_t state, uint32_t *equal)
 {
     void *entry = in ? radix_remove(&in->copies, at / PAGE_SIZE) : NULL;
     uint8_t now = state;
     int e;
 
+    *equal = 0;
     if (!entry) {
         if (!(state & PAGES_R))
             make_writable(at, &now);
         e = copy_take(out, at, state);
         if (now != state)
             present_set(at, at + PAGE_SIZE, now);
-    } else if ((state & PAGES_R) && copy_state(entry) == state &&
-               user_same_page(at, copy_page(entry))) {
+    } else if (same_page(at, state, entry)) {
         /* Not written since the fork, or equal text. */
-        e = copy_put(out, at, copy_page(entry), state);
+        e = copy_add(out, at, copy_page(entry), state);
+        *equal = e ? 0 : ++page_note(copy_page(entry))->equal;
+        copy_drop(entry);
     } else {
-        make_writable(at, &now);
-        user_swap_page(at, copy_page(entry));
-        e = copy_put(out, at, copy_page(entry), state);
-        if (e)
-            pages_free(copy_page(entry), 1);
-        give_perms(at, copy_state(entry));
+        e = exchange_page(out, at, state, entry);
     }
     out->lost |= e != 0;
     return entry != NULL;
@@ -236,20 +233,83 @@ void copy_in(struct mm *mm, uaddr_t at, uint8_t now)
 
     make_writable(at, &now);
     copy_place((void *)at, copy_page(entry));
-    pages_free(copy_page(entry), 1);
     give_perms(at, copy_state(entry));
+    copy_drop(entry);
+}
+
+static bool others_apart(struct mm *mm, struct mm *other, uaddr_t at, uaddr_t *end)
+{
+    struct vma *v;
+
+    for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m)) {
+        if (m == other || copy_has(m, at, end))
+            continue;
+        if (private_at(m, at, end, &v) || v || m->clan == mm->clan)
+            return false;
+    }
+    return true;
+}
+
+uaddr_t apart_run(struct mm *mm, struct mm *other, uaddr_t at, uaddr_t end, bool *apart)
+{
+    uaddr_t next = end;
+
+    *apart = others_apart(mm, other, at, &next);
+    while (next < end) {
+        uaddr_t stop = end;
+        if (others_apart(mm, other, next, &stop) != *apart)
+            break;
+        next = stop;
+    }
+    return next;
+}
+
+/* [start,end) holds the same for `out`, which has copies of it, and `in`. It has done so
+ * `often` enough, counted a page: they become common, since comparing them each time costs more
+ * than the fault at the first write. Not text: who has it is what decides about rewriting it.
+ */
+static void make_common(struct mm *out, struct mm *in, uaddr_t start, uaddr_t end,
+                        uint8_t state, uint64_t often)
+{
+    uint32_t perms = state & PAGE_PERMS;
+    bool apart;
+
+    if (often < (perms & PAGES_W ? EQUAL_ENOUGH : EQUAL_ENOUGH_READ) || (perms & PAGES_X))
+        return;
+    for (uaddr_t at = start, next; at < end; at = next) {
+        next = apart_run(in, out, at, end, &apart);
+        for (uaddr_t page = at; page < next && !apart; page += PAGE_SIZE)
+            page_note(copy_page(radix_get(&out->copies, page / PAGE_SIZE)))->equal = 0;
+        if (!apart)
+            continue;
+        copies_drop(out, at, next);
+        if (perms & PAGES_W)
+            enclave_pages_protect(at, (next - at) / PAGE_SIZE, perms, perms & ~PAGES_W);
+        present_set(at, next, (uint8_t)((state & ~PAGES_W) | PAGE_COMMON));
+    }
 }
 
 static void run_out(struct mm *out, struct mm *in, uaddr_t start, uaddr_t end, uint8_t state)
 {
     uaddr_t unused = start; /* pages from here to `at` are to be given back */
+    uaddr_t same = start;   /* and from here on they are equal */
+    uint64_t often = 0;
+    uint32_t equal;
 
     for (uaddr_t at = start; at < end; at += PAGE_SIZE) {
-        if (!page_out(out, in, at, state))
+        bool stays = page_out(out, in, at, state, &equal);
+        often += equal;
+        if (!equal) {
+            make_common(out, in, same, at, state, often);
+            same = at + PAGE_SIZE;
+            often = 0;
+        }
+        if (!stays)
             continue;
         drop_place(unused, at);
         unused = at + PAGE_SIZE;
     }
+    make_common(out, in, same, end, state, often);
     drop_place(unused, end);
 }
 
@@ -333,14 +393,9 @@ static void share(struct mm *mm, uaddr_t at, uaddr_t end)
         uaddr_t next = own_run(mm, at, end, &state);
         if (state)
             present_set(at, next, state | PAGE_COMMON);
-        for (; state && at < next; at += PAGE_SIZE) {
-            for (struct mm *m = next_member(mm->family, NULL); m;
-                 m = next_member(mm->family, m)) {
-                void *entry = radix_remove(&m->copies, at / PAGE_SIZE);
-                if (entry)
-                    pages_free(copy_page(entry), 1);
-            }
-        }
+        for (struct mm *m = next_member(mm->family, NULL); m && state;
+             m = next_member(mm->family, m))
+            copies_drop(m, at, next);
         at = next;
     }
 }
@@ -416,6 +471,49 @@ static uint64_t bring_run(struct mm *in, uint64_t key, uint8_t state)
     return n;
 }
 
+/* How many pages from `key` on have a common page in place and a copy that differs, of the same
+ * states each. Where it does not, what is common is in's, too. */
+static uint64_t differing_run(struct mm *in, uint64_t key)
+{
+    void *entry = radix_get(&in->copies, key);
+    uint8_t state = copy_state(entry), now = present_get(key * PAGE_SIZE);
+    uint64_t n = 0;
+
+    assert(is_common(now));
+    for (; n < 512 && (entry = radix_get(&in->copies, key + n)); n++) {
+        uaddr_t at = (key + n) * PAGE_SIZE;
+        if (copy_state(entry) != state || present_get(at) != now)
+            break;
+        if ((now & PAGE_PERMS) == (state & PAGE_PERMS & ~PAGES_W) && (now & PAGES_R) &&
+            user_same_page(at, copy_page(entry))) {
+            copies_drop(in, at, at + PAGE_SIZE);
+            break;
+        }
+    }
+    return n;
+}
+
+/* Copies come in place of what is common to others, who get copies of that. */
+static int bring_over(struct mm *in, uaddr_t at, uint64_t count)
+{
+    uint8_t state = copy_state(radix_get(&in->copies, at / PAGE_SIZE));
+    uint32_t want = state & PAGE_PERMS, was = present_get(at) & PAGE_PERMS;
+    uaddr_t end = at + count * PAGE_SIZE, start = at;
+    int e = 0;
+
+    enclave_pages_protect(start, count, was, RW);
+    for (; at < end && !(e = family_part_page(in, at)); at += PAGE_SIZE) {
+        copy_place((void *)at, copy_page(radix_get(&in->copies, at / PAGE_SIZE)));
+        copies_drop(in, at, at + PAGE_SIZE);
+    }
+    if (want != RW && at > start)
+        enclave_pages_protect(start, (at - start) / PAGE_SIZE, RW, want);
+    present_set(start, at, state);
+    if (at < end)
+        enclave_pages_protect(at, (end - at) / PAGE_SIZE, RW, was);
+    return e;
+}
+
 /* Without memory for all the rest stays where it is, and the process dies. */
 static void bring_in(struct mm *in)
 {
@@ -425,21 +523,27 @@ static void bring_in(struct mm *in)
     while ((entry = radix_next(&in->copies, &key))) {
         uaddr_t at = key * PAGE_SIZE;
         uint8_t state = copy_state(entry);
-        uint64_t n = bring_run(in, key, state);
-        assert(n);
-        if (present_reserve(at, at + n * PAGE_SIZE) || user_pages_add(at, n)) {
-            in->lost = true;
+        bool taken = present_get(at);
+        uint64_t n = taken ? differing_run(in, key) : bring_run(in, key, state);
+        bool failed = false;
+        if (taken && n)
+            failed = bring_over(in, at, n) != 0;
+        else if (!taken)
+            failed = present_reserve(at, at + n * PAGE_SIZE) || user_pages_add(at, n);
+        in->lost |= failed;
+        if (failed)
             return;
-        }
+        key += n;
+        if (taken)
+            continue;
         for (uint64_t i = 0; i < n; i++) {
-            entry = radix_remove(&in->copies, key + i);
+            entry = radix_get(&in->copies, at / PAGE_SIZE + i);
             copy_place((void *)(at + i * PAGE_SIZE), copy_page(entry));
-            pages_free(copy_page(entry), 1);
         }
+        copies_drop(in, at, at + n * PAGE_SIZE);
         if ((state & PAGE_PERMS) != RW)
             enclave_pages_protect(at, n, RW, state & PAGE_PERMS);
         present_set(at, at + n * PAGE_SIZE, state);
-        key += n;
     }
 }
 
@@ -465,6 +569,7 @@ void family_exchange(struct sched_mm *sched)
     for (m = next_member(f, NULL); m != in; m = next_member(f, m))
         make_way(m, in);
     bring_in(in);
+    assert(in->lost || !in->copies.count);
     for (m = next_member(f, NULL); m != in; m = next_member(f, m))
         note_lost(m);
     spin_lock(&family_lock);

@@ -25,9 +25,25 @@ static inline uint8_t copy_state(void *entry)
     return (uint8_t)((uint64_t)entry % PAGE_SIZE);
 }
 
+/* ---- family_copy.c ---- */
+/* From or to a page in place. */
+void copy_place(void *to, const void *from);
+/* A copy of the page in place, nobody's yet, or NULL. */
+void *copy_new(uaddr_t at) MUST_CHECK;
+/* One more member has it, instead of what is in place. -ENOMEM. */
+int copy_add(struct mm *mm, uaddr_t at, void *page, uint8_t state) MUST_CHECK;
+/* Frees it unless somebody has it. */
+void copy_unused(void *page);
+/* An entry that has been removed. */
+void copy_drop(void *entry);
 /* A copy of the page in place for `mm`. -ENOMEM. */
 int copy_take(struct mm *mm, uaddr_t at, uint8_t state) MUST_CHECK;
+void copies_drop(struct mm *mm, uaddr_t start, uaddr_t end);
 void copies_free(struct mm *mm);
+/* Has mm a copy of that page? *end comes down to where the answer may change. */
+bool copy_has(struct mm *mm, uaddr_t at, uaddr_t *end);
+
+/* ---- family.c ---- */
 void drop_place(uaddr_t start, uaddr_t end);
 
 unsigned member_count(struct family *f);
@@ -52,6 +68,11 @@ uaddr_t own_run(struct mm *mm, uaddr_t at, uaddr_t end, uint8_t *state);
 /* Is `at` in a private mapping of mm? *end comes down to where that changes; the mapping,
  * shared or not, or NULL. */
 bool private_at(struct mm *mm, uaddr_t at, uaddr_t *end, struct vma **found);
+/* Do all but mm and `other` have copies of the page at `at`, or know nothing of it? Only then
+ * can it be common to these two. Returns the end of the run with the same answer. */
+uaddr_t apart_run(struct mm *mm, struct mm *other, uaddr_t at, uaddr_t end, bool *apart);
+/* The others that see a common page get a copy, or, -ENOMEM, none does. */
+int family_part_page(struct mm *mm, uaddr_t at) MUST_CHECK;
 /* A run of common pages is to be mm's alone: the others that see it get copies. */
 int family_part_run(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state) MUST_CHECK;
 /* `mm` has a copy of the page at `at`, and it comes in place of what is there. */

@@ -11,8 +11,9 @@
 #include "mm/patch.h"
 
 #define TRACK_PAGES      64u /* a run that is shared until it is written, rather than copied */
-#define WRITE_WINDOW     16u /* pages that the others get copies of at once; more in sequence */
+#define WRITE_WINDOW     4u  /* pages that the others get copies of at once; more in sequence */
 #define WRITE_WINDOW_MAX 512u
+#define WRITE_PIECES     8192u /* of a mapping: the host has to keep each permission's bounds */
 
 /* ---- fork ---- */
 
@@ -49,7 +50,7 @@ static int copy_mappings(struct mm *child, struct mm *parent)
 
 /* Pages that nobody can write are common from now on, and so is a long run of others: the first
  * write to it gives the other members copies. Of a short one the parent gets a copy at once.
- * Common are pages only where older relatives have nothing: they are common to all then. */
+ * `alone`: no older relative has anything there but copies. */
 static int copy_run(struct mm *parent, uaddr_t start, uaddr_t end, uint8_t state, bool alone)
 {
     uint64_t count = (end - start) / PAGE_SIZE;
@@ -133,12 +134,16 @@ static int copy_pages_for(struct mm *parent)
                 return kept;
             continue;
         }
-        bool alone = !used_by_others(parent, v->start, v->end);
+        bool all_alone = !used_by_others(parent, v->start, v->end);
         for (uaddr_t at = v->start; !v->shared && at < v->end;) {
             uaddr_t next = present_run(at, v->end, &state);
+            bool alone = all_alone;
             int e = 0;
-            if ((state & PAGE_PRESENT) && !is_common(state))
+            if ((state & PAGE_PRESENT) && !is_common(state)) {
+                if (!all_alone && !(state & PAGES_X))
+                    next = apart_run(parent, NULL, at, next, &alone);
                 e = copy_run(parent, at, next, state, alone);
+            }
             if (e)
                 return e;
             at = next;
@@ -212,25 +217,34 @@ static bool sees_common(struct mm *m, struct vma *v, uaddr_t at)
     return v && !v->shared && !radix_get(&m->copies, at / PAGE_SIZE);
 }
 
-/* All other members that see the page get copies, or none does. */
-static int part_page(struct mm *mm, uaddr_t at)
+static void undo_part(struct mm *mm, struct mm *until, uaddr_t at)
 {
-    struct mm *m, *failed = NULL;
-    int e = 0;
+    for (struct mm *m = other_member(mm, NULL); m != until; m = other_member(mm, m)) {
+        if (m->parted)
+            copies_drop(m, at, at + PAGE_SIZE);
+    }
+}
 
-    for (m = other_member(mm, NULL); m && !e; m = other_member(mm, m)) {
+int family_part_page(struct mm *mm, uaddr_t at)
+{
+    void *page = NULL;
+
+    for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m)) {
         struct vma *v = vma_at(m, at);
         m->parted = sees_common(m, v, at);
-        if (m->parted)
-            e = copy_take(m, at, (uint8_t)(PAGE_PRESENT | prot_to_perms(v->prot)));
-        if (e)
-            failed = m;
+        if (!m->parted)
+            continue;
+        if (!page)
+            page = copy_new(at);
+        if (!page || copy_add(m, at, page, (uint8_t)(PAGE_PRESENT | prot_to_perms(v->prot)))) {
+            bool unused = page && !page_note(page)->users;
+            undo_part(mm, m, at);
+            if (unused)
+                copy_unused(page);
+            return -ENOMEM;
+        }
     }
-    for (m = e ? other_member(mm, NULL) : NULL; m && m != failed; m = other_member(mm, m)) {
-        if (m->parted)
-            pages_free(copy_page(radix_remove(&m->copies, at / PAGE_SIZE)), 1);
-    }
-    return e;
+    return 0;
 }
 
 /* What could be parted is, even if memory does not suffice for all of it. */
@@ -239,17 +253,28 @@ int family_part_run(struct mm *mm, uaddr_t start, uaddr_t end, uint8_t state)
     uaddr_t at = start;
     int e = 0;
 
-    while (at < end && !(e = part_page(mm, at)))
+    while (at < end && !(e = family_part_page(mm, at)))
         at += PAGE_SIZE;
     present_set(start, at, state & (uint8_t)~PAGE_COMMON);
     return e;
 }
 
+/* A power of two. */
+static uint32_t first_window(const struct vma *v)
+{
+    uint64_t pages = (v->end - v->start) / PAGE_SIZE;
+    uint32_t window = WRITE_WINDOW;
+
+    while (window < WRITE_WINDOW_MAX && window * (uint64_t)WRITE_PIECES < pages)
+        window *= 2;
+    return window;
+}
+
 int family_write(struct mm *mm, struct vma *v, uaddr_t page)
 {
     bool shared = atomic_load(&mm->sched.family);
-    if (page != v->fault_end || v->window < WRITE_WINDOW)
-        v->window = WRITE_WINDOW;
+    if (page != v->fault_end || v->window < first_window(v))
+        v->window = first_window(v);
     else
         v->window = MIN(v->window * 2, WRITE_WINDOW_MAX);
     uint64_t window = v->window * PAGE_SIZE;

@@ -169,12 +169,13 @@ int family_join(struct mm *mm, struct family *rival)
     return e;
 }
 
+/* What is common there. */
 static bool seen_by_others(struct mm *mm, uaddr_t at, uaddr_t *end)
 {
     struct vma *v;
 
     for (struct mm *m = other_member(mm, NULL); m; m = other_member(mm, m)) {
-        if (private_at(m, at, end, &v))
+        if (private_at(m, at, end, &v) && !copy_has(m, at, end))
             return true;
     }
     return false;

@@ -256,7 +256,7 @@ static uint32_t memory_window(const struct vma *v, uaddr_t page)
 
 static uint32_t file_window(struct vma *v, uaddr_t page)
 {
-    if (!v->window)
+    if (v->window < WINDOW_FILE) /* perhaps a fork's */
         v->window = WINDOW_FILE;
     else if (page >= v->fault_end && page - v->fault_end <= v->window * PAGE_SIZE)
         v->window = MIN(v->window * 2, WINDOW_MAX);

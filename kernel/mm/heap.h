@@ -7,6 +7,7 @@
 
 #include "lib/list.h"
 #include "lib/types.h"
+#include "mm/kmalloc.h"
 
 #define CHUNK_BYTES (4ull << 20)
 #define CHUNK_PAGES (CHUNK_BYTES / PAGE_SIZE)
@@ -20,7 +21,10 @@ struct page_meta {
     uint8_t pad;
     uint16_t used;  /* PAGE_SLAB: objects handed out */
     uint16_t first; /* PAGE_BODY: index of the block's first page */
-    void *free;     /* PAGE_SLAB: free objects, links scrambled */
+    union {
+        void *free;            /* PAGE_SLAB: free objects, links scrambled */
+        struct page_note note; /* PAGE_BLOCK */
+    };
     struct list node;
 };
 _Static_assert(sizeof(struct page_meta) == 32, "the chunk header's size follows from it");

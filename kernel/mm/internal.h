@@ -123,7 +123,7 @@ struct family *range_rival(struct mm *mm, uaddr_t start, uaddr_t end);
 #define PAGE_PERMS   7u /* PAGES_R .. */
 #define PAGE_PRESENT 8u
 #define PAGE_DIRTY   16u  /* of a shared file mapping: written since the last write-back */
-#define PAGE_COMMON  64u  /* in place for every member of the family that maps it, unchanged */
+#define PAGE_COMMON  64u  /* in place for each member that maps it and has no copy; unchanged */
 #define PAGE_WARM    32u  /* unmapped, zeroed and kept for the next mapping of this place */
 #define PAGE_KEPT    128u /* unmapped, with what the image's file has there */
 

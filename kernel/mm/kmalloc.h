@@ -19,6 +19,12 @@ char *kstrdup(const char *s) MUST_CHECK;
 /* Whole pages, zeroed, page aligned, with the kernel's heap as their source. */
 void *pages_alloc(size_t count) MUST_CHECK;
 void pages_free(void *p, size_t count);
+/* What whoever has allocated a page by pages_alloc(1) notes about it; undefined at first. */
+struct page_note {
+    uint32_t users;
+    uint32_t equal; /* how often it was found to be the same as another page */
+};
+struct page_note *page_note(const void *page);
 
 struct heap_stats {
     uint64_t used_bytes;      /* handed out */

@@ -244,6 +244,11 @@ void pages_free(void *p, size_t count)
         block_free(p);
 }
 
+struct page_note *page_note(const void *page)
+{
+    return &page_meta(page)->note;
+}
+
 void heap_stats(struct heap_stats *out)
 {
     spin_lock(&page_lock);
