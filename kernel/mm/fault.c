@@ -382,9 +382,11 @@ void pages_set_prot(struct vma *v, uaddr_t start, uaddr_t end)
         uint32_t from = state & PAGE_PERMS, want = to;
         if (tracks_writes(v) && !(state & PAGE_DIRTY))
             want &= ~PAGES_W;
+        if (state & PAGE_COMMON) /* others may see it still: the first write parts it */
+            want &= ~PAGES_W | (from & PAGES_W);
         if ((state & PAGE_PRESENT) && from != want) {
             enclave_pages_protect(start, (next - start) / PAGE_SIZE, from, want);
-            present_set(start, next, (uint8_t)((state & ~PAGE_PERMS) | want));
+            present_set(start, next, (uint8_t)((state & ~(PAGE_PERMS | PAGE_COMMON)) | want));
         }
         start = next;
     }
