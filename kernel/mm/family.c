@@ -131,6 +131,8 @@ void leave_exclusive(struct family *f)
 void set_resident(struct family *f, struct mm *mm)
 {
     spin_lock(&f->sched.lock);
+    if (mm)
+        mm->tidy = false;
     f->sched.resident = mm ? &mm->sched : NULL;
     f->sched.lingers = false;
     spin_unlock(&f->sched.lock);
@@ -337,10 +339,12 @@ uaddr_t own_run(struct mm *mm, uaddr_t at, uaddr_t end, uint8_t *state)
     struct vma *v;
     uaddr_t next = present_run(at, end, state);
 
-    if (!(*state & PAGE_PRESENT) || is_common(*state)) {
+    /* Spare pages wait for what mm is just mapping there: they are nobody's. */
+    if (!(*state & PAGE_PRESENT) || is_common(*state) || (*state & (PAGE_WARM | PAGE_KEPT))) {
         *state = 0;
         return next;
     }
+    *state &= PAGE_PRESENT | PAGE_PERMS;
     for (struct mm *m = next_member(mm->family, NULL); m != mm;
          m = next_member(mm->family, m)) {
         if (private_at(m, at, &next, &v)) {
@@ -437,11 +441,15 @@ static void hide(struct mm *mm, uaddr_t at, uaddr_t end)
     }
 }
 
-/* `mm` has private pages in place where `in` has mappings, or knows of them: they go out. */
+/* `mm` has private pages in place where `in` has mappings, or knows of them: they go out. Once
+ * they did for one of its kin, the same goes for all others, until mm is resident again. */
 static void make_way(struct mm *mm, struct mm *in)
 {
     bool clan = mm->clan == in->clan;
 
+    if (mm->tidy && !range_intrudes(mm, in))
+        return;
+    mm->tidy |= clan;
     for (struct vma *v = vma_next_from(mm, 0); v; v = vma_next(v)) {
         uaddr_t done = v->start;
         for (struct vma *w = vma_next_from(in, v->start); w && w->start < v->end && !v->shared;
@@ -570,6 +578,7 @@ void family_exchange(struct sched_mm *sched)
         make_way(m, in);
     bring_in(in);
     assert(in->lost || !in->copies.count);
+    in->tidy = false;
     for (m = next_member(f, NULL); m != in; m = next_member(f, m))
         note_lost(m);
     spin_lock(&family_lock);

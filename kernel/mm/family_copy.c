@@ -30,7 +30,8 @@ void *copy_new(uaddr_t at)
 
 int copy_add(struct mm *mm, uaddr_t at, void *page, uint8_t state)
 {
-    assert(!(state & ~(PAGE_PRESENT | PAGE_PERMS)));
+    assert(!(state & (PAGE_WARM | PAGE_KEPT)) && !radix_get(&mm->copies, at / PAGE_SIZE));
+    state &= PAGE_PRESENT | PAGE_PERMS; /* PAGE_COMMON says nothing of what is writable */
     int e = radix_set(&mm->copies, at / PAGE_SIZE, (char *)page + state);
 
     page_note(page)->users += !e;

@@ -277,6 +277,8 @@ void family_leave(struct mm *mm)
 
     images_detach(mm, &images);
     struct mm *heir = other_member(mm, NULL);
+    if (heir)
+        heir->tidy = false;
     bool was = f->sched.resident == &mm->sched;
     drop_shared(mm);
     leave_pages(mm, heir && !other_member(mm, heir) ? heir : NULL);

@@ -66,7 +66,8 @@ struct mm {
     } coming, program; /* claimed, and not mapped yet: no area under it is given back */
     struct rb_root vmas;
     struct family *family;  /* owner of its areas; sched.family only while there are several */
-    bool parted;            /* for part_page() */
+    bool parted;            /* for family_part_page() */
+    bool tidy;              /* what it has in place is where its kin know nothing of */
     _Atomic uint32_t holds; /* by who wants to join it: it is not freed, but can be destroyed */
     _Atomic bool joining;   /* its lock is held by who waits for another family */
     uint64_t clan;          /* the same for who comes of one program by forks */
@@ -112,6 +113,8 @@ void range_release(struct family *f, uaddr_t start, uaddr_t end);
 void range_release_all(struct family *f);
 /* Where mm has searched before a fork, its children know what lies there. */
 void range_fork(struct mm *mm);
+/* Does `other` map something where mm alone should know what lies? */
+bool range_intrudes(struct mm *mm, struct mm *other);
 /* Is `at` where mm alone knows what lies? *end comes down to the end of the area. */
 bool range_secret(struct mm *mm, uaddr_t at, uaddr_t *end);
 /* All areas of `from` become those of `to`. */

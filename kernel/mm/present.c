@@ -176,6 +176,20 @@ void present_set(uaddr_t start, uaddr_t end, uint8_t state)
     }
 }
 
+static uint64_t count_same(const uint8_t *bytes, uint64_t count, uint8_t value)
+{
+    uint64_t n = 0, all = value * 0x0101010101010101ull, word;
+
+    for (; n + sizeof(word) <= count; n += sizeof(word)) {
+        memcpy(&word, bytes + n, sizeof(word));
+        if (word != all)
+            return n + (uint64_t)__builtin_ctzll(word ^ all) / 8;
+    }
+    while (n < count && bytes[n] == value)
+        n++;
+    return n;
+}
+
 uaddr_t present_run(uaddr_t start, uaddr_t end, uint8_t *state)
 {
     *state = present_get(start);
@@ -189,10 +203,11 @@ uaddr_t present_run(uaddr_t start, uaddr_t end, uint8_t *state)
             start = node_of(start) ? stop : MIN(end, part_end(start, NODE_BYTES));
             continue;
         }
-        for (; start < stop; start += PAGE_SIZE) {
-            if (l->state[slot_of(start)] != *state)
-                return start;
-        }
+        uint64_t pages = (stop - start + PAGE_SIZE - 1) / PAGE_SIZE;
+        uint64_t same = count_same(&l->state[slot_of(start)], pages, *state);
+        start += same * PAGE_SIZE;
+        if (same < pages)
+            return start;
     }
     return end;
 }

@@ -278,6 +278,22 @@ void range_fork(struct mm *mm)
     spin_unlock(&range_lock);
 }
 
+bool range_intrudes(struct mm *mm, struct mm *other)
+{
+    bool found = false;
+    struct area *a;
+
+    spin_lock(&range_lock);
+    list_for_each (a, &mm->family->areas, in_family) {
+        if (a->search != mm || a->known)
+            continue;
+        struct vma *v = vma_next_from(other, a->start);
+        found |= v && v->start < a->end;
+    }
+    spin_unlock(&range_lock);
+    return found;
+}
+
 bool range_secret(struct mm *mm, uaddr_t at, uaddr_t *end)
 {
     spin_lock(&range_lock);
