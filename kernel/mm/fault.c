@@ -143,13 +143,23 @@ static ssize_t read_pages(struct vma *v, struct contents *c, uint64_t pages)
     return ((ssize_t)filled - (ssize_t)c->start) / (ssize_t)PAGE_SIZE;
 }
 
+/* How many of the pages have something of the file: the loader's mappings go on, with zeros. */
+static uint64_t pages_of_file(const struct vma *v, uaddr_t at, uint64_t pages)
+{
+    uint64_t offset = v->offset + (at - v->start);
+
+    if (offset >= v->file_limit)
+        return 0;
+    return MIN(pages, (v->file_limit - offset - 1) / PAGE_SIZE + 1);
+}
+
+/* As many as can be read without an error: if the first cannot, that. */
 static ssize_t pin_pages(struct vma *v, struct contents *c, uint64_t pages)
 {
     uint64_t offset = v->offset + (c->start - v->start);
 
-    if (offset >= v->file_limit)
+    if (!pages)
         return 0;
-    pages = MIN(pages, (v->file_limit - offset - 1) / PAGE_SIZE + 1);
     ssize_t n =
         v->file_ops->pin ? v->file_ops->pin(v->file, offset, c->pins, pages) : -EOPNOTSUPP;
     return n == -EOPNOTSUPP ? read_pages(v, c, pages) : n;
@@ -169,9 +179,10 @@ int contents_get(struct vma *v, struct contents *c, uint64_t pages)
     c->pins = kmalloc(pages * sizeof(*c->pins));
     if (!c->pins)
         return -ENOMEM;
-    ssize_t n = pin_pages(v, c, pages);
+    uint64_t wanted = pages_of_file(v, c->start, pages);
+    ssize_t n = pin_pages(v, c, wanted);
     c->count = n > 0 ? (uint64_t)n : 0;
-    if (n >= 0 && v->file_limit == UINT64_MAX) /* the loader's mappings go on, with zeros */
+    if (n >= 0 && (c->count < wanted || v->file_limit == UINT64_MAX))
         c->end = c->start + c->count * PAGE_SIZE;
     if (n >= 0 && c->end > c->start)
         return 0;
