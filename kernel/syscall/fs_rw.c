@@ -273,10 +273,12 @@ int64_t sys_fallocate(int fd, int mode, int64_t offset, int64_t size)
     if (!f)
         return -EBADF;
     bool shifts = mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE);
+    bool drops = shifts || mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
     struct vm_object *o = atomic_load(&f->inode->mapped);
     int r = check_fallocate(f, mode, offset, size);
-    if (r == 0 && shifts)
-        r = vm_object_flush(o, 0, INT64_MAX);
+    if (r == 0 && drops) /* nothing of before is to be written back over it */
+        r = vm_object_flush(o, shifts ? 0 : (uint64_t)offset,
+                            shifts ? INT64_MAX : (uint64_t)size);
     if (r == 0) {
         mutex_lock(&f->inode->lock);
         r = f->ops->fallocate(f, (uint32_t)mode, (uint64_t)offset, (uint64_t)size);
@@ -285,7 +287,7 @@ int64_t sys_fallocate(int fd, int mode, int64_t offset, int64_t size)
         mutex_unlock(&f->inode->lock);
         if (r == 0)
             notify_dentry(f->path.dentry, IN_MODIFY);
-        if (r == 0 && (shifts || (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))))
+        if (r == 0 && drops)
             vm_object_drop(o, (uint64_t)offset, shifts ? UINT64_MAX : (uint64_t)size);
     }
     file_put(f);
