@@ -139,7 +139,7 @@ static int bomb(int count)
     int pipes[2], e = 0;
     _Atomic int *shared =
         mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (pipe(pipes) || setrlimit(RLIMIT_NPROC, &limit) || setuid(54321))
+    if (pipe(pipes) || setrlimit(RLIMIT_NPROC, &limit) || (!getuid() && setuid(54321)))
         return 1;
     pid_t pid = fork();
     while (!pid) {
