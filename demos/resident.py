@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-SECONDS_BETWEEN = 0.2
+SECONDS_FIRST, SECONDS_LAST, SLOWER = 0.005, 0.2, 1.3
 
 
 def descendants(top):
@@ -34,25 +34,34 @@ def pss(pid):
         return 0
 
 
+def peak(pid):
+    try:
+        with open(f"/proc/{pid}/status") as f:
+            return sum(int(line.split()[1]) for line in f if line.startswith("VmHWM:"))
+    except OSError:
+        return 0
+
+
 def resident(top):
-    return sum(map(pss, descendants(top)))
+    """Of one process alone also what it had between two looks."""
+    all_of_them = descendants(top)
+    now = sum(map(pss, all_of_them))
+    return max(now, peak(top)) if len(all_of_them) == 1 else now
 
 
 def main():
     if len(sys.argv) == 2:
-        print(resident(int(sys.argv[1])))
+        print(sum(map(pss, descendants(int(sys.argv[1])))))
         return
     child = subprocess.Popen(sys.argv[2:])
-    most = 0
-    while True:
-        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
-        if pid:
-            break
+    most, pause = 0, SECONDS_FIRST
+    while child.poll() is None:
         most = max(most, resident(child.pid))
-        time.sleep(SECONDS_BETWEEN)
+        time.sleep(pause)
+        pause = min(pause * SLOWER, SECONDS_LAST)
     with open(sys.argv[1], "a") as f:
-        f.write(f"memory {max(most, usage.ru_maxrss)}\n")
-    sys.exit(os.waitstatus_to_exitcode(status) % 256)
+        f.write(f"memory {most}\n")
+    sys.exit(child.returncode % 256)
 
 
 main()

@@ -116,9 +116,13 @@ seq 20 >fifo &
 awk '{ s += $1 } END { print "through a fifo", s }' fifo
 wait
 coproc tr a-z A-Z
-echo "to a co-process" >&"${COPROC[1]}"
+# COPROC goes with the co-process, which may end before its answer is read.
+exec {from}<&"${COPROC[0]}" {to}>&"${COPROC[1]}"
+echo "to a co-process" >&"$to"
 eval "exec ${COPROC[1]}>&-"
-cat <&"${COPROC[0]}"
+exec {to}>&-
+cat <&"$from"
+exec {from}<&-
 wait 2>/dev/null
 
 section "functions and recursion"
