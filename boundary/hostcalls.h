@@ -100,6 +100,8 @@
       "any bytes up to length: for data that is verified") \
     X(PWRITE, "fd, address, length, offset: write to a file", \
       "write nothing, or something else: for data that is verified") \
+    X(FLUSH, "fd: fdatasync(2)", \
+      "not do it, or say so: what a lost flush leaves is found at the next opening") \
     X(FADVISE, "fd, offset, length, advice", \
       "nothing") \
     X(SOCKET, "domain, type, protocol: socket(2), close-on-exec", \

@@ -214,6 +214,11 @@ ssize_t host_pwrite(int fd, const void *buffer, size_t size, uint64_t offset)
     return r;
 }
 
+int host_flush(int fd)
+{
+    return plain(hostcall1(HOSTCALL_FLUSH, fd));
+}
+
 int host_fallocate(int fd, uint32_t mode, uint64_t offset, uint64_t length)
 {
     return plain(hostcall(HOSTCALL_FALLOCATE, (uint64_t)fd, mode, offset, length, 0, 0));

@@ -37,6 +37,8 @@ int host_truncate(int fd, uint64_t length) MUST_CHECK;
 /* At once, on this vCPU, at most 256 KiB; -EAGAIN: the ring must do it (sched/hostio.h). */
 ssize_t host_pread(int fd, void *buffer, size_t size, uint64_t offset) MUST_CHECK;
 ssize_t host_pwrite(int fd, const void *buffer, size_t size, uint64_t offset) MUST_CHECK;
+/* Waits for the host's disk; nothing else runs on this vCPU meanwhile. */
+int host_flush(int fd) MUST_CHECK;
 int host_fallocate(int fd, uint32_t mode, uint64_t offset, uint64_t length) MUST_CHECK;
 int64_t host_seek(int fd, int64_t offset, int whence) MUST_CHECK;
 int host_chmod(int fd, uint32_t mode) MUST_CHECK;

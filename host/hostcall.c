@@ -307,6 +307,11 @@ static int64_t do_IOCTL(struct vcpu_host *v, const uint64_t *a)
     return rc;
 }
 
+static int64_t do_FLUSH(struct vcpu_host *v, const uint64_t *a)
+{
+    return result(fdatasync((int)a[0]));
+}
+
 static int64_t do_FADVISE(struct vcpu_host *v, const uint64_t *a)
 {
     return -posix_fadvise((int)a[0], (off_t)a[1], (off_t)a[2], (int)a[3]);

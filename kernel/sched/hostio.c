@@ -14,13 +14,18 @@
 #include "lib/alloc.h"
 #include "lib/string.h"
 #include "sched/gather.h"
+#include "sched/internal.h"
 #include "sched/queue.h"
 #include "sched/task.h"
+#include "sched/timer.h"
 #include "sched/wait.h"
 
 #define FSYNC_DATASYNC        1u
 #define SYNC_FILE_RANGE_WRITE 2u
+#define QUICK_FLUSH_NS        1000000u
 #define DIRECT_WRITE_MAX      (256u << 10) /* more may be held up while the host writes back */
+
+static _Atomic uint64_t flush_ns = UINT64_MAX; /* what the last flush took */
 
 struct request {
     struct ring_request ring;
@@ -184,11 +189,25 @@ ssize_t hostio_pwrite(int fd, const void *buffer, size_t size, uint64_t offset)
     return r != -EAGAIN ? r : hostio_write(fd, buffer, size, (int64_t)offset);
 }
 
+/*
+ * Through the ring a flush costs two wake-ups across the host's CPUs: of the worker that does
+ * it, and ours. Where nobody else needs this vCPU it does it itself, as long as the disk was
+ * quick the last time: what comes up meanwhile waits for it, or is done by another vCPU.
+ */
+static bool flush_aside(uint64_t now)
+{
+    return atomic_load(&flush_ns) > QUICK_FLUSH_NS || atomic_load(&my_queue()->length) ||
+           ring_in_flight() || timer_next() < now + QUICK_FLUSH_NS;
+}
+
 int hostio_fsync(int fd, bool data_only)
 {
     struct ring_sqe sqe = {
         .opcode = RING_OP_FSYNC, .fd = fd, .op_flags = data_only ? FSYNC_DATASYNC : 0};
-    return run(&sqe, 0, NO_DEADLINE, true);
+    uint64_t start = clock_monotonic_ns();
+    int r = !data_only || flush_aside(start) ? run(&sqe, 0, NO_DEADLINE, true) : host_flush(fd);
+    atomic_store(&flush_ns, clock_monotonic_ns() - start);
+    return r;
 }
 
 static void writing_started(struct ring_request *r)

@@ -108,6 +108,7 @@ static void host_files(const char *folder)
     if (fd >= 0) {
         (void)!write(fd, buffer, 5000);
         (void)!fsync(fd);
+        (void)!fdatasync(fd);
         (void)!ftruncate(fd, 100);
         (void)!lseek(fd, 0, SEEK_END);
         void *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -139,6 +140,10 @@ static void own_files(void)
         close(pair[0]);
         close(pair[1]);
     }
+    fd = open("/synced", O_RDWR | O_CREAT, 0600); /* in the store */
+    for (int i = 0; i < 3; i++)
+        (void)!(write(fd, out, 100) + fsync(fd));
+    close(fd);
     fd = open("/bin/data", O_RDONLY); /* verified */
     ssize_t r = fd < 0 ? 0 : read(fd, in, sizeof(in));
     for (ssize_t i = 0; i < r; i++) {

@@ -105,6 +105,8 @@ static void test_files(void)
              5);
     CHECK_EQ(ring((struct ring_sqe){.opcode = RING_OP_FSYNC, .fd = fd}), 0);
     CHECK_EQ(ring((struct ring_sqe){.opcode = RING_OP_FSYNC, .fd = fd, .op_flags = 1}), 0);
+    CHECK_EQ(CALL(FLUSH, (uint64_t)fd), 0);
+    CHECK_EQ(CALL(FLUSH, 999), -EBADF);
     CHECK_EQ(
         ring((struct ring_sqe){.opcode = RING_OP_SYNC_FILE_RANGE, .fd = fd, .op_flags = 2}), 0);
     CHECK_EQ(ring((struct ring_sqe){.opcode = RING_OP_SYNC_FILE_RANGE, .fd = 999}), -EBADF);
