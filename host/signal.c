@@ -104,6 +104,9 @@ void host_signal_handle(struct host_signal *s)
 {
     int saved_errno = errno;
 
+    /* Before anything is looked at that whoever pokes has changed. */
+    if (s->number == (uint64_t)HOST_SIGNAL_TICK && s->info->si_code != SI_TIMER)
+        __atomic_store_n(&s->thread->poked, 0, __ATOMIC_SEQ_CST);
     if (!signal_dev || !signal_dev->ops->signal || !signal_dev->ops->signal(signal_dev, s)) {
         if (s->number == (uint64_t)HOST_SIGNAL_TICK)
             tick_signal(s);

@@ -57,6 +57,7 @@ struct host_thread {
     volatile int in_host; /* serving a call: a tick waits in tick_pending */
     volatile int tick_pending; /* TICK_* */
     volatile int owed;         /* a poke was missed, and the timer set for it instead */
+    volatile int poked;        /* one is on its way: more would only queue up behind it */
     volatile int waiting;    /* in WAIT: KICK must send a signal */
     volatile int in_enclave; /* set by vcpu.c round host_enter() */
     struct vcpu_host *vcpu;

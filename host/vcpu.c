@@ -110,7 +110,14 @@ static struct vcpu_host *running(struct machine *m, uint64_t index)
 
 static int poke(struct vcpu_host *v)
 {
-    return (int)syscall(SYS_tgkill, getpid(), v->thread->tid, HOST_SIGNAL_TICK) ? -errno : 0;
+    struct host_thread *t = v->thread;
+
+    if (__atomic_exchange_n(&t->poked, 1, __ATOMIC_SEQ_CST) ||
+        !syscall(SYS_tgkill, getpid(), t->tid, HOST_SIGNAL_TICK))
+        return 0;
+    int rc = -errno;
+    __atomic_store_n(&t->poked, 0, __ATOMIC_SEQ_CST);
+    return rc;
 }
 
 int vcpu_interrupt(struct machine *m, uint64_t index)

@@ -40,15 +40,26 @@ static uint64_t quantum_ns(const struct sched_family *f)
     return MAX(QUANTUM_MIN_NS, QUANTUM_FACTOR * clock_tsc_to_ns(f->cost_tsc));
 }
 
-/* Those of its tasks that run in user code would not look at the time by themselves. */
+bool family_over(const struct sched_family *f)
+{
+    return f->wanted && resident_ns(f) > quantum_ns(f);
+}
+
+/* Those of its tasks that run in user code would not look at the time by themselves. Once told
+ * they are left alone until they have looked: an idle vCPU asks again and again, and who is
+ * interrupted for ever never looks. */
 void family_want(struct sched_family *f)
 {
-    if (f->wanted && resident_ns(f) < quantum_ns(f))
+    bool over = resident_ns(f) >= quantum_ns(f);
+    uint32_t flag = over ? TASK_RESCHED : TASK_TICK;
+
+    if (f->wanted && !over)
         return;
     f->wanted = true;
     for (uint32_t i = 0; i < atomic_load(&vcpu_online); i++) {
         struct task *t = watch_running(queues[i].vcpu);
-        if (t != current && __atomic_load_n(&t->claim, __ATOMIC_RELAXED) == f)
+        if (t != current && __atomic_load_n(&t->claim, __ATOMIC_RELAXED) == f &&
+            !(atomic_fetch_or(&t->flags, flag) & flag))
             task_interrupt(&queues[i]);
         watch_end();
     }
@@ -91,7 +102,7 @@ static uint64_t idle_ns(const struct sched_family *f)
 
 static bool claim_resident(struct sched_family *f) HELD(f->lock)
 {
-    if (f->wanted && resident_ns(f) > quantum_ns(f)) {
+    if (family_over(f)) {
         if (f->running || idle_ns(f) < PATIENCE_NS)
             return false;
         f->wanted = false; /* nobody came */
@@ -241,7 +252,7 @@ void family_settle(void)
 bool family_expired(const struct task *t)
 {
     const struct sched_family *f = __atomic_load_n(&t->claim, __ATOMIC_ACQUIRE);
-    return f && f->wanted && resident_ns(f) > quantum_ns(f);
+    return f && family_over(f);
 }
 
 void sched_set_mm(struct sched_mm *mm)

@@ -56,7 +56,9 @@ void family_release(struct task *t);
 void family_preempt(void);
 /* On the chosen task's stack, before anything else: makes its member resident. */
 void family_settle(void);
-/* Its member has been resident long enough while another one waits. */
+/* The resident member has had its time, and another one waits. No lock: a hint. */
+bool family_over(const struct sched_family *f);
+/* That is so for the member that the task belongs to. */
 bool family_expired(const struct task *t);
 /* How long the current task's member may stay, in ns, if another one waits; else UINT64_MAX. */
 uint64_t family_time_left(void);

@@ -61,7 +61,7 @@ static bool busy_elsewhere(const struct task *t)
     return t != current && atomic_load(&t->on_cpu);
 }
 
-/* Its memory is not in place: no other vCPU would be of help. */
+/* Its memory is not in place, or will not be for long: no other vCPU would be of help. */
 static bool shut_out(const struct task *t)
 {
     struct sched_mm *mm = (struct sched_mm *)t->mm;
@@ -70,7 +70,7 @@ static bool shut_out(const struct task *t)
         return false;
     watch_begin();
     const struct sched_family *f = atomic_load(&mm->family);
-    bool out = f && f->resident != mm;
+    bool out = f && (f->resident != mm || family_over(f));
     watch_end();
     return out;
 }
@@ -292,11 +292,10 @@ void task_interrupt(const struct run_queue *q)
 static void preempt(struct run_queue *q)
 {
     struct task *t = watch_running(q->vcpu);
+    bool told = t && atomic_fetch_or(&t->flags, TASK_RESCHED) & TASK_RESCHED;
 
-    if (t)
-        atomic_fetch_or(&t->flags, TASK_RESCHED);
     watch_end();
-    if (q != my_queue())
+    if (q != my_queue() && !told)
         task_interrupt(q);
 }
 
@@ -564,11 +563,12 @@ void task_place(struct task *t)
 
 void task_notify(struct task *t)
 {
-    atomic_fetch_or(&t->flags, TASK_SIGNAL);
+    bool told = atomic_fetch_or(&t->flags, TASK_SIGNAL) & TASK_SIGNAL;
+
     if (atomic_load(&t->state) == TASK_SLEEPING && task_wake(t))
         return;
     struct run_queue *q = &queues[atomic_load(&t->vcpu)];
-    if (t != current && atomic_load(&t->on_cpu) && q != my_queue())
+    if (t != current && !told && atomic_load(&t->on_cpu) && q != my_queue())
         task_interrupt(q);
 }
 

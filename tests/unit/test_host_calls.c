@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/signal.h"
 #include "host/vcpu.h"
 #include "tests/unit/unit.h"
 
@@ -315,6 +318,24 @@ static void test_paths(void)
     rmdir(dir);
 }
 
+/* An enclave that asks for ever would else leave its own vCPU with nothing but signals. */
+static void interrupts_do_not_queue(void)
+{
+    sigset_t tick;
+
+    sigemptyset(&tick);
+    sigaddset(&tick, HOST_SIGNAL_TICK);
+    pthread_sigmask(SIG_BLOCK, &tick, NULL);
+    uint64_t before = v->ticks;
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(CALL(INTERRUPT, 0), 0);
+    pthread_sigmask(SIG_UNBLOCK, &tick, NULL);
+    CHECK_EQ(v->ticks, before + 1);
+    CHECK_EQ(CALL(INTERRUPT, 0), 0); /* the next one comes again */
+    CHECK_EQ(v->ticks, before + 2);
+    v->thread->tick_pending = 0;
+}
+
 static void test_others(void)
 {
     struct host_clock a, b;
@@ -349,6 +370,7 @@ static void test_others(void)
     CHECK_EQ(v->thread->owed, 0);
     CHECK_EQ(v->shared->timer_fired, fired);
     v->thread->tick_pending = 0;
+    interrupts_do_not_queue();
     /* One that came before a wait ends it, too. */
     v->thread->kicked = 0;
     CHECK_EQ(CALL(TIMER, now_ns() + 1000000), 0);

@@ -3,8 +3,6 @@
  * TCP connections to a server of the same program, in other threads and in another process:
  * both ends send and receive at once, in pieces of any size and by any call, and check each
  * byte. Ends that leave early may give their peer ECONNRESET and EPIPE, nothing else.
- * Here and not among the guest tests, because one run in thirty never ends: LIMIT, a process
- * whose threads start just after its fork can keep its relatives waiting.
  * NET_SEED repeats one run.  TIMEOUT: 120
  */
 #include <arpa/inet.h>
