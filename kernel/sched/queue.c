@@ -358,6 +358,14 @@ static void call_helper(struct run_queue *q)
     }
 }
 
+void sched_share(void)
+{
+    struct run_queue *q = my_queue();
+
+    if (atomic_load(&q->length))
+        call_helper(q);
+}
+
 bool task_is_brief(const struct task *t)
 {
     return t->burst_ns < BRIEF_NS;

@@ -147,6 +147,9 @@ bool schedule_until(uint64_t deadline_ns);
 void task_yield(void);
 /* Makes a sleeping task runnable; true if it was sleeping. Any context, any vCPU. */
 bool task_wake(struct task *t);
+/* A sleeping vCPU comes for what waits behind the caller, which has more to do, and will not
+ * give up the CPU soon. */
+void sched_share(void);
 /* Sets TASK_SIGNAL and gets the task's attention: wakes it from TASK_SLEEPING, or interrupts
  * the vCPU that runs it in user code. */
 void task_notify(struct task *t);

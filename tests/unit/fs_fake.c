@@ -44,6 +44,10 @@ void task_start(struct task *t)
 {
 }
 
+void sched_share(void)
+{
+}
+
 /* ---- memory ---- */
 
 static bool allowed(void)

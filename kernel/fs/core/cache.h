@@ -41,6 +41,7 @@ struct page_cache {
     uint64_t next_index;       /* under fill: where what was read last ends */
     uint32_t window;           /* under fill: pages of the last fill */
     _Atomic uint32_t ahead_count; /* a window that is being read, or waits for that; 0: none */
+    uint32_t ahead_taken;      /* of its pages, by whoever reads them */
     uint64_t ahead_index;      /* changed by who has no window yet, under fill */
     struct list ahead_node;
     bool ahead_running;

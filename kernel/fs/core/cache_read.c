@@ -2,21 +2,26 @@
 /*
  * Reading through the page cache. Who misses a page reads a window of them, twice as many each
  * time while a file is read in sequence. Large windows are followed by one that a task of the
- * kernel reads at the same time, so that a second processor verifies the next pages while the
- * reader verifies and copies the present ones; nobody waits for that task before it has begun:
- * the reader takes back what it needs now. A file has one window under way in this manner.
+ * kernel begins with at the same time, on another processor: share by share, and whoever gets
+ * to its pages before it is done takes shares, too, then begins the next window and copies
+ * while that is being read. Nobody waits for the task before it has begun. A file has one
+ * window under way in this manner.
  * Locks: a file's fill lock is held by the reader alone; the queue's spinlock by both.
  */
 #include "abi/errno.h"
 #include "enclave/boot.h"
+#include "enclave/clock.h"
 #include "fs/core/cache_fill.h"
 #include "fs/core/inode.h"
 #include "lib/string.h"
 #include "mm/kmalloc.h"
+#include "sched/task.h"
 #include "sched/wait.h"
 
 #define WINDOW_FIRST 4u
 #define WINDOW_MAX   128u
+#define AHEAD_MAX    256u    /* worth waking another processor for */
+#define SPIN_NS      100000u /* less than what two of those take that are read at once */
 #define HELPERS_MAX  4u
 #define RUN          32u /* pages looked up at once */
 
@@ -156,17 +161,37 @@ static void end_work(struct page_cache *c, const struct super **busy)
     wait_wake_all(&ahead.done);
 }
 
+/* How many pages are next in the window, from *from on; 0: somebody has taken each of them. */
+static size_t take_share(struct page_cache *c, uint64_t *from)
+{
+    spin_lock(&ahead.lock);
+    uint64_t left = c->ahead_count > c->ahead_taken ? c->ahead_count - c->ahead_taken : 0;
+    size_t n = (size_t)MIN(left, (uint64_t)CACHE_BATCH_MAX);
+    *from = c->ahead_index + c->ahead_taken;
+    c->ahead_taken += (uint32_t)n;
+    spin_unlock(&ahead.lock);
+    return n;
+}
+
+static void read_shares(struct page_cache *c)
+{
+    struct cached_page *first;
+    uint64_t from;
+    for (size_t n; (n = take_share(c, &from)) != 0;) {
+        if (fill_range(c, from, n, &first) > 0)
+            cache_put(first);
+    }
+}
+
 static void helper(void *arg)
 {
     const struct super **busy = arg;
     for (;;) {
         struct page_cache *c;
-        struct cached_page *first;
         (void)!wait_event(&ahead.work, (c = take_work(busy)) != NULL, NO_DEADLINE);
         if (!c)
             continue;
-        if (fill_range(c, c->ahead_index, c->ahead_count, &first) > 0)
-            cache_put(first);
+        read_shares(c);
         end_work(c, busy);
         cache_balance();
     }
@@ -197,19 +222,22 @@ static bool have_helper(void)
 }
 
 /* The fill lock is held, so nobody else begins. */
-static void begin_ahead(struct page_cache *c, uint64_t from, size_t window)
+static void begin_ahead(struct page_cache *c, uint64_t from)
 {
-    size_t count = boot_info->vcpu_count > 1 && !c->ahead_count ? missing(c, from, window) : 0;
+    bool can = boot_info->vcpu_count > 1 && !c->ahead_count;
+    size_t count = can ? missing(c, from, AHEAD_MAX) : 0;
     if (count < WINDOW_MAX / 4 || !have_helper())
         return;
     inode_get(c->inode);
     spin_lock(&ahead.lock);
     c->ahead_index = from;
+    c->ahead_taken = 0;
     c->ahead_count = (uint32_t)count;
     list_append(&ahead.queue, &c->ahead_node);
     spin_unlock(&ahead.lock);
     c->next_index = from + count;
     wait_wake(&ahead.work, 1);
+    sched_share();
 }
 
 /* Takes back what nobody has begun with: true if the file has nothing under way then. */
@@ -228,25 +256,31 @@ static bool take_back(struct page_cache *c)
     return idle;
 }
 
-/* The page is being read by a helper: what follows is read here meanwhile. False: it is not. */
-static bool await_helper(struct page_cache *c, uint64_t index)
+/* The helper has its last pages under way, on another processor as a rule. */
+static void await_helper(struct page_cache *c)
+{
+    uint64_t start = clock_monotonic_ns();
+    while (c->ahead_count && clock_monotonic_ns() - start < SPIN_NS)
+        __asm__ volatile("pause");
+    while (wait_event(&ahead.done, !c->ahead_count, NO_DEADLINE) == -ERESTARTSYS &&
+           c->ahead_count)
+        task_yield(); /* a signal can wait that long */
+}
+
+/* The page lies in the window: the rest of that is read here and by the helper, and the next
+ * one begun. False: it does not. */
+static bool join_window(struct page_cache *c, uint64_t index)
 {
     spin_lock(&ahead.lock);
     uint64_t next = c->ahead_index + c->ahead_count;
     bool coming = in_window(c, index);
     spin_unlock(&ahead.lock);
-    if (!coming || take_back(c))
-        return coming;
-    struct cached_page *first;
-    size_t count = missing(c, next, WINDOW_MAX);
-    ssize_t n = count ? fill_range(c, next, count, &first) : 0;
-    if (n > 0) {
-        cache_put(first);
-        c->next_index = next + (uint64_t)n;
-    }
-    while (wait_event(&ahead.done, !c->ahead_count, NO_DEADLINE) == -ERESTARTSYS &&
-           c->ahead_count)
-        task_yield(); /* a signal can wait that long */
+    if (!coming)
+        return false;
+    read_shares(c);
+    if (!take_back(c))
+        await_helper(c);
+    begin_ahead(c, next);
     return true;
 }
 
@@ -306,7 +340,7 @@ static int fill_locked(struct page_cache *c, uint64_t index, size_t want,
     c->next_index = index + window;
     c->window = (uint32_t)window;
     if (window >= WINDOW_MAX / 2)
-        begin_ahead(c, index + window, window);
+        begin_ahead(c, index + window);
     ssize_t r = fill_range(c, index, window, out);
     return r < 0 ? (int)r : 0;
 }
@@ -316,7 +350,7 @@ int cache_fill(struct page_cache *c, uint64_t index, size_t want, struct cached_
     mutex_lock(&c->fill);
     int r = 0;
     *out = cache_find(c, index); /* somebody else may just have done it */
-    if (!*out && await_helper(c, index))
+    if (!*out && join_window(c, index))
         *out = cache_find(c, index);
     if (!*out)
         r = fill_locked(c, index, want, out);

@@ -17,7 +17,7 @@
 #include "mm/kmalloc.h"
 
 #define COMMIT_NS       (5ull * 1000000000)
-#define DIRTY_PAGES_MAX 16384u /* writers help; a quarter of that: the flusher begins */
+#define DIRTY_PAGES_MAX 65536u /* writers help; a sixteenth of that: the flusher begins */
 #define HELP_BATCHES    8u     /* more than what one write brings */
 
 void vs_lock(struct vsuper *v)
@@ -59,7 +59,7 @@ void vnode_dirty(struct vnode *n, enum vnode_dirt dirt)
         n->dirt = dirt;
     }
     spin_unlock(&v->list_lock);
-    bool many = atomic_load(&v->promised) > v->dirty_max / 4;
+    bool many = atomic_load(&v->promised) > v->dirty_max / 16;
     if (many && !atomic_load(&v->urgent)) {
         atomic_store(&v->urgent, true);
         wait_wake_all(&v->wake);
