@@ -43,13 +43,16 @@ cp "$O/demo/table" "$table"
 # README.md: a line an application, with its version and all its ratios.
 line() { # NAME TITLE FROM WHAT
     version=$(sed -n "s/^| $1 \([^|]*\) |.*/\1/p" "$table" | head -1)
-    ratios=$(sed -n "s/^| $1 //p" "$table" |
-        awk -F' *[|] *' '{ printf "%s%s", s, $5; s = ", " }')
-    echo "| [$2](demos/$1) | $version | $3 | $4 | $ratios |"
+    figures=$(sed -n "s/^| $1 //p" "$table" | awk -F' *[|] *' '
+        { sub(/: whole$/, "", $2); sub(/^work: /, "", $2) }
+        $2 ~ /memory$/ { memory = memory (memory ? ", " : "") $5; next }
+        { speed = speed (speed ? "; " : "") $2 " " $5 }
+        END { print speed " | " memory }')
+    echo "| [$2](demos/$1) | $version | $3 | $4 | $figures |"
 }
 {
     sed '/^| application/q' README.md
-    echo '|---|---|---|---|---|'
+    echo '|---|---|---|---|---|---|'
     while IFS='|' read -r name title from what; do
         line "$name" "$title" "$from" "$what"
     done <$list
