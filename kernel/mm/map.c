@@ -106,18 +106,17 @@ void mm_put(struct mm *mm)
         mm_destroy(mm);
 }
 
+/* Nothing is taken down that goes with the enclave. */
 void mm_put_at_end(struct mm *mm)
 {
-    struct vma *v;
-
     if (!mm)
         return;
     mutex_lock(&mm->lock);
-    for (v = vma_next_from(mm, 0); v && !v->shared; v = vma_next(v))
-        ;
+    for (struct vma *v = vma_next_from(mm, 0); v; v = vma_next(v)) {
+        if (v->shared && pages_write_back(v, v->start, v->end))
+            log_warn("a shared mapping could not be written back to its file");
+    }
     mutex_unlock(&mm->lock);
-    if (v) /* files may have to be written */
-        mm_put(mm);
 }
 
 struct mm_layout *mm_layout(struct mm *mm)
