@@ -245,6 +245,8 @@ void family_settle(void)
     f->wanted = f->unfinished = f->lingers = false;
     f->since_tsc = rdtsc();
     f->cost_tsc = f->since_tsc - start;
+    my_queue()->exchanges++;
+    my_queue()->exchange_tsc += f->cost_tsc;
     spin_unlock(&f->lock);
     family_changed(f);
 }

@@ -211,6 +211,8 @@ static struct task *choose_next(struct run_queue *q, struct task *prev)
 
 static void count_switch(struct task *prev, uint64_t now)
 {
+    if (prev == &my_queue()->idle)
+        return;
     if (atomic_load(&prev->state) == TASK_RUNNABLE) {
         prev->preemptions++;
         my_queue()->preemptions++;

@@ -3,6 +3,7 @@
  * Counts for `--stats`, printed when the kernel stops: system calls by the time spent in them,
  * waiting included, and what the kernel's parts have to tell.
  */
+#include "enclave/clock.h"
 #include "enclave/trace.h"
 #include "fs/core/cache.h"
 #include "lib/string.h"
@@ -77,7 +78,7 @@ static void print_calls(void)
 
 static void print_summary(void)
 {
-    uint64_t switches = 0, preemptions = 0;
+    uint64_t switches = 0, preemptions = 0, exchanges = 0, exchange_tsc = 0;
     struct heap_stats heap;
     struct cache_stats cache;
 
@@ -85,10 +86,15 @@ static void print_summary(void)
     for (unsigned i = 0; i < LAYOUT_VCPU_MAX; i++) {
         switches += queues[i].switches;
         preemptions += queues[i].preemptions;
+        exchanges += queues[i].exchanges;
+        exchange_tsc += queues[i].exchange_tsc;
     }
     heap_stats(&heap);
     cache_stats(&cache);
     print("task switches: %lu, and %lu preemptions\n", switches, preemptions);
+    if (exchanges)
+        print("exchanges of memories: %lu, each %lu us\n", exchanges,
+              clock_tsc_to_ns(exchange_tsc) / exchanges / 1000);
     print("page faults: %lu; pages of programs: %lu MiB now\n", atomic_load(&trace.faults),
           MIB(vm_used_pages() * 4096));
     print("page cache: %lu pages read in, %lu dropped, %lu there (%lu kept) of %lu\n",
