@@ -17,6 +17,7 @@
 #include "host/run.h"
 #include "host/signal.h"
 #include "host/vcpu.h"
+#include "tests/hostile/lies.h"
 
 enum kind {
     RESULTS,
@@ -39,7 +40,6 @@ static const char *const names[KINDS] = {"results", "data",  "rings", "clock",
 
 static enum kind kind = KINDS;
 static unsigned long seed;
-static __thread uint64_t state;
 static struct machine *machine;
 static char *trap_area; /* PROT_NONE, with one writable page in the middle */
 #define TRAP_BYTES (64ul << 20)
@@ -53,12 +53,7 @@ int __wrap_machine_run(struct machine *m, struct host_error *err);
 
 static uint64_t random_bits(void)
 {
-    if (!state)
-        state = seed * 0x9e3779b97f4a7c15ull + (uint64_t)syscall(SYS_gettid) % 7 + kind + 1;
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state * 0x2545f4914f6cdd1dull >> 8;
+    return lies_random(seed + kind);
 }
 
 static int one_in(unsigned n)
@@ -74,12 +69,10 @@ static int lies_about(enum kind what, unsigned rate)
 __attribute__((constructor)) static void begin(void)
 {
     const char *text = getenv("LIAR");
-    char name[16];
 
-    if (!text || sscanf(text, "%15[a-z]:%lu", name, &seed) != 2)
+    kind = (enum kind)lies_asked("LIAR", names, KINDS, &seed);
+    if (!text)
         return;
-    for (kind = 0; kind < KINDS && strcmp(name, names[kind]); kind++)
-        ;
     if (kind == KINDS) {
         fprintf(stderr, "liar: what is %s?\n", text);
         _exit(2);

@@ -17,13 +17,13 @@
 #include <unistd.h>
 
 #include "host/vcpu.h"
+#include "tests/hostile/lies.h"
 
 enum kind { EARLY, LATE, TWICE, NEVER, KINDS };
 static const char *const names[KINDS] = {"early", "late", "twice", "never"};
 static enum kind kind = KINDS;
 static unsigned long seed;
 static unsigned calls, doubled, lies;
-static __thread uint64_t state;
 static struct machine *machine;
 
 #define LATE_US     3000
@@ -37,23 +37,12 @@ int __wrap_machine_run(struct machine *m, struct host_error *err);
 
 static uint64_t random_bits(void)
 {
-    if (!state)
-        state = seed * 0x9e3779b97f4a7c15ull + (uint64_t)syscall(SYS_gettid) % 7 + kind + 1;
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state * 0x2545f4914f6cdd1dull >> 8;
+    return lies_random(seed + kind);
 }
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *text = getenv("WAKER");
-    char name[16];
-
-    if (!text || sscanf(text, "%15[a-z]:%lu", name, &seed) != 2)
-        return;
-    for (kind = 0; kind < KINDS && strcmp(name, names[kind]); kind++)
-        ;
+    kind = (enum kind)lies_asked("WAKER", names, KINDS, &seed);
     /* Completions that are doubled are put into the ring: not into the host kernel's own. */
     setenv("OCCLUM_RING", kind == TWICE || seed & 1 ? "interp" : "uring", 1);
 }
