@@ -84,8 +84,10 @@ static void tick_signal(struct host_signal *s)
         }
         __atomic_fetch_or(&t->event, EVENT_TICK, __ATOMIC_RELAXED);
         rewind_to_aep(t, s->uc);
+        vcpu_count_tick(t->vcpu);
     } else if (between(rip, host_aep0_end, host_aep1_end)) {
         __atomic_fetch_or(&t->event, EVENT_TICK, __ATOMIC_RELAXED);
+        vcpu_count_tick(t->vcpu);
     } else if (t->in_host) {
         t->tick_pending |= timer && !t->owed ? TICK_TIMER : TICK_POKE;
         t->kicked = 1; /* a WAIT that is about to begin ends at once */

@@ -25,5 +25,7 @@ extern volatile int host_stopping;
 void vcpu_timer_fired(struct vcpu_host *v);
 /* host/vcpu.c: a tick that found the thread on its way: try again soon. Async-signal-safe. */
 void vcpu_tick_missed(struct vcpu_host *v);
+/* host/vcpu.c: a tick made a thread leave the enclave. */
+void vcpu_count_tick(struct vcpu_host *v);
 /* host/vcpu.c: a tick arrived; puts an earlier deadline back if this was not it. */
 void vcpu_tick_taken(struct vcpu_host *v);

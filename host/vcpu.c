@@ -90,9 +90,14 @@ void vcpu_timer_fired(struct vcpu_host *v)
     __atomic_store_n(&v->shared->timer_fired, v->shared->timer_fired + 1, __ATOMIC_RELEASE);
 }
 
+void vcpu_count_tick(struct vcpu_host *v)
+{
+    if (v)
+        v->ticks++;
+}
+
 void vcpu_tick_taken(struct vcpu_host *v)
 {
-    v->ticks++;
     v->thread->owed = 0;
     if (!v->hurried)
         return;
