@@ -382,8 +382,10 @@ void sched_user_return(void)
     if (atomic_load(&current->flags) & TASK_TICK) {
         struct run_queue *q = my_queue();
         atomic_fetch_and(&current->flags, ~TASK_TICK);
-        if (ring_urgent())
+        if (ring_urgent()) {
             gather_submit();
+            ring_reap(); /* or they would be held back for too long at once again */
+        }
         if (queue_call(q, current)) {
             task_want_tick(current);
             task_yield();
