@@ -31,7 +31,9 @@ struct ring {
     bool urgent;                          /* a task waits for what is not submitted */
     uint64_t since_tsc;                   /* the first entry that is not submitted */
     uint64_t asked_tsc;                   /* when completions were looked for */
-    struct list backlog;                  /* struct ring_async, for when there is room */
+    uint64_t late_tsc;                    /* since when there is something in `late` */
+    struct list late;                     /* struct ring_async, still growing */
+    struct list backlog;                  /* the same, for when there is room */
     uint32_t slot_count, free_slot;
     struct slot *slot;
 };
@@ -75,6 +77,7 @@ void ring_init(struct vcpu *v)
     r->cq_head = host_load32(m->cq_head);
     r->free_slot = NO_SLOT;
     list_init(&r->backlog);
+    list_init(&r->late);
     v->ring = r;
 }
 
@@ -188,6 +191,29 @@ void ring_queue(struct ring_async *a)
     unload_backlog(r);
 }
 
+void ring_queue_late(struct ring_async *a)
+{
+    struct ring *r = this_vcpu()->ring;
+
+    a->request.vcpu = this_vcpu()->index;
+    if (list_empty(&r->late))
+        r->late_tsc = rdtsc();
+    list_append(&r->late, &a->node);
+}
+
+/* An exit is near: all goes. */
+static void unload(struct ring *r)
+{
+    struct list *n;
+
+    while ((n = list_pop(&r->late)) != NULL) {
+        struct ring_async *a = list_entry(n, struct ring_async, node);
+        if (a->seal(a))
+            list_append(&r->backlog, &a->node);
+    }
+    unload_backlog(r);
+}
+
 static void lie(struct ring *r, uint64_t user_data)
 {
     log_debug("ring: a completion for nothing in flight (%lx) was dropped", user_data);
@@ -243,8 +269,18 @@ bool ring_unsubmitted(void)
 {
     struct ring *r = this_vcpu()->ring;
 
-    unload_backlog(r);
+    unload(r);
     return pending(r) || held_back(r);
+}
+
+static bool urgent(struct ring *r)
+{
+    r->urgent = r->urgent && pending(r);
+    if (r->urgent || (pending(r) && overdue(r->since_tsc)))
+        return true;
+    if (!list_empty(&r->late) && overdue(r->late_tsc))
+        return true;
+    return held_back(r) && (r->waited_for || overdue(r->asked_tsc));
 }
 
 bool ring_urgent(void)
@@ -252,10 +288,10 @@ bool ring_urgent(void)
     struct ring *r = this_vcpu()->ring;
 
     unload_backlog(r);
-    r->urgent = r->urgent && pending(r);
-    if (r->urgent || (pending(r) && overdue(r->since_tsc)))
-        return true;
-    return held_back(r) && (r->waited_for || overdue(r->asked_tsc));
+    bool go = urgent(r);
+    if (go)
+        unload(r);
+    return go;
 }
 
 bool ring_backlogged(void)
@@ -279,7 +315,7 @@ uint32_t ring_ready(void)
 unsigned ring_in_flight(void)
 {
     struct ring *r = this_vcpu()->ring;
-    return r->in_flight;
+    return r->in_flight + !list_empty(&r->late);
 }
 
 unsigned ring_waited_for(void)

@@ -28,6 +28,9 @@ struct ring_async {
     struct ring_request request;
     struct ring_sqe sqe;
     struct list node;
+    /* For ring_queue_late(): nothing is added to it any more. False: not now, somebody adds to
+     * it, who will queue it anew. */
+    bool (*seal)(struct ring_async *a);
 };
 
 /* At a vCPU's start: checks and copies what the host says about its rings; panics on nonsense.
@@ -37,6 +40,8 @@ void ring_init(struct vcpu *v);
 int ring_submit(struct ring_sqe *sqe, struct ring_request *request) MUST_CHECK;
 /* Queues one that can wait for others to share its way out, or for room. Never fails. */
 void ring_queue(struct ring_async *a);
+/* The same for one that may grow until the next exit. */
+void ring_queue_late(struct ring_async *a);
 /* Calls `complete` for every completion there is; returns how many. */
 unsigned ring_reap(void);
 /* Entries that the host has not taken, or completions that it holds back; it is moved by the

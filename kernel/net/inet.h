@@ -29,6 +29,8 @@ struct inet_sock {
     struct spinlock lock; /* RANK_NET */
     enum inet_state state;
     bool in_busy, out_busy, ctl_busy; /* that operation is on its way */
+    /* Of what is to be sent: it may grow; somebody adds to it; was to go out meanwhile. */
+    bool out_open, out_filling, out_missed;
     bool eof;                         /* the peer sends no more, or there was an error */
     bool dialled;                     /* connect(2) has not yet told that it succeeded */
     bool large;                       /* data comes fast: receive into a large buffer */

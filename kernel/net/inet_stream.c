@@ -108,15 +108,52 @@ static ssize_t stream_receive(struct socket *s, struct message *m, uint32_t flag
 
 static void sent(struct net_op *op, int result);
 
+/* So much is on its way that what comes now had better go straight behind it. */
+static bool bulk_on_its_way(const struct inet_sock *i)
+{
+    const struct bounce *b = &i->out_op.bounce;
+    if (!i->out_busy || b->size <= BOUNCE_SMALL)
+        return false;
+    return i->out_open ? b->used == b->size : b->used >= BOUNCE_LARGE / 2;
+}
+
 /* Enough of it that a writer is worth waking. */
 static bool stream_room(struct inet_sock *i)
 {
-    return atomic_load(&i->out.charge) <= i->out_max / 2;
+    return !bulk_on_its_way(i) && atomic_load(&i->out.charge) <= i->out_max / 2;
 }
 
 static void gather(void *op, const void *data, uint32_t size)
 {
     bounce_append(&((struct net_op *)op)->bounce, data, size);
+}
+
+static bool send_buffer(struct inet_sock *i, struct bounce *b, size_t size)
+{
+    uint32_t fits = size > BOUNCE_LARGE / 4 ? BOUNCE_BULK : BOUNCE_LARGE;
+    return (size > BOUNCE_SMALL && bounce_get(b, fits)) || inet_bounce_get(i, b, BOUNCE_SMALL);
+}
+
+/* For whoever has made it busy: true, or it is so no longer. */
+static bool send_begin(struct inet_sock *i, size_t size)
+{
+    i->out_op.done = sent;
+    i->out_op.progress = 0;
+    if (send_buffer(i, &i->out_op.bounce, size))
+        return true;
+    spin_lock(&i->lock);
+    i->out_busy = false;
+    spin_unlock(&i->lock);
+    return false;
+}
+
+static void choose_pace(struct inet_sock *i)
+{
+    bool bulk = i->out_op.bounce.size > BOUNCE_SMALL; /* its writer may wait, on another vCPU */
+    if (bulk || atomic_load(&i->out.count) || i->closing || i->shut_write)
+        gather_eager();
+    else
+        gather_lazy();
 }
 
 /* Gives the host what is queued, if it has not something of it already. */
@@ -128,26 +165,12 @@ void stream_push(struct inet_sock *i)
     spin_unlock(&i->lock);
     if (more && !go)
         gather_eager(); /* goes out when the host has told of what is on its way */
-    if (!go)
+    if (!go || !send_begin(i, atomic_load(&i->out.bytes)))
         return;
-    struct net_op *op = &i->out_op;
-    uint32_t size = atomic_load(&i->out.bytes) > BOUNCE_SMALL ? BOUNCE_LARGE : BOUNCE_SMALL;
-    if (!bounce_get(&op->bounce, size) && !inet_bounce_get(i, &op->bounce, BOUNCE_SMALL)) {
-        spin_lock(&i->lock);
-        i->out_busy = false;
-        spin_unlock(&i->lock);
-        return;
-    }
-    op->done = sent;
-    op->progress = 0;
-    queue_drain(&i->out, op->bounce.size, gather, op);
-    bool bulk = op->bounce.size == BOUNCE_LARGE; /* its writer may wait, on another vCPU */
-    if (bulk || atomic_load(&i->out.count) || i->closing || i->shut_write)
-        gather_eager();
-    else
-        gather_lazy();
+    queue_drain(&i->out, i->out_op.bounce.size, gather, &i->out_op);
+    choose_pace(i);
     socket_get(&i->sock);
-    netop_send(op, i->fd, 0);
+    netop_send(&i->out_op, i->fd, 0);
 }
 
 static void sent(struct net_op *op, int result)
@@ -205,6 +228,114 @@ static ssize_t send_urgent(struct inet_sock *i, struct message *m)
     return r;
 }
 
+/* ---- bytes that go straight into what will be sent with the next exit ---- */
+
+static bool sealed(struct net_op *op)
+{
+    struct inet_sock *i = container_of(op, struct inet_sock, out_op);
+    spin_lock(&i->lock);
+    bool now = !i->out_filling;
+    i->out_open &= !now;
+    i->out_missed |= !now;
+    spin_unlock(&i->lock);
+    return now;
+}
+
+/* What little there is moves on when more comes than its piece can hold. */
+static void grow(struct inet_sock *i, size_t more)
+{
+    struct bounce *b = &i->out_op.bounce, wide;
+    uint32_t used = b->used;
+    uint8_t *data;
+    if (b->size > BOUNCE_SMALL || more <= b->size - used || !bounce_get(&wide, BOUNCE_BULK))
+        return;
+    if ((data = kmalloc(BOUNCE_SMALL)) == NULL) {
+        bounce_put(&wide);
+        return;
+    }
+    bounce_read(b, 0, data, used);
+    bounce_append(&wide, data, used);
+    kfree(data);
+    inet_bounce_put(b);
+    *b = wide;
+}
+
+/* By way of the kernel's memory: programs' bytes are not aligned as the host's must be. */
+static uint32_t fill(struct bounce *b, struct iter *from)
+{
+    enum { STEP = 4096, SMALL_STEP = 512 };
+    uint8_t small[SMALL_STEP], *step = small;
+    uint32_t most = SMALL_STEP, n, before = b->used;
+    if (from->remaining > SMALL_STEP && (step = kmalloc(STEP)) != NULL)
+        most = STEP;
+    else
+        step = small;
+    do {
+        uint32_t room = b->size - b->used;
+        n = (uint32_t)iter_copy_from(from, step, MIN(most, room));
+        bounce_append(b, step, n);
+    } while (n == most && b->used < b->size && from->remaining);
+    if (step != small)
+        kfree(step);
+    return b->used - before;
+}
+
+enum { NOT_NOW, BEGINS, GOES_ON };
+
+static int may_fill(struct inet_sock *i)
+{
+    int how = NOT_NOW;
+    spin_lock(&i->lock);
+    if (!i->closed && !atomic_load(&i->out.count) && !i->out_filling) {
+        if (!i->out_busy && i->out_max >= INET_MAX)
+            how = BEGINS;
+        else if (i->out_busy && i->out_open)
+            how = GOES_ON;
+    }
+    i->out_busy |= how != NOT_NOW;
+    i->out_filling |= how != NOT_NOW;
+    spin_unlock(&i->lock);
+    return how;
+}
+
+/* Bytes; 0: not now; -EFAULT. */
+static ssize_t send_directly(struct inet_sock *i, struct message *m)
+{
+    struct net_op *op = &i->out_op;
+    uint32_t done = 0;
+    bool fault = false;
+    int how = m->data->remaining ? may_fill(i) : NOT_NOW;
+    if (how == NOT_NOW)
+        return 0;
+    bool there = how == GOES_ON || send_begin(i, m->data->remaining);
+    if (there) {
+        grow(i, m->data->remaining);
+        bool room = op->bounce.used < op->bounce.size;
+        done = fill(&op->bounce, m->data);
+        fault = room && !done;
+    }
+    bool empty = there && !op->bounce.used;
+    if (empty)
+        inet_bounce_put(&op->bounce);
+    spin_lock(&i->lock);
+    bool late = there && !empty && (how == BEGINS || i->out_missed);
+    i->out_missed = i->out_filling = false;
+    i->out_open = there && !empty;
+    i->out_busy &= !empty;
+    spin_unlock(&i->lock);
+    if (late) {
+        choose_pace(i);
+        if (how == BEGINS)
+            socket_get(&i->sock);
+        netop_send_late(op, i->fd, sealed);
+    }
+    if (!there || empty) { /* what came meanwhile */
+        stream_push(i);
+        inet_close_step(i);
+    }
+    return fault ? -EFAULT : (ssize_t)done;
+}
+
 static ssize_t stream_send(struct socket *s, struct message *m, uint32_t flags)
 {
     struct inet_sock *i = inet_of(s);
@@ -212,11 +343,17 @@ static ssize_t stream_send(struct socket *s, struct message *m, uint32_t flags)
     int r = may_send(i);
     if (r == 0 && (flags & MSG_OOB))
         return send_urgent(i, m);
+    if (r == 0) {
+        done = send_directly(i, m);
+        r = done < 0 ? (int)done : 0;
+        done = MAX(done, 0);
+    }
+    bool queued = false;
     while (r == 0 && m->data->remaining) {
         uint32_t max = i->out_max, part = MIN(PART_MAX, max / 2);
         uint32_t size = (uint32_t)MIN(m->data->remaining, (size_t)part);
         struct packet *p = NULL;
-        if (atomic_load(&i->out.charge) >= max)
+        if (atomic_load(&i->out.charge) >= max || bulk_on_its_way(i))
             r = -EAGAIN;
         else if (!(p = packet_new(size)))
             r = -ENOBUFS;
@@ -228,8 +365,9 @@ static ssize_t stream_send(struct socket *s, struct message *m, uint32_t flags)
             done += size;
         else if (p)
             packet_free(p);
+        queued |= r == 0;
     }
-    if (done || r == -EAGAIN)
+    if (queued || r == -EAGAIN)
         stream_push(i);
     return done ? done : r;
 }

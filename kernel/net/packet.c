@@ -88,12 +88,69 @@ void net_name_put(struct net_name *n)
         kfree(n);
 }
 
+/*
+ * Large packets come and go fast, and what kfree() gets it scrubs: a few pieces of each size
+ * are kept as they are. Whoever gets one fills it as far as its packet's size.
+ */
+#define NEAR_MAX  1920u /* with its head a slab's object */
+#define KEPT_MIN  (16u << 10)
+#define KEPT_MAX  (128u << 10)
+#define KEPT_EACH 8u
+
+static struct {
+    uint32_t count;
+    uint8_t *piece[KEPT_EACH];
+} kept[4]; /* of KEPT_MIN << index bytes */
+static struct spinlock kept_lock = SPINLOCK_INIT(RANK_EVENT);
+
+static unsigned kept_index(uint32_t size)
+{
+    unsigned index = 0;
+    while (KEPT_MIN << index < size)
+        index++;
+    return index;
+}
+
+static uint8_t *piece_new(uint32_t size)
+{
+    uint8_t *piece = NULL;
+    if (size <= KEPT_MIN / 2 || size > KEPT_MAX)
+        return kmalloc(size);
+    unsigned index = kept_index(size);
+    spin_lock(&kept_lock);
+    if (kept[index].count)
+        piece = kept[index].piece[--kept[index].count];
+    spin_unlock(&kept_lock);
+    return piece ? piece : kmalloc(KEPT_MIN << index);
+}
+
+static void piece_free(uint8_t *piece, uint32_t size)
+{
+    unsigned index = 0;
+    bool keep = size > KEPT_MIN / 2 && size <= KEPT_MAX;
+    if (keep) {
+        index = kept_index(size);
+        spin_lock(&kept_lock);
+        keep = kept[index].count < KEPT_EACH;
+        if (keep)
+            kept[index].piece[kept[index].count++] = piece;
+        spin_unlock(&kept_lock);
+    }
+    if (!keep)
+        kfree(piece);
+}
+
 struct packet *packet_new(uint32_t size)
 {
-    struct packet *p = kmalloc(sizeof(*p) + size);
+    bool near = size <= NEAR_MAX;
+    struct packet *p = kzalloc(sizeof(*p) + (near ? size : 0));
     if (!p)
         return NULL;
-    memset(p, 0, sizeof(*p));
+    p->data = near ? p->near : piece_new(size);
+    if (!p->data) {
+        kfree(p);
+        return NULL;
+    }
     list_init(&p->node);
     p->size = size;
     p->charge = size + PACKET_OVERHEAD;
@@ -109,6 +166,8 @@ void packet_free(struct packet *p)
     }
     scm_free(&p->scm);
     net_name_put(p->name);
+    if (p->data != p->near)
+        piece_free(p->data, p->size);
     kfree(p);
 }
 

@@ -47,7 +47,8 @@ struct packet {
     uint32_t flags;        /* MSG_EOR, MSG_TRUNC: for whoever receives it */
     struct net_name *name; /* counted; NULL: none */
     struct scm scm;
-    uint8_t data[];
+    uint8_t *data; /* behind this, or from a stock of large pieces */
+    uint8_t near[];
 };
 
 struct net_name {

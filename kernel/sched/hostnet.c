@@ -29,9 +29,15 @@ struct cut {
 };
 
 static struct spinlock cuts_lock = SPINLOCK_INIT(RANK_RING);
-static struct list with_room[2] = {LIST_INIT(with_room[0]), LIST_INIT(with_room[1])};
+static struct list with_room[3] = {LIST_INIT(with_room[0]), LIST_INIT(with_room[1]),
+                                   LIST_INIT(with_room[2])};
 static struct cut *cuts[POOL_CHUNKS_MAX]; /* by the chunk's number */
 static _Atomic uint32_t taken;            /* chunks */
+
+static struct list *room_for(uint32_t size)
+{
+    return &with_room[(size >= BOUNCE_LARGE) + (size == BOUNCE_BULK)];
+}
 
 static uint64_t all_free(uint32_t count)
 {
@@ -59,7 +65,7 @@ static struct cut *cut_new(uint32_t size)
 
 bool bounce_get(struct bounce *b, uint32_t size)
 {
-    struct list *room = &with_room[size == BOUNCE_LARGE];
+    struct list *room = room_for(size);
 
     spin_lock(&cuts_lock);
     if (list_empty(room)) {
@@ -89,7 +95,7 @@ void bounce_put(struct bounce *b)
     uint32_t index = pool_index(b->at);
     struct cut *c = cuts[index];
     if (!c->free)
-        list_push(&with_room[c->size == BOUNCE_LARGE], &c->node);
+        list_push(room_for(c->size), &c->node);
     c->free |= 1ull << ((b->at - c->chunk) / c->size);
     bool whole = c->free == all_free(c->count);
     if (whole) {
@@ -146,10 +152,15 @@ static void complete(struct ring_request *r)
     op->done(op, r->result);
 }
 
-static void queue(struct net_op *op, const struct ring_sqe *sqe, int32_t max_result)
+static void prepare(struct net_op *op, const struct ring_sqe *sqe, int32_t max_result)
 {
     op->ring.request = (struct ring_request){.max_result = max_result, .complete = complete};
     op->ring.sqe = *sqe;
+}
+
+static void queue(struct net_op *op, const struct ring_sqe *sqe, int32_t max_result)
+{
+    prepare(op, sqe, max_result);
     ring_queue(&op->ring);
     atomic_fetch_or(&current->flags, TASK_TICK); /* goes out before long in any case */
 }
@@ -162,16 +173,44 @@ void netop_receive(struct net_op *op, int fd)
     queue(op, &sqe, (int32_t)op->bounce.size);
 }
 
+static struct ring_sqe send_sqe(const struct net_op *op, int fd, uint32_t flags)
+{
+    return (struct ring_sqe){.opcode = RING_OP_SEND,
+                             .fd = fd,
+                             .addr = op->bounce.at + op->progress,
+                             .len = op->bounce.used - op->progress,
+                             .op_flags = flags | MSG_NOSIGNAL};
+}
+
 void netop_send(struct net_op *op, int fd, uint32_t flags)
 {
-    uint32_t left = op->bounce.used - op->progress;
-    struct ring_sqe sqe = {.opcode = RING_OP_SEND,
-                           .fd = fd,
-                           .addr = op->bounce.at + op->progress,
-                           .len = left,
-                           .op_flags = flags | MSG_NOSIGNAL};
+    struct ring_sqe sqe = send_sqe(op, fd, flags);
 
-    queue(op, &sqe, (int32_t)left);
+    queue(op, &sqe, (int32_t)sqe.len);
+}
+
+static bool seal(struct ring_async *a)
+{
+    struct net_op *op = container_of(a, struct net_op, ring);
+
+    if (!op->seal(op))
+        return false;
+    a->sqe.addr = op->bounce.at;
+    a->sqe.len = op->bounce.used;
+    a->request.max_result = (int32_t)op->bounce.used;
+    return true;
+}
+
+void netop_send_late(struct net_op *op, int fd, bool (*sealed)(struct net_op *op))
+{
+    struct ring_sqe sqe = send_sqe(op, fd, 0);
+
+    assert(!op->progress);
+    op->seal = sealed;
+    prepare(op, &sqe, 0);
+    op->ring.seal = seal;
+    ring_queue_late(&op->ring);
+    atomic_fetch_or(&current->flags, TASK_TICK);
 }
 
 void netop_accept(struct net_op *op, int fd)

@@ -12,13 +12,14 @@
 
 #define BOUNCE_SMALL   4096u
 #define BOUNCE_LARGE   (128u * 1024)
+#define BOUNCE_BULK    (256u * 1024)
 #define BOUNCE_HEAD    1024u /* in front of a message's data: its header, name and control */
 #define BOUNCE_NAME    128u
 #define BOUNCE_CONTROL 640u
 
 struct bounce {
     haddr_t at;    /* 0: none */
-    uint32_t size; /* BOUNCE_SMALL or BOUNCE_LARGE */
+    uint32_t size; /* BOUNCE_SMALL, BOUNCE_LARGE or BOUNCE_BULK */
     uint32_t used; /* bytes appended */
     uint64_t last; /* the last, incomplete word of them */
 };
@@ -35,6 +36,7 @@ struct net_op {
     struct ring_async ring;
     struct bounce bounce;
     void (*done)(struct net_op *op, int result);
+    bool (*seal)(struct net_op *op); /* of netop_send_late() */
     uint32_t progress; /* bytes of a send that are out */
     uint32_t stamp;    /* gather_note()'s */
 };
@@ -43,6 +45,9 @@ struct net_op {
 void netop_receive(struct net_op *op, int fd);
 /* What was appended to op->bounce, from op->progress on. */
 void netop_send(struct net_op *op, int fd, uint32_t flags);
+/* The same, but until the next exit bytes may be appended; then `seal` is called. False from
+ * it: somebody is about to append, and calls this again. */
+void netop_send_late(struct net_op *op, int fd, bool (*seal)(struct net_op *op));
 /* The peer's address will be at 0 of op->bounce, its size at BOUNCE_NAME. */
 void netop_accept(struct net_op *op, int fd);
 void netop_connect(struct net_op *op, int fd, const void *name, uint32_t size);

@@ -350,6 +350,56 @@ static void bulk(void)
     expect(close(l), 0, 0);
 }
 
+/* Small and large ones behind each other; some begin when nothing is on its way, since what was
+ * before has been answered. */
+static const size_t pieces[] = {200, 35149, 1,   4096, 4097,  3, 4095,   1, 70000, 8192, 8193,
+                                7,   2048,  513, 511,  65536, 5, 300001, 9, 131072};
+#define PIECES     200
+#define PIECES_MAX 300001
+static void *piece_writer(void *arg)
+{
+    static char data[PIECES_MAX + 251];
+    int fd = (int)(long)arg;
+    size_t total = 0, count = sizeof(pieces) / sizeof(pieces[0]);
+    char answer;
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (char)(i % 251);
+    for (size_t k = 0; k < PIECES; k++) {
+        size_t size = pieces[(k * 7 + k / count) % count];
+        expect(write(fd, data + total % 251, size), (long)size, 0);
+        total += size;
+        if (k % 5 == 4) {
+            expect(write(fd, (void *)8, 100), -1, EFAULT);
+            expect(write(fd, "\377", 1), 1, 0); /* which nothing else has in it */
+            total++;
+            expect(read(fd, &answer, 1), 1, 0);
+        }
+    }
+    expect(close(fd), 0, 0);
+    return NULL;
+}
+
+static void in_pieces(void)
+{
+    struct sockaddr_in a;
+    static char part[50000];
+    pthread_t thread;
+    size_t total = 0;
+    int wrong = 0, l = listener(&a), c = dial(&a), s = must(accept(l, NULL, NULL));
+    expect(pthread_create(&thread, NULL, piece_writer, (void *)(long)c), 0, 0);
+    for (ssize_t got; (got = read(s, part, sizeof(part))) > 0; total += (size_t)got) {
+        int asked = part[got - 1] == '\377';
+        for (ssize_t i = 0; i < got - asked; i++)
+            wrong += part[i] != (char)((total + (size_t)i) % 251);
+        if (asked)
+            expect(write(s, "!", 1), 1, 0);
+    }
+    expect(wrong, 0, 0);
+    expect(pthread_join(thread, NULL), 0, 0);
+    expect(close(s), 0, 0);
+    expect(close(l), 0, 0);
+}
+
 #define MANY 300
 static void many(void)
 {
@@ -483,6 +533,7 @@ int main(void)
         datagrams();
         interfaces();
         bulk();
+        in_pieces();
         many();
         forking();
         from_files();
