@@ -140,7 +140,8 @@ static int copy_pages_for(struct mm *parent)
             bool alone = all_alone;
             int e = 0;
             if ((state & PAGE_PRESENT) && !is_common(state)) {
-                if (!all_alone && !(state & PAGES_X))
+                bool copied = (state & PAGES_W) && next - at < TRACK_PAGES * PAGE_SIZE;
+                if (!all_alone && !copied && !(state & PAGES_X))
                     next = apart_run(parent, NULL, at, next, &alone);
                 e = copy_run(parent, at, next, state, alone);
             }

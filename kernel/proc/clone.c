@@ -212,7 +212,9 @@ static bool too_many(void)
 {
     const struct cred *c = current->cred;
     uint64_t limit = process_limit(current_process, RLIMIT_NPROC);
-    return limit != RLIM_INFINITY && c->uid && !cred_can(c, CAP_SYS_RESOURCE) &&
+    uint32_t all;
+    (void)process_count(&all);
+    return all >= limit && c->uid && !cred_can(c, CAP_SYS_RESOURCE) &&
            !cred_can(c, CAP_SYS_ADMIN) && threads_of_user(c->uid) >= limit;
 }
 

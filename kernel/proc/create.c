@@ -27,6 +27,7 @@ static void default_limits(struct process *p)
         p->limit[i] = (struct abi_rlimit){RLIM_INFINITY, RLIM_INFINITY};
     p->limit[RLIMIT_STACK].cur = stack;
     p->limit[RLIMIT_CORE].cur = 0;
+    p->limit[RLIMIT_NPROC] = (struct abi_rlimit){threads_max() / 2, threads_max() / 2};
     p->limit[RLIMIT_NOFILE] = (struct abi_rlimit){NOFILE_SOFT, NOFILE_HARD};
     p->limit[RLIMIT_SIGPENDING] = (struct abi_rlimit){SIGNAL_QUEUE_MAX, SIGNAL_QUEUE_MAX};
     p->limit[RLIMIT_MEMLOCK] = (struct abi_rlimit){MEMLOCK_DEFAULT, MEMLOCK_DEFAULT};
@@ -169,7 +170,8 @@ int thread_publish(struct thread *t, struct process *fresh, struct process *pare
 {
     struct process *p = t->process;
     spin_lock(&proc_lock);
-    int r = enter_tables(t, fresh);
+    bool full = table_full_locked(fresh != NULL, !current->mm);
+    int r = full ? -EAGAIN : enter_tables(t, fresh);
     if (r)
         goto out;
     r = signal_thread_join(&t->signals);

@@ -10,6 +10,8 @@ struct vfork_wait {
 };
 
 /* table.c: with proc_lock held. */
+/* No more threads, or processes. `outside`: for a program that nobody inside starts. */
+bool table_full_locked(bool process, bool outside) HELD(proc_lock);
 int id_alloc_locked(void) HELD(proc_lock);
 int id_take_locked(int id) HELD(proc_lock); /* that one; -EEXIST */
 struct process *process_lookup_locked(int pid) HELD(proc_lock);

@@ -148,6 +148,8 @@ struct fd_table *process_files(struct process *p);
 struct fs_context *process_fs(struct process *p);
 struct cred *process_cred(struct process *p);
 uint32_t process_count(uint32_t *threads);    /* live ones */
+uint32_t threads_max(void);
+uint32_t processes_max(void);
 char process_state_letter(struct process *p); /* as in /proc/PID/stat */
 
 /* Consumed CPU time with all threads, living and gone. */

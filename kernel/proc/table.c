@@ -9,8 +9,13 @@
 #include "mm/vm.h"
 #include "proc/internal.h"
 
-#define THREAD_SHARE (1ull << 20) /* of the machine's memory */
-#define THREADS_MIN  1024ull
+/* Shares of the memory, so that what all of them take in the kernel is a part of it. */
+#define THREAD_SHARE  (1ull << 20)
+#define PROCESS_SHARE (8ull << 20)
+#define COUNT_MIN     1024ull
+#define THREADS_LIMIT (1ull << 20)
+#define PROCESS_LIMIT (1ull << 13)
+#define RESERVE       16u /* for what is started from outside, whatever programs do */
 
 struct spinlock proc_lock = SPINLOCK_INIT(RANK_PROC_TABLE);
 struct process *process_init;
@@ -39,13 +44,37 @@ static bool id_names_group(int id)
     return false;
 }
 
+static uint32_t share(uint64_t bytes, uint64_t limit)
+{
+    return (uint32_t)MIN(MAX(boot_info->memory_bytes / bytes, COUNT_MIN), limit);
+}
+
+uint32_t threads_max(void)
+{
+    uint32_t configured = config_get()->max_threads;
+    return configured ? configured : share(THREAD_SHARE, THREADS_LIMIT);
+}
+
+uint32_t processes_max(void)
+{
+    uint32_t configured = config_get()->max_threads;
+    return configured ? configured : share(PROCESS_SHARE, PROCESS_LIMIT);
+}
+
+/* Is there no room for one more? */
+static bool full(uint32_t count, uint32_t max, bool outside)
+{
+    return count >= max - (outside ? 0 : MIN(max / 4, RESERVE));
+}
+
+bool table_full_locked(bool process, bool outside)
+{
+    return full(live_threads, threads_max(), outside) ||
+           (process && full(live_processes, processes_max(), outside));
+}
+
 int id_alloc_locked(void)
 {
-    uint64_t max = config_get()->max_threads;
-    if (!max) /* what there is memory for, whatever they do */
-        max = MAX(boot_info->memory_bytes / THREAD_SHARE, THREADS_MIN);
-    if (live_threads >= max)
-        return -EAGAIN;
     for (int tries = 0; tries < PID_MAX; tries++) {
         if (++last_id >= PID_MAX) {
             last_id = 2;

@@ -132,14 +132,17 @@ static int threads(int count)
     return 0;
 }
 
-/* Everybody forks until one cannot; who started it goes on. */
+/* Everybody forks until one cannot, at a limit or, without one (0), when there are as many as
+ * there may be; who started it goes on. */
 static int bomb(int count)
 {
     struct rlimit limit = {(rlim_t)count, (rlim_t)count};
     int pipes[2], e = 0;
     _Atomic int *shared =
         mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (pipe(pipes) || setrlimit(RLIMIT_NPROC, &limit) || (!getuid() && setuid(54321)))
+    if (count && (setrlimit(RLIMIT_NPROC, &limit) || (!getuid() && setuid(54321))))
+        return 1;
+    if (pipe(pipes))
         return 1;
     pid_t pid = fork();
     while (!pid) {
@@ -210,4 +213,5 @@ is "$live started, $live ended well" live "$live"
 is "$threads threads, $threads joined" threads "$threads"
 is "0 failed, no growth" spawn "${SPAWNS:-300}"
 is "a bomb ends in Resource temporarily unavailable, then all is well" bomb "${BOMB:-100}"
+is "a bomb ends in Resource temporarily unavailable, then all is well" bomb 0
 exit $failed

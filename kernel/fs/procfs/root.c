@@ -100,6 +100,13 @@ static int show_loadavg(const struct proc_key *key, struct text *t)
     return 0;
 }
 
+static int show_threads_max(const struct proc_key *key, struct text *t)
+{
+    (void)key;
+    text_add(t, "%u\n", threads_max());
+    return 0;
+}
+
 static int show_version(const struct proc_key *key, struct text *t)
 {
     (void)key;
@@ -249,7 +256,6 @@ FIXED(show_osrelease, UTS_RELEASE)
 FIXED(show_ostype, "Linux")
 FIXED(show_kernel_version, UTS_VERSION)
 FIXED(show_pid_max, "4194304")
-FIXED(show_threads_max, "65536")
 FIXED(show_ngroups_max, "64")
 FIXED(show_last_cap, "40")
 FIXED(show_core_pattern, "core")
