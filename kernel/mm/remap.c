@@ -232,6 +232,32 @@ int64_t vm_remap(struct mm *mm, uaddr_t old, uint64_t old_len, uint64_t new_len,
     return r;
 }
 
+/* ---- files that are cut off ---- */
+
+static bool maps_privately(const struct vma *v, struct vm_object *_Atomic *slot)
+{
+    return v->file && !v->shared && v->file_ops->object &&
+           v->file_ops->object(v->file) == slot;
+}
+
+void vm_file_cut(struct mm *mm, struct vm_object *_Atomic *slot, uint64_t size)
+{
+    if (!mm)
+        return;
+    mutex_lock(&mm->lock);
+    uint64_t end = align_up(MIN(size, (uint64_t)INT64_MAX), PAGE_SIZE);
+    for (struct vma *v = vma_next_from(mm, 0); v; v = vma_next_from(mm, v->end)) {
+        uint64_t kept = end > v->offset ? end - v->offset : 0;
+        if (!maps_privately(v, slot) || kept >= v->end - v->start)
+            continue;
+        if (family_part(mm, v->start + kept, v->end))
+            log_warn("no memory to cut off what a file has lost");
+        else
+            pages_drop(mm, v->start + kept, v->end);
+    }
+    mutex_unlock(&mm->lock);
+}
+
 /* ---- madvise ---- */
 
 static int set_flags(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end, uint32_t flags,

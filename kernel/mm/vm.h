@@ -120,6 +120,9 @@ int vm_object_flush(struct vm_object *o, uint64_t offset, uint64_t size) MUST_CH
 void vm_object_update(struct vm_object *o, uint64_t offset, uint64_t size);
 /* After truncating or punching: the mappings' pages go; part of a page becomes zero. */
 void vm_object_drop(struct vm_object *o, uint64_t offset, uint64_t size);
+/* After truncating: the private mappings lose what lay behind, also what they changed. `slot`
+ * is what vm_file_ops.object gives. LIMIT: those of this process, not of others. */
+void vm_file_cut(struct mm *mm, struct vm_object *_Atomic *slot, uint64_t size);
 /* May somebody write through a mapping, now or after an mprotect(2)? */
 bool vm_object_writable(struct vm_object *o);
 /* The inode goes. */

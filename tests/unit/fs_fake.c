@@ -327,6 +327,10 @@ void vm_object_update(struct vm_object *o, uint64_t offset, uint64_t size)
 {
 }
 
+void vm_file_cut(struct mm *mm, struct vm_object *_Atomic *slot, uint64_t size)
+{
+}
+
 void vm_object_drop(struct vm_object *o, uint64_t offset, uint64_t size)
 {
 }

@@ -270,12 +270,15 @@ static int truncate_inode(struct inode *i, const struct cred *c, uint64_t size)
     if (!i->ops->setattr)
         return -EINVAL;
     mutex_lock(&i->lock);
+    uint64_t before = i->size;
     int r = i->ops->setattr(i, &change);
     if (r == 0)
         inode_kill_suid(i, c);
     mutex_unlock(&i->lock);
     if (r == 0)
         vm_object_drop(atomic_load(&i->mapped), size, UINT64_MAX);
+    if (r == 0 && atomic_load(&i->was_mapped) && size < before)
+        vm_file_cut(current->mm, &i->mapped, size);
     return r;
 }
 
@@ -402,7 +405,9 @@ static ssize_t vm_read(void *file, uint64_t offset, struct iter *to)
 
 static void vm_get(void *file)
 {
-    file_get(file);
+    struct inode *i = file_get(file)->inode;
+    if (!atomic_load_explicit(&i->was_mapped, memory_order_relaxed))
+        atomic_store(&i->was_mapped, true);
 }
 
 static void vm_put(void *file)

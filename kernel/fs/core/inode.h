@@ -173,6 +173,7 @@ struct inode {
     uint32_t seals; /* F_SEAL_*, under `lock` */
     struct page_cache cache;
     struct vm_object *_Atomic mapped;   /* shared mappings of it; NULL: there never were any */
+    _Atomic bool was_mapped;            /* privately or not, since it came to memory */
     _Atomic(struct file_locks *) locks; /* made on first use */
     _Atomic uint32_t watches;           /* inotify's, */
     struct list watch_list;             /* under its lock */
