@@ -37,9 +37,9 @@ HOST_CFLAGS := $(COMMON) -O2 -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 -fPIE -fstack-pro
 ifeq ($(MODE),dbg)
 HOST_CFLAGS += -O1 -U_FORTIFY_SOURCE
 endif
-HOST_LDFLAGS := -pie -Wl,-z,relro,-z,now
-# Libraries statically: to find, map and relocate the shared ones costs more than /bin/true, at
-# every start.
+# Statically: to find, map and relocate shared libraries costs more than /bin/true, at every
+# start; and machines that only run instances may have none. Nothing here looks names up.
+HOST_LDFLAGS := -static-pie -Wl,-z,relro,-z,now,--no-warnings
 HOST_LIBS := -l:libcrypto.a -l:libjansson.a -l:liburing.a -lpthread \
 	-l:libarchive.a -l:libz.a -l:libzstd.a -l:libacl.a
 
@@ -61,13 +61,16 @@ $(O)/host/%.S.o: %.S
 
 $(O)/host/kernel/%.o: HOST_CFLAGS += -iquote kernel -ffreestanding -D__OCCLUM_KERNEL__
 $(O)/host/image/sefs/%.o: HOST_CFLAGS += -iquote kernel
-$(O)/bin/occlum: $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a
-	@mkdir -p $(@D)
-	$(CC) $(HOST_LDFLAGS) $^ $(HOST_LIBS) -o $@
-# The same without libraries, for machines that have none; only what looks names up would miss.
+# All commands; and those that must start quickly, in a program of their own, which becomes the
+# other for the rest.
 $(O)/lib/occlum-static: $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a
 	@mkdir -p $(@D)
-	$(CC) -static-pie -s -Wl,-z,relro,-z,now,--no-warnings $^ $(HOST_LIBS) -o $@
+	$(CC) $(HOST_LDFLAGS) $^ $(HOST_LIBS) -o $@
+FRONT_SRC := cli/front/front.c cli/main.c cli/err.c cli/client.c cli/instance.c \
+	cli/installed.c cli/cmd_exec.c cli/cmd_ps.c cli/cmd_status.c cli/cmd_stop.c image/file.c
+$(O)/bin/occlum: $(FRONT_SRC:%.c=$(O)/host/%.o)
+	@mkdir -p $(@D)
+	$(CC) $(HOST_LDFLAGS) $^ -l:libjansson.a -o $@
 # The embedding interface.
 PAL_SRC := cli/pal/pal.c cli/client.c cli/err.c
 PAL_OBJ := $(PAL_SRC:%.c=$(O)/pic/%.o)
@@ -83,7 +86,7 @@ $(O)/lib/occlum.link: Makefile $(OCCLUM_SRC)
 	@echo $(OCCLUM_OBJ) $(O)/lib/crypto-asm.a $(HOST_LIBS) > $@
 $(O)/bin/copy_bom: $(BOM_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(HOST_LDFLAGS) $^ -lyaml -lelf -lcrypto -o $@
+	$(CC) -pie -Wl,-z,relro,-z,now $^ -lyaml -lelf -lcrypto -o $@
 
 # ---- the enclave -----------------------------------------------------------------------------
 # No vector registers, no red zone, no TLS; the stack protector's canary is the vCPU's.
@@ -186,7 +189,7 @@ install: all $(O)/share/made
 	install -m 755 $(O)/bin/occlum $(O)/bin/copy_bom $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(O)/lib/occlum-kernel.elf $(O)/lib/occlum-gdb.py $(DESTDIR)$(PREFIX)/lib/occlum
 	install -m 755 $(O)/lib/libocclum-pal.so $(DESTDIR)$(PREFIX)/lib
-	install -m 755 $(O)/lib/occlum-static $(DESTDIR)$(PREFIX)/lib/occlum
+	install -s -m 755 $(O)/lib/occlum-static $(DESTDIR)$(PREFIX)/lib/occlum
 
 deb: all
 	sh tools/make-deb $(O) $(O)/deb $(VERSION)

@@ -57,7 +57,7 @@ int hand_over_option(char **argv, int *index, struct err **err);
 /* ---- launching
  * ------------------------------------------------------------------------------- */
 
-/* Path of a file that is installed with this program: ../lib/NAME or ../lib/occlum/NAME. */
+/* Path of a file installed with this program: in ../lib, in ../lib/occlum, or beside it. */
 MUST_CHECK struct err *installed_path(const char *name, char *path, size_t size);
 /* Path of the kernel's ELF file: OCCLUM_KERNEL, or beside this program. */
 MUST_CHECK struct err *kernel_path(char *path, size_t size);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * occlum print: the identities of a built instance. occlum status: how far it got.
- */
+/* occlum print: the identities of a built instance. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,34 +75,6 @@ static struct err *print_main(int argc, char **argv, int *status)
     return NULL;
 }
 
-static struct err *status_main(int argc, char **argv, int *status)
-{
-    struct file_map map;
-
-    int json = argc == 2 && !strcmp(argv[1], "--json");
-
-    if (argc > 1 + json)
-        return usage_error(&cmd_status, "%s: not an option", argv[1]);
-    struct err *err = instance_check();
-    int pid;
-
-    if (!err && service_running(&pid)) {
-        printf(json ? "{\"status\": \"running\", \"pid\": %d}\n" : "running\n", pid);
-        *status = 0;
-        return NULL;
-    }
-    if (!err)
-        err = file_map(INSTANCE_STATUS, &map);
-    if (err)
-        return err;
-    int length = (int)map.size - (map.size && map.bytes[map.size - 1] == '\n');
-
-    printf(json ? "{\"status\": \"%.*s\"}\n" : "%.*s\n", length, (const char *)map.bytes);
-    file_unmap(&map);
-    *status = 0;
-    return NULL;
-}
-
 const struct command cmd_print = {
     .name = "print",
     .arguments = "mrenclave|mrsigner|root [STORE]",
@@ -116,13 +86,4 @@ const struct command cmd_print = {
         "other state open.\n",
     .failure = STATUS_FAILED,
     .run = print_main,
-};
-
-const struct command cmd_status = {
-    .name = "status",
-    .arguments = "[--json]",
-    .summary = "print how far the instance got: initialized, built, running",
-    .help = "",
-    .failure = STATUS_FAILED,
-    .run = status_main,
 };

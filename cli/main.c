@@ -1,46 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * occlum: finds the command, runs it, prints what went wrong. The only place that does.
+ * occlum: runs the command, prints what went wrong. The only place that does. Which commands
+ * there are, the program says that this is linked into: commands.c, or front/front.c.
  */
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/main.h"
 
-static const struct command *const commands[] = {
-    &cmd_try,   &cmd_new,   &cmd_init,  &cmd_build,   &cmd_run,    &cmd_gen_key, &cmd_fsck,
-    &cmd_store, &cmd_mount, &cmd_print, &cmd_package, &cmd_status, &cmd_doctor,  &cmd_version,
-    &cmd_start, &cmd_exec,  &cmd_ps,    &cmd_kill,    &cmd_logs,   &cmd_stop,    &cmd_gdb,
-};
-
-#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
-
-static void print_overview(FILE *stream)
-{
-    fprintf(stream, "Occlum runs unmodified Linux programs in an SGX enclave.\n\n"
-                    "usage: occlum COMMAND [ARGS...]\n\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(stream, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(stream, "  %-9s %s\n\n", "help", "explain a command");
-    fprintf(stream, "`occlum help COMMAND` or `occlum COMMAND --help` says more about one.\n");
-}
-
-static void print_help(const struct command *command)
+void command_help(const struct command *command)
 {
     printf("usage: occlum %s%s%s\n\n%s.\n", command->name, command->arguments[0] ? " " : "",
            command->arguments, command->summary);
     if (command->help[0])
         printf("\n%s", command->help);
-}
-
-static const struct command *find_command(const char *name)
-{
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        if (!strcmp(commands[i]->name, name))
-            return commands[i];
-    return NULL;
 }
 
 struct err *usage_error(const struct command *command, const char *format, ...)
@@ -58,7 +33,7 @@ struct err *usage_error(const struct command *command, const char *format, ...)
                            command->failure == STATUS_OCCLUM ? STATUS_OCCLUM : STATUS_USAGE);
 }
 
-static int fail(const char *name, struct err *err, int status)
+int command_failed(const char *name, struct err *err, int status)
 {
     char program[64];
 
@@ -68,33 +43,12 @@ static int fail(const char *name, struct err *err, int status)
     return status;
 }
 
-static int unknown(const char *name)
-{
-    return fail(
-        NULL,
-        err_hint(err_new("\"%s\" is not a command", name), "occlum help lists the commands"),
-        STATUS_USAGE);
-}
-
-static int help(const char *name)
-{
-    const struct command *command = name ? find_command(name) : NULL;
-
-    if (name && !command)
-        return unknown(name);
-    if (command)
-        print_help(command);
-    else
-        print_overview(stdout);
-    return 0;
-}
-
 static int run(const struct command *command, int argc, char **argv)
 {
     int status = 0;
 
     if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-        print_help(command);
+        command_help(command);
         return 0;
     }
     struct err *err = command->run(argc, argv, &status);
@@ -102,20 +56,13 @@ static int run(const struct command *command, int argc, char **argv)
     if (!err)
         return status;
     status = err_status(err);
-    return fail(command->name, err, status == STATUS_FAILED ? command->failure : status);
+    return command_failed(command->name, err,
+                          status == STATUS_FAILED ? command->failure : status);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
-        print_overview(stderr);
-        return STATUS_USAGE;
-    }
-    if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-        return help(argc > 2 ? argv[2] : NULL);
-    if (!strcmp(argv[1], "--version"))
-        argv[1] += 2;
-    const struct command *command = find_command(argv[1]);
+    const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
 
-    return command ? run(command, argc - 1, argv + 1) : unknown(argv[1]);
+    return command ? run(command, argc - 1, argv + 1) : command_other(argc, argv);
 }

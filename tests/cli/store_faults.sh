@@ -8,6 +8,10 @@ top=$PWD
 compile() { "${CC:-gcc}" -std=gnu17 -D_GNU_SOURCE -O1 "$@" || exit 1; }
 compile -static "$top/tests/crash/synced.c" -o synced
 compile -shared -fPIC "$top/tests/crash/faulty.c" -o faulty.so
+built=$(dirname "$(dirname "$occlum")")
+(cd "$top" && tools/link-runtime "$built" "$work/occlum") || fail "the runtime"
+OCCLUM_KERNEL=$built/lib/occlum-kernel.elf
+export OCCLUM_KERNEL
 records=14
 OCCLUM_RING=interp FAULTY_FILE=$work/d/store FAULTY_COUNT=$work/calls
 export OCCLUM_RING FAULTY_FILE FAULTY_COUNT
@@ -18,7 +22,7 @@ faulty() {
     mkdir d
     cp start d/store
     echo >calls
-    FAULTY=$1 LD_PRELOAD=$work/faulty.so "$occlum" try --quiet --store "$work/d" \
+    FAULTY=$1 LD_PRELOAD=$work/faulty.so "$work/occlum" try --quiet --store "$work/d" \
         "$work/synced" write "$work/d" $records >out 2>err </dev/null
     status=$?
 }

@@ -63,9 +63,12 @@ C
 }
 
 round rings
+build=$(dirname "$(dirname "$(readlink -f "$OCCLUM")")")
+tools/link-runtime "$build" "$TMPDIR/runtime" || exit 1
 cat >"$TMPDIR/interrupted" <<C
 #!/bin/sh
-OCCLUM_RING=interp LD_PRELOAD=$TMPDIR/flaky.so exec $(readlink -f "$OCCLUM") "\$@"
+export OCCLUM_KERNEL=$build/lib/occlum-kernel.elf
+OCCLUM_RING=interp LD_PRELOAD=$TMPDIR/flaky.so exec $TMPDIR/runtime "\$@"
 C
 chmod 755 "$TMPDIR/interrupted"
 OCCLUM=$TMPDIR/interrupted
