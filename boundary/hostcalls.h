@@ -102,8 +102,8 @@
       "write nothing, or something else: for data that is verified") \
     X(FLUSH, "fd: fdatasync(2)", \
       "not do it, or say so: what a lost flush leaves is found at the next opening") \
-    X(FADVISE, "fd, offset, length, advice", \
-      "nothing") \
+    X(FORGET, "address, length: of an image; what was read of it need not stay in memory", \
+      "nothing: what it shows later is verified as well") \
     X(SOCKET, "domain, type, protocol: socket(2), close-on-exec", \
       "any fd number, or a file that is no socket: its data is untrusted anyway") \
     X(BIND, "fd, address, length", \

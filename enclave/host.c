@@ -17,6 +17,7 @@
 
 #define FD_MAX   (1 << 20)
 #define DATA_MAX (HOST_SYNC_BYTES - HOST_SYNC_DATA)
+#define IMAGE_MAPPED_MAX (2ul << 20)
 
 /* The host's limits are not the program's: for it the system is full, and a line says why. */
 int host_new_fd(int64_t r)
@@ -338,4 +339,15 @@ int host_image_read(unsigned index, uint64_t offset, void *buffer, size_t size)
      */
     host_copy_in(buffer, boot_info->image[index].host_address + offset, size);
     return 0;
+}
+
+void host_image_was_read(unsigned index, size_t size)
+{
+    static _Atomic uint64_t mapped[BOOT_MAX_IMAGES];
+    const struct boot_image *i = &boot_info->image[index];
+
+    if (atomic_fetch_add(&mapped[index], size) + size < IMAGE_MAPPED_MAX)
+        return;
+    atomic_store(&mapped[index], 0);
+    (void)hostcall3(HOSTCALL_FORGET, i->host_address, i->size, 0);
 }

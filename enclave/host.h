@@ -63,3 +63,5 @@ int host_ioctl_value(int fd, uint32_t request, uint64_t value) MUST_CHECK;
 /* A read-only image mapped by the host: reads are copies of untrusted bytes, to be verified. */
 uint64_t host_image_size(unsigned index); /* 0: there is none */
 int host_image_read(unsigned index, uint64_t offset, void *buffer, size_t size) MUST_CHECK;
+/* So much was: from time to time the host is told that its copy need not stay mapped. */
+void host_image_was_read(unsigned index, size_t size);

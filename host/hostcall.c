@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -312,9 +313,9 @@ static int64_t do_FLUSH(struct vcpu_host *v, const uint64_t *a)
     return result(fdatasync((int)a[0]));
 }
 
-static int64_t do_FADVISE(struct vcpu_host *v, const uint64_t *a)
+static int64_t do_FORGET(struct vcpu_host *v, const uint64_t *a)
 {
-    return -posix_fadvise((int)a[0], (off_t)a[1], (off_t)a[2], (int)a[3]);
+    return result(madvise((void *)a[0], a[1], MADV_DONTNEED));
 }
 
 static int64_t do_SOCKET(struct vcpu_host *v, const uint64_t *a)

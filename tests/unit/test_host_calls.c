@@ -10,8 +10,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>
@@ -259,6 +261,46 @@ static void test_kick(void)
         CHECK(now_ns() - start < 8000000000u);
 }
 
+static size_t resident(void *p, size_t pages)
+{
+    char line[256];
+    size_t kilobytes = 0;
+    unsigned long long from;
+    int here = 0;
+    FILE *f = fopen("/proc/self/smaps", "r");
+
+    CHECK(f);
+    while (fgets(line, sizeof(line), f)) {
+        if (strchr(line, '-') && sscanf(line, "%llx-", &from) == 1)
+            here = from == P(p);
+        if (here && sscanf(line, "Rss: %zu", &kilobytes) == 1)
+            break;
+    }
+    fclose(f);
+    CHECK(kilobytes <= pages * 4);
+    return kilobytes / 4;
+}
+
+/* An image that is read, forgotten, and still there. */
+static void test_forget(void)
+{
+    char name[] = "/tmp/occlum-test-XXXXXX";
+    int fd = mkstemp(name);
+
+    CHECK(fd >= 0 && !unlink(name) && !ftruncate(fd, 8 * 4096));
+    CHECK(pwrite(fd, "there", 5, 5 * 4096) == 5);
+    volatile char *p = mmap(NULL, 8 * 4096, PROT_READ, MAP_SHARED, fd, 0);
+    CHECK(p != MAP_FAILED && p[0] == 0 && p[5 * 4096] == 't');
+    CHECK(resident((void *)p, 8) > 0);
+    CHECK_EQ(CALL(FORGET, P(p), 8 * 4096), 0);
+    CHECK_EQ(resident((void *)p, 8), 0);
+    CHECK(p[5 * 4096] == 't');
+    CHECK_EQ(CALL(FORGET, P(p) + 1, 4096), -EINVAL);
+    munmap((void *)p, 8 * 4096);
+    CHECK_EQ(CALL(FORGET, P(p), 4096), -ENOMEM);
+    close(fd);
+}
+
 static void test_paths(void)
 {
     char dir[] = "/tmp/occlum-test-XXXXXX", buf[4096];
@@ -291,8 +333,6 @@ static void test_paths(void)
           (stx.stx_mode & 0777) == 0600);
     CHECK_EQ(CALL(STATFS, P(fd), P(&sfs)), 0);
     CHECK_EQ(CALL(FLOCK, P(fd), 2), 0);
-    CHECK_EQ(CALL(FADVISE, P(fd), 0, 0, POSIX_FADV_RANDOM), 0);
-    CHECK_EQ(CALL(FADVISE, 999, 0, 0, POSIX_FADV_RANDOM), -EBADF);
     CHECK(CALL(GETXATTR, P(fd), P("user.none"), P(buf), sizeof(buf)) < 0);
     CHECK(CALL(SETXATTR, P(fd), P("nope.none"), P("x"), 1, 0) < 0);
     CHECK(CALL(SETXATTR, P(fd), P("user.none"), 0) < 0);
@@ -421,6 +461,7 @@ int main(void)
         if (i == 0)
             ring_fini(&v->ring);
     }
+    test_forget();
     test_paths();
     test_others();
     ring_fini(&v->ring);

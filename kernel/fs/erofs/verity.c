@@ -133,6 +133,7 @@ static int verity_read(struct block_source *s, uint64_t block, void *const pages
         if (host_image_read(v->image, offset, pages[i], EROFS_BLOCK) < 0)
             r = read_failed(v, offset);
     }
+    host_image_was_read(v->image, count * EROFS_BLOCK);
     if (r == 0)
         r = verify_batch(v, block, pages, count);
     for (size_t i = 0; i < count && r < 0; i++)
