@@ -146,6 +146,7 @@ static struct err *open_instance(struct run *run)
     if (!err)
         err = choose_mode(run);
     run->params.plan = &run->plan;
+    run->params.loaded = plan_loaded;
     run->params.sigstruct = &run->sig;
     run->params.base_zero = !(run->config.flags & CONFIG_FLAG_ANY_BASE);
     run->params.debug = !!(run->config.flags & CONFIG_FLAG_DEBUGGABLE);

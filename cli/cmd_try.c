@@ -349,6 +349,7 @@ static struct err *run_try(struct try *t, char **argv, int *status)
 {
     struct host_run_params params = {
         .plan = &t->plan,
+        .loaded = plan_loaded,
         .sigstruct = &t->sig,
         .complete = signed_now,
         .complete_arg = t,

@@ -38,6 +38,8 @@ struct host_run_params {
      * 0, or a negative errno with a message; NULL: nothing is missing. */
     int (*complete)(void *arg, struct host_error *err);
     void *complete_arg;
+    /* Called when the enclave has its copies of the plan's contents; may be NULL. */
+    void (*loaded)(const struct page_plan *plan);
     enum host_mode mode;
     int base_zero; /* programs at fixed addresses: the enclave's base is 0 */
     int debug;     /* SECS.ATTRIBUTES.DEBUG, where SIGSTRUCT leaves it open */

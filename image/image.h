@@ -94,6 +94,8 @@ struct plan_input {
 
 MUST_CHECK struct err *plan_build(const struct plan_input *input, struct page_plan *plan);
 void plan_free(struct page_plan *plan);
+/* The contents but for the configuration are not needed any more. */
+void plan_loaded(const struct page_plan *plan);
 /* The pages at LAYOUT_CONFIG; NULL if there are none. */
 const uint8_t *plan_config(const struct page_plan *plan, size_t *bytes);
 

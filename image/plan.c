@@ -203,6 +203,22 @@ struct err *plan_build(const struct plan_input *input, struct page_plan *plan)
     return NULL;
 }
 
+void plan_loaded(const struct page_plan *plan)
+{
+    size_t bytes;
+    const uint8_t *config = plan_config(plan, &bytes);
+
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_run *run = &plan->runs[i];
+        size_t page = run->stream ? PLAN_STREAM_PAGE : PLAN_PAGE;
+        uintptr_t from = ((uintptr_t)run->data + LAYOUT_PAGE - 1) & -LAYOUT_PAGE;
+        uintptr_t to = ((uintptr_t)run->data + run->pages * page) & -LAYOUT_PAGE;
+
+        if (run->data && run->data != config && from < to)
+            madvise((void *)from, to - from, MADV_DONTNEED);
+    }
+}
+
 void plan_free(struct page_plan *plan)
 {
     struct plan_store *store = plan->owner;
