@@ -219,6 +219,8 @@ static int bring_in_file(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t en
     e = add_missing(mm, v, &c);
     sched_thaw(&mm->sched);
     contents_put(v, &c, pages);
+    if (!e && !v->shared && v->file_ops->copied)
+        v->file_ops->copied(v->file, v->offset + (c.start - v->start), c.count * PAGE_SIZE);
     return e;
 }
 

@@ -55,6 +55,8 @@ struct vm_file_ops {
      * read() tells. May sleep. */
     ssize_t (*pin)(void *file, uint64_t offset, struct vm_pin pins[], size_t count);
     void (*unpin)(struct vm_pin pins[], size_t count);
+    /* Optional: a private mapping has copies of these pages, which were pinned, for itself. */
+    void (*copied)(void *file, uint64_t offset, uint64_t size);
     /* Optional: where the file's inode keeps what its shared mappings have in common. */
     struct vm_object *_Atomic *(*object)(void *file);
     /* Optional: a number for the file's contents, which never comes back for other ones; 0: its

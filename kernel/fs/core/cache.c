@@ -368,7 +368,7 @@ static ssize_t write_page(struct page_cache *c, struct iter *from, uint64_t pos,
         struct cached_page *p = cache_find(c, pos >> PAGE_SHIFT);
         if (!p && whole)
             return write_new(c, from, pos, n);
-        r = p ? 0 : cache_fill(c, pos >> PAGE_SHIFT, 1, &p);
+        r = p ? 0 : cache_fill(c, pos >> PAGE_SHIFT, 1, SIZE_MAX, &p);
         if (r < 0)
             return r;
         r = write_into(c, p, from, pos, n);
@@ -515,6 +515,13 @@ void cache_forget(struct page_cache *c, uint64_t pos, uint64_t size)
         if (victim)
             cache_put(victim);
     }
+}
+
+void cache_copied(struct page_cache *c, uint64_t pos, uint64_t size)
+{
+    uint64_t pages = c->inode->size >> PAGE_SHIFT;
+    if (atomic_load_explicit(&c->filled, memory_order_relaxed) <= pages + pages / 4)
+        cache_forget(c, pos, size);
 }
 
 void cache_invalidate(struct page_cache *c)

@@ -45,6 +45,7 @@ struct page_cache {
     uint64_t ahead_index;      /* changed by who has no window yet, under fill */
     struct list ahead_node;
     bool ahead_running;
+    _Atomic uint64_t filled;   /* pages read, since the start */
     _Atomic uint64_t epoch;    /* counts invalidations; a fill that overlaps one is not kept */
     _Atomic uint64_t identity; /* of the contents; 0: not asked for since they changed */
 };
@@ -60,9 +61,9 @@ int cache_get(struct page_cache *c, uint64_t index, bool make,
               struct cached_page **out) MUST_CHECK;
 void cache_put(struct cached_page *p);
 /* How many of the pages from `index` on it gave: at least one, at most `max`, each as
- * cache_get() does. */
+ * cache_get() does. What is missing is read with some that follow, `most` in all at most. */
 ssize_t cache_get_run(struct page_cache *c, uint64_t index, struct cached_page *out[],
-                      size_t max) MUST_CHECK;
+                      size_t max, size_t most) MUST_CHECK;
 
 /* Copies file data, at most up to `size` (the file's). Bytes, or negative errno if none. */
 ssize_t cache_read(struct page_cache *c, struct iter *to, uint64_t pos,
@@ -92,6 +93,9 @@ void cache_punch(struct page_cache *c, uint64_t pos, uint64_t size);
 void cache_invalidate(struct page_cache *c);
 /* Drops pages wholly inside that are clean, in no use, and can be read again. */
 void cache_forget(struct page_cache *c, uint64_t pos, uint64_t size);
+/* A program has these pages in its memory. Likely nobody else wants them, and they go; those of
+ * a file that had to be read again stay. */
+void cache_copied(struct page_cache *c, uint64_t pos, uint64_t size);
 /* Drops some pages if there are too many. */
 void cache_balance(void);
 /* Nothing reads ahead in the file system's files any more, of which none is open; may sleep. */

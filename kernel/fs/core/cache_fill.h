@@ -19,6 +19,6 @@ size_t cache_find_run(struct page_cache *c, uint64_t index, struct cached_page *
  */
 struct cached_page *cache_insert(struct page_cache *c, struct cached_page *p);
 /* The page, pinned, and some that follow, of which `want` in all are asked for, from the file
- * system. */
-int cache_fill(struct page_cache *c, uint64_t index, size_t want,
+ * system; `most` of them at most. */
+int cache_fill(struct page_cache *c, uint64_t index, size_t want, size_t most,
                struct cached_page **out) MUST_CHECK;

@@ -77,6 +77,7 @@ static int fill_batch(struct page_cache *c, uint64_t index, size_t *count,
         return r;
     }
     atomic_fetch_add(&cache_filled, got);
+    atomic_fetch_add(&c->filled, got);
     bool keep = atomic_load(&c->epoch) == epoch;
     for (size_t i = 0; i < got; i++) {
         struct cached_page *p = keep ? cache_insert(c, pages[i]) : pages[i];
@@ -324,28 +325,29 @@ void cache_settle(const struct super *sb)
 
 /* How many pages to read at once from `index` on, of which `want` are asked for: doubling for
  * sequential readers. */
-static size_t choose_window(struct page_cache *c, uint64_t index, size_t want)
+static size_t choose_window(struct page_cache *c, uint64_t index, size_t want, size_t most)
 {
     uint32_t window = WINDOW_FIRST;
     if (index == c->next_index)
         window = MIN(MAX(c->window * 2, 2 * WINDOW_FIRST), WINDOW_MAX);
     window = MAX(window, (uint32_t)MIN(want, (size_t)CACHE_BATCH_MAX));
-    return MAX(missing(c, index, window), (size_t)1);
+    return MAX(missing(c, index, MIN((size_t)window, most)), (size_t)1);
 }
 
-static int fill_locked(struct page_cache *c, uint64_t index, size_t want,
+static int fill_locked(struct page_cache *c, uint64_t index, size_t want, size_t most,
                        struct cached_page **out)
 {
-    size_t window = choose_window(c, index, want);
+    size_t window = choose_window(c, index, want, most);
     c->next_index = index + window;
     c->window = (uint32_t)window;
-    if (window >= WINDOW_MAX / 2)
+    if (window >= WINDOW_MAX / 2 && most == SIZE_MAX)
         begin_ahead(c, index + window);
     ssize_t r = fill_range(c, index, window, out);
     return r < 0 ? (int)r : 0;
 }
 
-int cache_fill(struct page_cache *c, uint64_t index, size_t want, struct cached_page **out)
+int cache_fill(struct page_cache *c, uint64_t index, size_t want, size_t most,
+               struct cached_page **out)
 {
     mutex_lock(&c->fill);
     int r = 0;
@@ -353,7 +355,7 @@ int cache_fill(struct page_cache *c, uint64_t index, size_t want, struct cached_
     if (!*out && join_window(c, index))
         *out = cache_find(c, index);
     if (!*out)
-        r = fill_locked(c, index, want, out);
+        r = fill_locked(c, index, want, most, out);
     mutex_unlock(&c->fill);
     cache_balance();
     return r;
@@ -368,7 +370,7 @@ int cache_get(struct page_cache *c, uint64_t index, bool make, struct cached_pag
     if (likely(p != NULL))
         return 0;
     if (c->inode->ops->read_pages)
-        return cache_fill(c, index, 1, out);
+        return cache_fill(c, index, 1, SIZE_MAX, out);
     if (!make)
         return 0;
     p = cache_page_new(c, index);
@@ -384,12 +386,12 @@ int cache_get(struct page_cache *c, uint64_t index, bool make, struct cached_pag
 }
 
 ssize_t cache_get_run(struct page_cache *c, uint64_t index, struct cached_page *out[],
-                      size_t max)
+                      size_t max, size_t most)
 {
     size_t n = cache_find_run(c, index, out, max);
     if (likely(n))
         return (ssize_t)n;
-    int r = c->inode->ops->read_pages ? cache_fill(c, index, max, out)
+    int r = c->inode->ops->read_pages ? cache_fill(c, index, max, most, out)
                                       : cache_get(c, index, false, out);
     return r < 0 ? r : 1;
 }
@@ -418,7 +420,7 @@ ssize_t cache_read(struct page_cache *c, struct iter *to, uint64_t pos, uint64_t
         uint64_t left = MIN((uint64_t)to->remaining, size - pos);
         size_t offset = pos & (PAGE_SIZE - 1);
         size_t want = (size_t)MIN((offset + left + PAGE_SIZE - 1) >> PAGE_SHIFT, (uint64_t)RUN);
-        ssize_t got = cache_get_run(c, pos >> PAGE_SHIFT, run, want);
+        ssize_t got = cache_get_run(c, pos >> PAGE_SHIFT, run, want, SIZE_MAX);
         if (got < 0)
             return done ? (ssize_t)done : got;
         size_t n = (size_t)MIN(left, ((uint64_t)got << PAGE_SHIFT) - offset);

@@ -395,7 +395,8 @@ ssize_t file_read_cached(struct file *f, struct iter *to, uint64_t *pos)
 
 /* ---- mappings ---- */
 
-#define PIN_RUN 32u
+#define PIN_RUN    32u
+#define PIN_STREAM 256u /* who maps so much at once goes on */
 
 static ssize_t vm_read(void *file, uint64_t offset, struct iter *to)
 {
@@ -442,15 +443,17 @@ uint64_t file_identity(struct file *f)
 }
 
 /* Some of the pages, those that are found together. */
-static ssize_t pin_some(struct inode *i, uint64_t offset, struct vm_pin pins[], size_t count)
+static ssize_t pin_some(struct inode *i, uint64_t offset, struct vm_pin pins[], size_t count,
+                        bool stream)
 {
     struct cached_page *run[PIN_RUN];
     uint64_t size = i->size;
+    size_t most = stream ? SIZE_MAX : count;
     if (offset >= size)
         return 0;
     count = MIN(count, (size_t)PIN_RUN);
     count = (size_t)MIN((size - offset + PAGE_SIZE - 1) >> PAGE_SHIFT, (uint64_t)count);
-    ssize_t n = cache_get_run(&i->cache, offset >> PAGE_SHIFT, run, count);
+    ssize_t n = cache_get_run(&i->cache, offset >> PAGE_SHIFT, run, count, most);
     for (ssize_t k = 0; k < n; k++, offset += PAGE_SIZE) {
         size_t have = (size_t)MIN(size - offset, (uint64_t)PAGE_SIZE);
         pins[k] = (struct vm_pin){run[k] ? run[k]->data : NULL, have, run[k]};
@@ -475,7 +478,8 @@ static ssize_t vm_pin_pages(void *file, uint64_t offset, struct vm_pin pins[], s
     if (!real || real->inode->size == 0)
         return -EOPNOTSUPP;
     while (done < count) {
-        ssize_t n = pin_some(real->inode, offset + done * PAGE_SIZE, pins + done, count - done);
+        ssize_t n = pin_some(real->inode, offset + done * PAGE_SIZE, pins + done, count - done,
+                             count >= PIN_STREAM);
         if (n < 0 && done == 0)
             return n;
         if (n <= 0)
@@ -485,6 +489,13 @@ static ssize_t vm_pin_pages(void *file, uint64_t offset, struct vm_pin pins[], s
     iter_kernel(&nothing, NULL, 0);
     (void)!real->ops->read(real, &nothing, &offset); /* for the time of access */
     return (ssize_t)done;
+}
+
+static void vm_copied(void *file, uint64_t offset, uint64_t size)
+{
+    struct file *real = file_real(file);
+    if (real)
+        cache_copied(&real->inode->cache, offset, size);
 }
 
 static uint64_t vm_identity(void *file)
@@ -498,6 +509,7 @@ const struct vm_file_ops file_vm_ops_ro = {
     .put = vm_put,
     .pin = vm_pin_pages,
     .unpin = vm_unpin_pages,
+    .copied = vm_copied,
     .identity = vm_identity,
     .describe = file_vm_describe,
 };
@@ -518,6 +530,7 @@ const struct vm_file_ops file_vm_ops = {
     .put = vm_put,
     .pin = vm_pin_pages,
     .unpin = vm_unpin_pages,
+    .copied = vm_copied,
     .object = vm_object_slot,
     .identity = vm_identity,
     .describe = file_vm_describe,
