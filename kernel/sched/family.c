@@ -114,16 +114,20 @@ static bool claim_resident(struct sched_family *f) HELD(f->lock)
     return true;
 }
 
+static uint64_t linger_ns(const struct sched_family *f)
+{
+    return MAX(LINGER_MIN_NS, MIN(clock_tsc_to_ns(f->cost_tsc), LINGER_MAX_NS));
+}
+
 /* A member that sleeps is worth waiting for as long as it would cost to have another one in: a
  * server's next request is often there by then. Where that has failed it is not tried again for
  * `linger_hold` sleeps, which doubles each time. */
 static bool lingers(struct sched_family *f) HELD(f->lock)
 {
-    uint64_t idle = idle_ns(f), left, limit = clock_tsc_to_ns(f->cost_tsc);
+    uint64_t idle = idle_ns(f), left, limit = linger_ns(f);
 
     if (!f->lingers)
         return false;
-    limit = MAX(LINGER_MIN_NS, MIN(limit, LINGER_MAX_NS));
     if (resident_ns(f) < quantum_ns(f) && idle < limit) {
         left = limit - idle;
         my_queue()->retry_ns = MIN(my_queue()->retry_ns, left);
@@ -214,6 +218,8 @@ void family_release(struct task *t)
     bool changed = --f->running == 0;
     f->idle_tsc = rdtsc();
     f->lingers = begins_to_linger(f, t);
+    if (f->lingers)
+        my_queue()->awake_tsc = f->idle_tsc + clock_ns_to_tsc(linger_ns(f));
     spin_unlock(&f->lock);
     if (changed)
         family_changed(f);

@@ -18,6 +18,7 @@
 #define SPIN_MAX_NS   30000ull /* about what a kick costs */
 #define STALL_SPIN_NS 10000ull
 #define STALL_WAIT_NS 1000000ull
+#define AWAKE_NS      500000ull
 
 static bool spin(struct run_queue *q)
 {
@@ -56,19 +57,34 @@ static uint32_t news(const struct run_queue *q)
     return atomic_load(&q->arrivals) + atomic_load(&q->changes);
 }
 
+/* True: something has come. */
+static bool spin_for_news(struct run_queue *q, uint32_t seen, uint64_t spin_ns)
+{
+    uint64_t start = rdtsc();
+
+    do {
+        if (news(q) != seen || ring_has_completions())
+            return true;
+        if (ring_unsubmitted()) {
+            gather_submit();
+            return true;
+        }
+        __asm__ volatile("pause");
+    } while (clock_tsc_to_ns(rdtsc() - start) < spin_ns);
+    return false;
+}
+
 /* There are tasks, but none that may run: frozen, or of a family whose turn is another's. Who
  * changes that says so; a quantum that ends by itself is found out after a moment. `seen` is
- * what news() said before we looked. */
+ * what news() said before we looked. Where a member lingers for less than being woken costs, we
+ * stay awake. */
 static void stalled(struct run_queue *q, uint32_t seen)
 {
-    uint64_t start = rdtsc(), deadline = timer_next();
-    uint64_t timeout = MIN(STALL_WAIT_NS, q->retry_ns), spin_ns = MIN(STALL_SPIN_NS, timeout);
+    uint64_t deadline = timer_next(), timeout = MIN(STALL_WAIT_NS, q->retry_ns);
+    uint64_t spin_ns = timeout <= AWAKE_NS ? timeout : STALL_SPIN_NS;
 
-    while (clock_tsc_to_ns(rdtsc() - start) < spin_ns) {
-        if (news(q) != seen)
-            return;
-        __asm__ volatile("pause");
-    }
+    if (spin_for_news(q, seen, spin_ns))
+        return;
     if (timeout == spin_ns)
         return;
     if (deadline != NO_DEADLINE) {
@@ -79,6 +95,17 @@ static void stalled(struct run_queue *q, uint32_t seen)
     if (news(q) == seen)
         resume(q, hostcall2(HOSTCALL_WAIT, timeout, 1));
     atomic_store(&q->sleeping, false);
+}
+
+/* The member that lingers waits for the host here, and others wait for it. */
+static bool stays_awake(struct run_queue *q, uint32_t seen)
+{
+    uint64_t now = rdtsc(), until = q->awake_tsc;
+
+    q->awake_tsc = 0;
+    if (until <= now || !ring_in_flight())
+        return false;
+    return spin_for_news(q, seen, MIN(clock_tsc_to_ns(until - now), AWAKE_NS));
 }
 
 /* Wakers look whether we sleep after they have queued something; we look after saying so. */
@@ -130,6 +157,8 @@ NORETURN void sched_idle(void)
             stalled(q, seen);
             continue;
         }
+        if (stays_awake(q, seen))
+            continue;
         if (!ring_unsubmitted() && spin_for_work(q))
             continue;
         idle_wait(q);

@@ -43,6 +43,7 @@ struct run_queue {
     uint64_t synced_tsc, host_cpu;  /* when the host was asked, and what it said, in ns */
     uint64_t segment_ns;            /* charged to the current task since then */
     uint64_t switches, preemptions;
+    uint64_t awake_tsc;               /* until then a family lingers that ran here */
     uint64_t exchanges, exchange_tsc; /* of families, by this vCPU */
     struct task *previous; /* switched away from, not yet let go of */
     struct task idle;
