@@ -238,10 +238,14 @@ void inet_close_step(struct inet_sock *i)
 static void wait_for_name(struct inet_sock *i)
 {
     uint64_t deadline = clock_monotonic_ns() + CLOSE_NS;
+    struct waiter w = {0};
     if (i->sock.type == SOCK_STREAM && i->state == INET_CONNECTED)
         return;
     netop_flush();
-    (void)!wait_event(&i->out_wait, i->closed && !i->ctl_busy, deadline);
+    do { /* whoever is killed closes no sooner */
+        wait_prepare(&i->out_wait, &w, TASK_UNINTERRUPTIBLE);
+    } while ((!i->closed || i->ctl_busy) && schedule_until(deadline));
+    wait_finish(&i->out_wait, &w);
 }
 
 /* Unread bytes at the end: the peer is told by a reset, as Linux does. */

@@ -435,6 +435,37 @@ static void many(void)
     expect(close(l), 0, 0);
 }
 
+/* Whoever is killed has let go of its names when it is waited for. */
+static void killed(void)
+{
+    struct sockaddr_in a = loopback(9999);
+    struct timespec now;
+    int s, status;
+    clock_gettime(CLOCK_REALTIME, &now); /* an address that nobody else uses now */
+    a.sin_addr.s_addr = htonl(0x7f010000 | ((uint32_t)now.tv_nsec & 0x7ffff) << 4 | 1);
+    for (int k = 0; k < 20; k++) {
+        int ready[2];
+        char c;
+        must(pipe(ready));
+        pid_t child = must(fork());
+        if (!child) {
+            s = must(new_socket(AF_INET, SOCK_DGRAM));
+            must(bind(s, (void *)&a, sizeof(a)));
+            expect(write(ready[1], "!", 1), 1, 0);
+            for (;;)
+                pause();
+        }
+        expect(close(ready[1]), 0, 0);
+        expect(read(ready[0], &c, 1), 1, 0);
+        expect(kill(child, SIGKILL), 0, 0);
+        expect(waitpid(child, &status, 0), child, 0);
+        s = must(new_socket(AF_INET, SOCK_DGRAM));
+        expect(bind(s, (void *)&a, sizeof(a)), 0, 0);
+        expect(close(s), 0, 0);
+        expect(close(ready[0]), 0, 0);
+    }
+}
+
 /* A server that forks: the child serves the connection, the parent the next one. */
 static void forking(void)
 {
@@ -535,6 +566,7 @@ int main(void)
         bulk();
         in_pieces();
         many();
+        killed();
         forking();
         from_files();
         version_six();
