@@ -64,6 +64,36 @@ echoed() {
 answers echoed
 server_end
 
+# A name server that knows one name; dig outside asks it inside, and the other way round.
+if command -v dig >/dev/null; then
+    cat >"$TMPDIR/names.py" <<'P'
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('127.0.0.1', int(sys.argv[1])))
+while True:
+    query, who = s.recvfrom(512)
+    end = query.index(0, 12) + 5 # the question
+    head = query[:2] + b'\x84\0\0\1\0\1\0\0\0\0'
+    answer = b'\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\x2a'
+    s.sendto(head + query[12:end] + answer, who)
+P
+    found() {
+        set -- "$@" +short +tries=1 +time=5 -p "$port" @127.0.0.1 server.example A
+        [ "$("$@")" = 192.0.2.42 ]
+    }
+    server_start /usr/bin/python3 "$TMPDIR/names.py" "$port"
+    answers found dig
+    server_end
+    python3 "$TMPDIR/names.py" "$port" &
+    names=$!
+    answers_outside=
+    for try in 1 2 3 4 5 6; do
+        found try "$(command -v dig)" && answers_outside=yes && break
+    done
+    check 'dig inside finds nothing' [ -n "$answers_outside" ]
+    kill $names
+fi
+
 if command -v iperf3 >/dev/null; then
     for way in '' -R; do
         server_start "$(command -v iperf3)" -s -1 -p "$port" -B 127.0.0.1

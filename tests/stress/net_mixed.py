@@ -17,7 +17,7 @@ def count(what, n=1):
 
 
 def dial(port):
-    s = socket.create_connection(('127.0.0.1', port), timeout=60)
+    s = socket.create_connection(('127.0.0.1', port), timeout=300)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return s, s.makefile('rb')
 

@@ -13,7 +13,11 @@ for t in ${CASES:-test_os test_subprocess test_threading test_signal test_select
     test_tempfile test_queue test_thread test_posix test_fcntl test_time test_threadsignals \
     test_wait3 test_wait4 test_fork1 test_resource test_eintr test_multiprocessing_fork \
     test_multiprocessing_forkserver test_multiprocessing_spawn \
-    test_multiprocessing_main_handling test_concurrent_futures test_asyncio}; do
-    # One test sets the machine's clock: others work there.
-    by_summary "$t" /usr/bin/python3.11 -m test -v -i '*_settime*' "$t"
+    test_multiprocessing_main_handling test_concurrent_futures test_asyncio test_socket test_ssl \
+    test_selectors test_httplib test_socketserver test_ftplib}; do
+    # Some set the machine's clock, where others work; some hang natively in virtual machines.
+    use=
+    [ "$t" = test_socketserver ] && use='-u network' # of this machine's own
+    # shellcheck disable=SC2086
+    by_summary "$t" /usr/bin/python3.11 -m test $use -v -i '*_settime*' -i '*VSOCK*' "$t"
 done
