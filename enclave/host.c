@@ -17,7 +17,8 @@
 
 #define FD_MAX   (1 << 20)
 #define DATA_MAX (HOST_SYNC_BYTES - HOST_SYNC_DATA)
-#define IMAGE_MAPPED_MAX (2ul << 20)
+#define IMAGE_MAPPED_MAX (1ul << 20)
+#define IMAGE_AROUND     (64ul << 10) /* what Linux maps around a page that is touched */
 
 /* The host's limits are not the program's: for it the system is full, and a line says why. */
 int host_new_fd(int64_t r)
@@ -346,6 +347,7 @@ void host_image_was_read(unsigned index, size_t size)
     static _Atomic uint64_t mapped[BOOT_MAX_IMAGES];
     const struct boot_image *i = &boot_info->image[index];
 
+    size = MAX(size, (size_t)IMAGE_AROUND);
     if (atomic_fetch_add(&mapped[index], size) + size < IMAGE_MAPPED_MAX)
         return;
     atomic_store(&mapped[index], 0);

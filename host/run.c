@@ -177,6 +177,8 @@ static int map_image(struct loan *l, const char *path, struct boot_image *out,
     close(fd);
     if (p == MAP_FAILED)
         return host_fail(err, -errno, "%s: cannot map: %s", path, strerror(errno));
+    /* What is read is forgotten soon: see HOSTCALL_FORGET. */
+    madvise(p, (size_t)st.st_size, MADV_NOHUGEPAGE);
     l->address[l->count] = p;
     l->bytes[l->count++] = (size_t)st.st_size;
     *out = (struct boot_image){.host_address = (uint64_t)p, .size = (uint64_t)st.st_size};

@@ -205,17 +205,17 @@ struct err *plan_build(const struct plan_input *input, struct page_plan *plan)
 
 void plan_loaded(const struct page_plan *plan)
 {
+    const struct plan_store *store = plan->owner;
     size_t bytes;
     const uint8_t *config = plan_config(plan, &bytes);
 
+    if (store->stream.size)
+        madvise((void *)store->stream.bytes, store->stream.size, MADV_DONTNEED);
     for (size_t i = 0; i < plan->count; i++) {
         const struct plan_run *run = &plan->runs[i];
-        size_t page = run->stream ? PLAN_STREAM_PAGE : PLAN_PAGE;
-        uintptr_t from = ((uintptr_t)run->data + LAYOUT_PAGE - 1) & -LAYOUT_PAGE;
-        uintptr_t to = ((uintptr_t)run->data + run->pages * page) & -LAYOUT_PAGE;
 
-        if (run->data && run->data != config && from < to)
-            madvise((void *)from, to - from, MADV_DONTNEED);
+        if (run->data && !run->stream && run->data != config)
+            madvise((void *)run->data, run->pages * PLAN_PAGE, MADV_DONTNEED);
     }
 }
 

@@ -74,6 +74,7 @@ static int load_hash_block(struct verity *v, unsigned level, uint64_t index, uin
         return r;
     if (host_image_read(v->image, offset, page, EROFS_BLOCK) < 0)
         return read_failed(v, offset);
+    host_image_was_read(v->image, EROFS_BLOCK);
     sha256(page, EROFS_BLOCK, got);
     return memcmp(got, want, HASH) ? mismatch(v, "hash", index, offset) : 0;
 }
