@@ -1,18 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# An AEX after every instruction of a program and of the kernel that serves it, answered by
+# An AEX after every instruction of programs and of the kernel that serves them, answered by
 # ERESUME or by an entry for a tick; and larger programs under interrupts at random times. All
 # must end as natively. Ticks that come ever faster would leave the kernel no time for more.
-# TIMEOUT: 280
+# TIMEOUT: 1500
 . tests/apps/lib.sh
 
 "${CC:-gcc}" -nostdlib -static -no-pie -fno-stack-protector -mgeneral-regs-only -O1 \
     tests/hostile/aex_target.c -o "$TMPDIR/target" || exit 1
-"$TMPDIR/target" >"$TMPDIR/wanted" || { cat "$TMPDIR/wanted"; exit 1; }
 
-# stepped OPTIONS LEAST_STEPS LEAST_TICKS: OCCLUM_EMU, and what makes it no empty success
+# stepped OPTIONS LEAST_STEPS LEAST_TICKS [ARGUMENT]: OCCLUM_EMU, what makes it no empty
+# success, and the target's
 stepped() {
-    OCCLUM_EMU=$1,count timeout -s KILL 100 "$OCCLUM" try --quiet "$TMPDIR/target" \
+    "$TMPDIR/target" $4 >"$TMPDIR/wanted" || { cat "$TMPDIR/wanted"; exit 1; }
+    OCCLUM_EMU=$1,count timeout -s KILL 700 "$OCCLUM" try --quiet "$TMPDIR/target" $4 \
         >"$TMPDIR/got" 2>"$TMPDIR/err"
     got=$?
     steps=$(awk '/emulator stepped/ { s += $5; t += $8 } END { print s + 0, t + 0 }' \
@@ -31,6 +32,8 @@ stepped() {
 stepped late,step,tick:1000000 200000 0
 stepped late,step,tick:200,seed:$$ 200000 500
 stepped late,step,tick:500,trap,strict,seed:2 200000 100
+# Parent and child by fork: switches, signals, the exchange of their memories.
+stepped late,step,tick:500,seed:$$ 500000 300 processes
 
 for seed in 1 2 $$; do
     OCCLUM_EMU=burst:$seed

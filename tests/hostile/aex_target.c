@@ -293,7 +293,7 @@ static void handler(int number, void *info, char *uc)
     scrub();
 }
 
-static void test_signals(void)
+static void catch(void)
 {
     struct {
         void *handler;
@@ -301,14 +301,19 @@ static void test_signals(void)
         void (*restorer)(void);
         uint64_t mask;
     } act = {(void *)handler, SA_SIGINFO_ | SA_RESTORER_, restorer, 0};
-    struct state in, out;
-    long pid = CALL(getpid, 0, 0, 0);
 
     if (call6(__NR_rt_sigaction, SIGUSR1_, (long)&act, 0, 8, 0))
         stop("rt_sigaction", 1);
     act.restorer = usual_restorer;
     if (call6(__NR_rt_sigaction, SIGILL_, (long)&act, 0, 8, 0))
         stop("rt_sigaction", 0);
+}
+
+static void test_signals(void)
+{
+    struct state in, out;
+    long pid = CALL(getpid, 0, 0, 0);
+
     for (int i = 0; i < 2; i++) {
         if (full_call(i ? site_lone : site_patched, __NR_kill, pid, SIGUSR1_, 0))
             stop("kill", 0);
@@ -339,7 +344,7 @@ static uint64_t compute(uint64_t x, unsigned rounds)
     return x ^ y ^ v;
 }
 
-static uint32_t turn;
+static uint32_t turn, *turns = &turn;
 static int child_tid = 1;
 static uint64_t child_sum;
 static char stack[16384] __attribute__((aligned(16)));
@@ -348,14 +353,14 @@ static void futex_turn(uint32_t mine)
 {
     uint32_t now;
 
-    while ((now = __atomic_load_n(&turn, __ATOMIC_ACQUIRE)) % 2 != mine)
-        (void)call6(__NR_futex, (long)&turn, FUTEX_WAIT, (long)now, 0, 0);
+    while ((now = __atomic_load_n(turns, __ATOMIC_ACQUIRE)) % 2 != mine)
+        (void)call6(__NR_futex, (long)turns, FUTEX_WAIT, (long)now, 0, 0);
 }
 
 static void pass_turn(void)
 {
-    __atomic_fetch_add(&turn, 1, __ATOMIC_RELEASE);
-    (void)call6(__NR_futex, (long)&turn, FUTEX_WAKE, 1, 0, 0);
+    __atomic_fetch_add(turns, 1, __ATOMIC_RELEASE);
+    (void)call6(__NR_futex, (long)turns, FUTEX_WAKE, 1, 0, 0);
 }
 
 static void child(void *arg)
@@ -386,14 +391,71 @@ static void test_threads(void)
     print("threads:", sum * 3 + child_sum);
 }
 
+/* Memory of parent and child by fork at the same addresses: whoever runs has its own there. */
+#define OWN_PAGES 1
+static uint64_t own[OWN_PAGES * PAGE / 8] __attribute__((aligned(PAGE)));
+
+static void use_own(uint64_t who, uint64_t round)
+{
+    for (unsigned i = 0; i < OWN_PAGES * PAGE / 8; i += 300) {
+        if (own[i] != (round ? who + round - 1 + i : 7 + i))
+            stop("memory is not its own:", who << 32 | i);
+        own[i] = who + round + i;
+    }
+    if (full_call(site_patched, __NR_getppid, 0, 0, 0) < 0)
+        stop("getppid", who);
+}
+
+static void child_process(uint64_t *sum)
+{
+    futex_turn(1);
+    use_own(200, 0);
+    *sum = compute(1, 40);
+    pass_turn();
+    while (!signals) /* it spins when the signal comes */
+        (void)compute(1, 4);
+    use_own(200, 1);
+    (void)CALL(exit_group, 42, 0, 0);
+}
+
+/* Their memories take turns, too. */
+static void test_processes(void)
+{
+    uint64_t *shared = (void *)call6(__NR_mmap, 0, (long)PAGE, 3, 0x21, -1);
+    int status = 0;
+
+    turns = (uint32_t *)&shared[1];
+    for (unsigned i = 0; i < OWN_PAGES * PAGE / 8; i += 300)
+        own[i] = 7 + i;
+    long pid = CALL(fork, 0, 0, 0);
+    if (pid == 0)
+        child_process(shared);
+    if (pid < 0)
+        stop("fork", (uint64_t)pid);
+    use_own(100, 0);
+    pass_turn();
+    futex_turn(0);
+    if (CALL(kill, pid, SIGUSR1_, 0) || call6(__NR_wait4, pid, (long)&status, 0, 0, 0) != pid)
+        stop("wait4", (uint64_t)pid);
+    use_own(100, 1);
+    print("status:", (uint64_t)status);
+    print("processes:", *shared);
+}
+
+/* With an argument: processes, which need many more steps. */
 void start(long *sp)
 {
     level = vector_level();
     print("computed:", compute(42, 500));
-    test_calls();
-    test_faults();
-    test_signals();
-    test_threads();
+    catch();
+    if (sp[0] > 1) {
+        test_processes();
+    } else {
+        test_calls();
+        test_faults();
+        test_signals();
+        test_threads();
+    }
     print("computed:", compute(43, 500));
     (void)CALL(exit_group, 0, 0, 0);
 }
