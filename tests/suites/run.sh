@@ -6,7 +6,7 @@ O=$1
 shift
 export O
 mkdir -p "$O/suites"
-for s in "${@:-python bash busybox stress_ng store posix go libuv}"; do
+for s in "${@:-python bash busybox stress_ng store posix go libuv libevent}"; do
     for suite in $s; do
         sh tests/suites/"$suite".sh
     done
