@@ -78,6 +78,13 @@ static void destroy_alone(struct mm *mm) HELD(mm->lock)
     range_release_all(mm->family); /* now: many may wait for the places, with references */
 }
 
+/* Who keeps a memory's tasks still looks at a task that runs, and then at its memory. */
+static void forget(const struct mm *mm)
+{
+    if (current->mm == mm)
+        __atomic_store_n(&current->mm, NULL, __ATOMIC_SEQ_CST);
+}
+
 static void mm_destroy(struct mm *mm)
 {
     struct vma *v;
@@ -97,6 +104,8 @@ static void mm_destroy(struct mm *mm)
     family_unclaim(mm);
     family_put(mm->family);
     patch_mm_fini(mm);
+    forget(mm);
+    sched_wait_watchers();
     kfree(mm);
 }
 
@@ -104,6 +113,17 @@ void mm_put(struct mm *mm)
 {
     if (mm && atomic_fetch_sub(&mm->refs, 1) == 1)
         mm_destroy(mm);
+}
+
+void mm_leave(struct mm *mm)
+{
+    if (!mm)
+        return;
+    forget(mm);
+    if (atomic_fetch_sub(&mm->refs, 1) > 1)
+        return;
+    current->mm = mm; /* nobody else has it now: what sleeps in there comes back with it */
+    mm_destroy(mm);
 }
 
 /* Nothing is taken down that goes with the enclave. */

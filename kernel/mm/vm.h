@@ -100,6 +100,8 @@ int mm_new(struct mm **out) MUST_CHECK;
 int mm_fork(struct mm **out) MUST_CHECK;
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm); /* the last one unmaps everything */
+/* The same by a task whose memory it is: it has none then, but what it claimed of a family. */
+void mm_leave(struct mm *mm);
 /* The same where the enclave ends with it: nothing is given back but what others could see. */
 void mm_put_at_end(struct mm *mm);
 

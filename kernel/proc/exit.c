@@ -273,7 +273,7 @@ NORETURN void thread_exit(int wait_status)
     if (last && p->outside == PROC_FIRST)
         mm_put_at_end(held.mm);
     else
-        mm_put(held.mm); /* before others of its family come in */
+        mm_leave(held.mm); /* before others of its family come in */
     sched_set_mm(NULL);
     if (last)
         process_finish(p);

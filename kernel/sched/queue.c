@@ -100,6 +100,7 @@ static void set_length(struct run_queue *q, uint32_t change) HELD(q->lock)
 }
 
 #ifdef OCCLUM_DEBUG
+/* Before and after: it is odd meanwhile. */
 static void count_foreign(struct run_queue *q) HELD(q->lock)
 {
     if (q != my_queue())
@@ -113,6 +114,7 @@ static void insert(struct run_queue *q, struct task *t) HELD(q->lock)
 {
     struct rb_node **link = &q->tasks.node, *parent = NULL;
 
+    count_foreign(q);
     while (*link) {
         parent = *link;
         link = t->key < of_node(parent)->key ? &parent->left : &parent->right;

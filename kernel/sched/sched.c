@@ -76,9 +76,12 @@ void sched_wait_watchers(void)
  * its way to user code that leads to set_tick().
  */
 #ifdef OCCLUM_DEBUG
+#define NONE_SEEN UINT32_MAX /* somebody is just at it */
+
 static void note_foreign(struct run_queue *q)
 {
-    q->foreign_seen = atomic_load(&q->foreign);
+    uint32_t now = atomic_load(&q->foreign);
+    q->foreign_seen = now & 1 ? NONE_SEEN : now;
 }
 
 void sched_check_tick(void)
