@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -190,7 +191,10 @@ static struct err *start_main(int argc, char **argv, int *status)
     }
     close(pipe_fds[1]);
     *status = 0;
-    return wait_ready(pipe_fds[0]);
+    err = wait_ready(pipe_fds[0]);
+    if (err)
+        waitpid(pid, NULL, 0); /* then its lock is free, too */
+    return err;
 }
 
 const struct command cmd_start = {

@@ -27,11 +27,8 @@ static int peek(const volatile unsigned char *at)
 static int open_file(int memory)
 {
     static unsigned char page[PAGE];
-    const char *folder = getenv("TEST_DIR");
-    char path[512];
-    snprintf(path, sizeof(path), "%s/cut", folder ? folder : "/tmp");
-    int fd = must(memory ? memfd_create("cut", 0)
-                         : open(path, O_RDWR | O_CREAT | O_TRUNC, 0600));
+    int fd =
+        must(memory ? memfd_create("cut", 0) : open("cut", O_RDWR | O_CREAT | O_TRUNC, 0600));
     memset(page, 'f', PAGE);
     for (int i = 0; i < 4; i++)
         expect(write(fd, page, PAGE), PAGE, 0);
@@ -77,9 +74,8 @@ static void others(void)
     unsigned char *p = must(mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
     unsigned char *q =
         must(mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, other, 0));
-    unsigned char *m =
-        must(mmap(p + PAGE, PAGE, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+    unsigned char *m = must(mmap(p + PAGE, PAGE, PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
     memset(p, 'm', 4 * PAGE);
     memset(q, 'q', 4 * PAGE);
     expect(ftruncate(fd, 0), 0, 0);
@@ -95,6 +91,7 @@ static void others(void)
 
 int main(void)
 {
+    test_dir();
     signal(SIGBUS, on_bus);
     cut(0);
     cut(1);
