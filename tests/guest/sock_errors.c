@@ -8,6 +8,7 @@
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include "tests/guest/test.h"
 
@@ -17,20 +18,24 @@ union name {
     struct sockaddr_in6 v6;
 };
 
-/* A port of this machine at which nobody listens. */
+/* A port of this machine at which nobody listens, and that is given to nobody by itself. */
 static union name nobody(int family)
 {
     union name n = {.any.sa_family = (sa_family_t)family};
-    socklen_t size = sizeof(n);
-    int s = socket(family, SOCK_DGRAM, 0);
+    socklen_t size = family == AF_INET ? sizeof(n.v4) : sizeof(n.v6);
+    int s = socket(family, SOCK_DGRAM, 0), bound = -1;
+    unsigned start = 0;
+    must(getrandom(&start, 2, 0));
     if (family == AF_INET)
         n.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     else
         n.v6.sin6_addr = in6addr_loopback;
-    if (s < 0 || bind(s, &n.any, family == AF_INET ? sizeof(n.v4) : sizeof(n.v6)) < 0)
+    for (int i = 0; s >= 0 && bound < 0 && i < 100; i++) {
+        n.v4.sin_port = htons((uint16_t)(10000 + (start + (unsigned)i * 7919) % 20000));
+        bound = bind(s, &n.any, size);
+    }
+    if (bound < 0)
         n.any.sa_family = AF_UNSPEC; /* the machine has no such addresses */
-    else
-        must(getsockname(s, &n.any, &size));
     close(s);
     return n;
 }
