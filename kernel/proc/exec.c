@@ -294,7 +294,6 @@ static void become(struct exec *e, struct mm *old)
     mm_put(old); /* before others of its family come in */
     sched_set_mm((struct sched_mm *)e->mm);
     e->mm = NULL;
-    vfork_finish(t);
     signal_exec(&p->signals, &t->signals);
     vdso_restorer(e->vdso, &p->signals.restorer);
     p->signals.restorer.listed = e->interp_file != NULL;
@@ -305,6 +304,7 @@ static void become(struct exec *e, struct mm *old)
     t->clear_child_tid = 0;
     t->robust_list = 0;
     start_registers(e);
+    vfork_finish(t); /* the parent goes on, and sees what has called exec */
 }
 
 int exec_run(struct exec *e)
